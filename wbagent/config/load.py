@@ -1,0 +1,154 @@
+"""Reads every layer into Settings, or says in one line each what is wrong where."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from wbagent.config.connection_string import MASK
+from wbagent.config.layers import (
+    SECRET_KEYS,
+    KeyPath,
+    Layer,
+    Origin,
+    credential_layer,
+    credentials_directory,
+    file_layer,
+    readable_by_others,
+)
+from wbagent.config.model import Settings
+from wbagent.errors import ConfigError
+
+DEFAULT_PATH: Final = Path("/etc/wbagent.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and for each key that was set the place that set it."""
+
+    settings: Settings
+    origins: Mapping[KeyPath, Origin]
+
+
+class _LayerSource(PydanticBaseSettingsSource):
+    """Gives pydantic-settings one layer; it merges the layers deeply, the first one winning."""
+
+    def __init__(self, settings_class: type[BaseSettings], layer: Layer) -> None:
+        super().__init__(settings_class)
+        self._tree = layer.tree
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._tree.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return self._tree
+
+
+def load(path: Path = DEFAULT_PATH, credentials: Path | None = None) -> Loaded:
+    """Read `path`, then `path`.d/*.toml in order, then credentials; a later one wins key by key.
+
+    Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked.
+    """
+    files = [path, *sorted(path.with_name(path.name + ".d").glob("*.toml"))]
+    layers = [file_layer(file) for file in files]
+    layers.append(credential_layer(credentials or credentials_directory()))
+    origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
+
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_args: object, **_kwargs: object
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(_LayerSource(settings_cls, layer) for layer in reversed(layers))
+
+    try:
+        settings = Sourced()
+    except ValidationError as error:
+        problems = tuple(_problem(details, origins, path) for details in error.errors())
+        raise ConfigError(
+            problems[0] if len(problems) == 1 else f"{len(problems)} problems in the configuration",
+            hint="mend it, then run: wbagent config check",
+            problems=problems,
+        ) from None
+    for file, layer in zip(files, layers, strict=False):
+        _refuse_open_secrets(file, layer)
+    return Loaded(settings, origins)
+
+
+def _refuse_open_secrets(file: Path, layer: Layer) -> None:
+    secrets = [key for key in SECRET_KEYS if _holds_secret(layer, key) and layer.origins[key].source == str(file)]
+    if secrets and readable_by_others(file):
+        section, key = sorted(secrets)[0]
+        raise ConfigError(
+            f"{layer.origins[(section, key)]}: [{section}] {key} holds a secret, and every user may read the file",
+            hint=f"chown root:wbagent {file} && chmod 0640 {file}",
+        )
+
+
+def _holds_secret(layer: Layer, key: KeyPath) -> bool:
+    table = layer.tree.get(key[0])
+    value = table.get(key[1]) if isinstance(table, dict) else None
+    if isinstance(value, list):
+        return any("@" in str(item) for item in value)
+    return isinstance(value, str) and ("@" in value or key[1] == "license")
+
+
+def _problem(details: ErrorDetails, origins: Mapping[KeyPath, Origin], path: Path) -> str:
+    # Union types add the name of the member to the location: only what the file itself can name is kept.
+    key = tuple(str(part) for part in details["loc"] if isinstance(part, str) and not part[:1].isupper())
+    origin = next((origins[key[:end]] for end in range(len(key), 0, -1) if key[:end] in origins), Origin(str(path)))
+    section, name = ".".join(key[:-1]), key[-1] if key else ""
+    where = f"{origin}: [{section}] {name}" if section else f"{origin}: {name}"
+    if details["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(name, _names(key[:-1]), n=1)
+        meant = f'; did you mean "{nearest[0]}"?' if nearest else f"; known here: {', '.join(_names(key[:-1]))}"
+        return f"{where}: unknown {'section' if isinstance(details['input'], dict) else 'key'}{meant}"
+    if details["type"] == "missing":
+        return f"{where}: is missing, and has no default"
+    return f"{where} = {_shown(key, details['input'])}: {_expected(details)}"
+
+
+def _expected(details: ErrorDetails) -> str:
+    message = details["msg"].removeprefix("Value error, ")
+    words = {
+        "bool_type": "true or false",
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "string_type": "a text in quotes",
+    }
+    if wanted := words.get(details["type"]):
+        return f"expected {wanted}"
+    return message[:1].lower() + message[1:]
+
+
+def _shown(key: KeyPath, value: object) -> str:
+    """The value for a message: never a secret, never long."""
+    secret = key[:2] in SECRET_KEYS or key[:2] == ("server", "env")
+    return f'"{MASK}"' if secret else repr(value).replace("'", '"')[:80]
+
+
+def _names(section: KeyPath) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in section:
+        field = model.model_fields.get(part)
+        inner = next((kind for kind in _models_of(field)), None) if field else None
+        if inner is None:
+            return []
+        model = inner
+    names = list(model.model_fields)
+    files = [f"{key}_file" for table, key in SECRET_KEYS if section == (table,)]
+    return names + sorted(files)
+
+
+def _models_of(field: FieldInfo) -> Iterator[type[BaseModel]]:
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind

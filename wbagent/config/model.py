@@ -1,0 +1,195 @@
+"""The settings of /etc/wbagent.toml: every section and key with its type, default and meaning."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wbagent.config.dsn import S3URL, ForeignBucketURL, MysqlURL, RedisURL, parse_server_bucket
+from wbagent.config.quantities import Duration, Size
+
+_TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _host_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
+        raise ValueError('expected the address that users open, such as "https://wandb.example.com", without a path')
+    return value.rstrip("/")
+
+
+def _pinned_image(value: str) -> str:
+    if not _IMAGE.fullmatch(value):
+        raise ValueError('expected an image with its tag or digest, such as "wandb/local:0.83.0"')
+    if value.endswith(":latest"):
+        raise ValueError(
+            'the tag "latest" upgrades the server by surprise; name a release such as "wandb/local:0.83.0"'
+        )
+    return value
+
+
+def _time_of_day(value: str) -> str:
+    if not _TIME_OF_DAY.fullmatch(value):
+        raise ValueError('expected a time of day such as "03:00"')
+    return value
+
+
+def _user(value: str | int | None) -> str | None:
+    """W&B's rule: UID 999, or a UID of at least 100000 with GID 0 (OpenShift's)."""
+    if value is None:
+        return None
+    text = str(value)
+    uid, _, gid = text.partition(":")
+    if text == "999" or (uid.isdigit() and int(uid) >= 100_000 and gid == "0"):
+        return text
+    raise ValueError('expected "999", or a UID of at least 100000 with group 0 such as "100000:0" (W&B\'s guide)')
+
+
+class _Section(BaseModel):
+    """One table of the file: unknown keys are errors, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+class Probes(_Section):
+    """When the server counts as started, alive and ready; the defaults are the guide's Kubernetes probes."""
+
+    startup_failures: int = Field(60, ge=1, description="failed /ready probes that a start may take (guide: 60 x 10 s)")
+    startup_period: Duration = Field(10.0, description="length of one of them; the product is the start-up budget")
+    liveness_failures: int = Field(
+        3, ge=1, description="failed /healthz probes in a row before the server is restarted"
+    )
+    liveness_period: Duration = Field(10.0, description="time between two /healthz probes")
+    timeout: Duration = Field(5.0, description="how long one probe may take")
+
+
+class ServerSettings(_Section):
+    """The wandb/local container."""
+
+    host: Annotated[str, AfterValidator(_host_url)] = Field(description="the address that users open (HOST)")
+    image: Annotated[str, AfterValidator(_pinned_image)] = Field(description="the image with its tag or digest")
+    bucket: Annotated[S3URL | ForeignBucketURL, BeforeValidator(parse_server_bucket)] = Field(
+        description="the object store (BUCKET)"
+    )
+    mysql: MysqlURL = Field(description="the database (MYSQL)")
+    license: SecretStr | None = Field(None, description="the licence (LICENSE)")
+    redis: RedisURL | None = Field(None, description="an external Redis (REDIS)")
+    region: str | None = Field(None, description="AWS_REGION; default: the region named in bucket")
+    port: int = Field(8080, ge=1, le=65535, description="the port on this host")
+    bind: str = Field("0.0.0.0", description="the address on this host that the port is published on")
+    user: Annotated[str | None, BeforeValidator(_user)] = Field(
+        None, description='"999", or UID >= 100000 with group 0'
+    )
+    cpus: float = Field(4.0, gt=0, description="processors that the container may use (guide: 4)")
+    memory: Size = Field(8 * 1024**3, description='memory that the container may use (guide: "8G")')
+    volume: str = Field("wandb", description="the Docker volume (or an absolute path) mounted at /vol")
+    stop_timeout: Duration = Field(60.0, description="how long a stop waits, so that a migration can end")
+    env: dict[str, str] = Field(default_factory=dict, description="further environment of the container")
+    probes: Probes = Field(default_factory=Probes)
+
+    @field_validator("env")
+    @classmethod
+    def _names(cls, env: dict[str, str]) -> dict[str, str]:
+        own = {"HOST", "LICENSE", "BUCKET", "BUCKET_QUEUE", "AWS_REGION", "MYSQL", "REDIS"} - {"BUCKET_QUEUE"}
+        for name in env:
+            if not _ENV_NAME.fullmatch(name):
+                raise ValueError(f'"{name}" is not the name of an environment variable')
+            if name in own:
+                raise ValueError(f"{name} is set by a key of [server]; take it out of [server.env]")
+        return env
+
+    @property
+    def aws_region(self) -> str:
+        """AWS_REGION as the guide's docker line sets it."""
+        named = self.bucket.region if isinstance(self.bucket, S3URL) else None
+        return self.region or named or "us-east-1"
+
+
+class DatabaseSettings(_Section):
+    """The MySQL server that is backed up and watched, where it differs from [server].mysql."""
+
+    url: MysqlURL = Field(description="connection string of the account for backups")
+
+
+class BackupSettings(_Section):
+    """The daily backup."""
+
+    enabled: bool = Field(True, description="whether backups are made on this host")
+    destination: S3URL | None = Field(None, description="the off-site bucket; without it backups stay on this host")
+    at: Annotated[str, AfterValidator(_time_of_day)] = Field("03:00", description="local time of the daily backup")
+    keep_days: int = Field(7, ge=1, le=3650, description="days that a backup is kept (guide: at least one week)")
+    keep_at_least: int = Field(3, ge=1, le=1000, description="backups that are kept however old they are")
+    owner: str = Field(default_factory=socket.gethostname, description="whose backups these are in the bucket")
+    mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
+    mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
+    compression_level: int = Field(3, ge=1, le=19, description="zstd's level")
+    part_size: Size = Field(16 * 1024**2, description="size of one part of an upload")
+    time_limit: Duration = Field(6 * 3600.0, description="a backup that takes longer is ended and has failed")
+    request_checksum_calculation: str = Field(
+        "when_supported",
+        pattern="^when_(supported|required)$",
+        description='"when_required" for old object stores',
+    )
+
+    @field_validator("owner")
+    @classmethod
+    def _plain(cls, owner: str) -> str:
+        if not _OWNER.fullmatch(owner):
+            raise ValueError('expected a plain name of letters, digits, ".", "_" and "-"')
+        return owner
+
+
+class CpuSettings(_Section):
+    """The guide's rule: 40 % or more for 5 minutes or more means that the server is short of resources."""
+
+    enabled: bool = True
+    above_percent: float = Field(40.0, gt=0, lt=100, description="busy share of all processors, in percent")
+    for_minutes: float = Field(5.0, gt=0, le=1440, description="how long it must stay there")
+    sample_every: Duration = Field(10.0, description="time between two samples")
+
+
+class MonitorSettings(_Section):
+    """What is watched."""
+
+    cpu: CpuSettings = Field(default_factory=CpuSettings)
+
+
+class AlertSettings(_Section):
+    """Who is told."""
+
+    to: tuple[SecretStr, ...] = Field((), description="Apprise URLs, such as mailto://… or slack://…")
+    repeat_every: Duration = Field(4 * 3600.0, description="a firing alert is told again after this time")
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _urls(cls, value: Any) -> Any:
+        urls = value.split() if isinstance(value, str) else value
+        if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
+            raise ValueError("expected a list of Apprise URLs")
+        if any("://" not in url for url in urls):
+            raise ValueError('expected Apprise URLs such as "mailto://user:password@mail.example.com"')
+        return tuple(SecretStr(url) for url in urls)
+
+
+class Settings(BaseSettings):
+    """The whole configuration; sections that a host has no use for stay away."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+    server: ServerSettings | None = None
+    database: DatabaseSettings | None = None
+    backup: BackupSettings = Field(default_factory=BackupSettings)
+    monitor: MonitorSettings = Field(default_factory=MonitorSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+
+    def database_url(self) -> MysqlURL | None:
+        """The account that backups and checks use: [database].url, else [server].mysql."""
+        if self.database is not None:
+            return self.database.url
+        return self.server.mysql if self.server is not None else None

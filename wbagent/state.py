@@ -1,0 +1,88 @@
+"""What outlives a restart, in one SQLite file: facts, alert states and the outbox of messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from wbagent.errors import StateError
+
+DEFAULT_DIRECTORY: Final = Path("/var/lib/wbagent")
+
+# A rollback journal instead of WAL: members of group systemd-journal read the file without a right to write beside it.
+_SCHEMA: Final = """
+PRAGMA user_version = 1;
+CREATE TABLE IF NOT EXISTS fact (key TEXT PRIMARY KEY, value TEXT NOT NULL, at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS alert (fingerprint TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    waiting_for TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at REAL NOT NULL,
+    last_error TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A JSON value and the wall-clock time (seconds since the epoch) at which it was found."""
+
+    value: Any
+    at: float
+
+
+def state_directory() -> Path:
+    """The state directory: systemd's $STATE_DIRECTORY in a unit of ours, else /var/lib/wbagent."""
+    named = os.environ.get("WBAGENT_STATE_DIRECTORY") or os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(named) if named else DEFAULT_DIRECTORY
+
+
+class State:
+    """The open state file. Several processes may hold it at once: each write is one short transaction."""
+
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+        """Open (and unless `read_only` create) the file; raises StateError."""
+        self.path = path or state_directory() / "state.db"
+        mode = "ro" if read_only else "rwc"
+        try:
+            # isolation_level=None: every statement is its own transaction unless BEGIN is written out.
+            self.connection = sqlite3.connect(
+                f"file:{self.path}?mode={mode}", uri=True, timeout=10, isolation_level=None
+            )
+            if not read_only:
+                self.connection.executescript(_SCHEMA)
+                self.path.chmod(0o640)
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(
+                f"the state file {self.path} cannot be opened: {error}",
+                hint="run as root or as a member of group wbagent; check that the disk is not full",
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def get(self, key: str) -> Fact | None:
+        """The fact stored under `key`, or None."""
+        row = self.connection.execute("SELECT value, at FROM fact WHERE key = ?", (key,)).fetchone()
+        return Fact(json.loads(row[0]), row[1]) if row else None
+
+    def put(self, key: str, value: Any, now: float) -> None:
+        """Store a JSON value as found at wall-clock time `now` (seconds since the epoch)."""
+        self.connection.execute(
+            "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key)"
+            " DO UPDATE SET value = excluded.value, at = excluded.at",
+            (key, json.dumps(value), now),
+        )
