@@ -1,0 +1,186 @@
+"""A real MySQL 9.7 server on an address of this machine, set up as W&B's guide says, that ends with the test."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from zlib import crc32
+
+import pymysql
+
+from tests.testbed.cache import cached
+from tests.testbed.command import run
+from tests.testbed.errors import BedError
+from tests.testbed.program import WORK, Program, inside
+from tests.testbed.rootfs import MYSQL, root_file_system
+from wbagent.config.dsn import MysqlURL
+
+# What W&B's guide asks of the server, as it stands there.
+GUIDE_SETTINGS: Mapping[str, str] = {
+    "binlog_format": "ROW",
+    "binlog_row_image": "MINIMAL",
+    "innodb_flush_log_at_trx_commit": "1",
+    "innodb_online_alter_log_max_size": "268435456",
+    "sort_buffer_size": "33554432",
+    "sync_binlog": "1",
+}
+_BED_SETTINGS: Mapping[str, str] = {
+    "datadir": f"{WORK}/data",
+    "innodb_buffer_pool_size": "256M",
+    "log_bin": "binlog",
+    "gtid_mode": "ON",
+    "enforce_gtid_consistency": "ON",
+    "mysqlx": "OFF",
+    "pid_file": f"{WORK}/mysqld.pid",
+    "secure_file_priv": f"{WORK}/scratch",
+    "socket": f"{WORK}/mysqld.sock",
+    "tmpdir": f"{WORK}/scratch",
+}
+_READY_WITHIN = 60.0
+_STOPPED_WITHIN = 30.0
+
+
+class MysqlServer:
+    """A mysqld with a data directory of its own, kept over `kill` and `start`, removed at the end.
+
+    `settings` are added to (or take the place of) those of the guide. Without `port` a free one is
+    taken. Start it in a thread that outlives the server: the kernel ends it together with that thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str = "127.0.0.1",
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        network: Path | None = None,
+    ) -> None:
+        self.address = address
+        self.port = port or free_port(address)
+        self._settings = {**GUIDE_SETTINGS, **_BED_SETTINGS, **(settings or {})}
+        self._network = network
+        self._passwords: dict[str, str] = {}
+        self._program: Program | None = None
+        self.directory = Path()
+
+    def __enter__(self) -> Self:
+        template = _data_template()
+        self.directory = Path(tempfile.mkdtemp(prefix="wbagent-mysql-"))
+        try:
+            run(["cp", "-a", "--sparse=always", f"{template}/.", str(self.directory)])
+            self.directory.chmod(0o755)
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._program:
+            self.kill()
+        shutil.rmtree(self.directory)
+
+    @property
+    def socket(self) -> Path:
+        """The server's local socket as this machine sees it; `root` needs no password there."""
+        return self.directory / "mysqld.sock"
+
+    @property
+    def pid(self) -> int:
+        """The PID of mysqld."""
+        return self._running().pid
+
+    @property
+    def log(self) -> str:
+        """The newest lines of the server's error log."""
+        return self._running().tail()
+
+    def start(self) -> None:
+        """Start mysqld on its data directory and return when it takes connections; raises BedError."""
+        if self._program:
+            raise BedError("this MySQL server runs already")
+        bound = {
+            "bind_address": self.address,
+            "port": str(self.port),
+            "server_id": str(crc32(f"{self.address}:{self.port}".encode())),
+        }
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in {**self._settings, **bound}.items()]
+        argv = ["/usr/sbin/mysqld", "--no-defaults", *options]
+        command = inside(root_file_system(MYSQL), self.directory, argv, user="mysql", network=self._network)
+        self._program = Program("mysqld", command, self.directory / "error.log")
+        self._program.wait_for_line("ready for connections.*socket:", _READY_WITHIN)
+
+    def stop(self) -> None:
+        """Shut it down in order."""
+        self._running().stop(_STOPPED_WITHIN)
+        self._program = None
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self._running().kill()
+        self._program = None
+
+    def create(self, database: str, user: str, password: str) -> MysqlURL:
+        """Make the database and its user by the SQL of W&B's guide; return the way in over TCP."""
+        self.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", user, password)
+        self.execute(f"CREATE DATABASE `{database}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+        self.execute(f"GRANT ALL ON `{database}`.* TO %s@'%%' WITH GRANT OPTION", user)
+        self._passwords[user] = password
+        return self.url(user, database)
+
+    def url(self, user: str, database: str) -> MysqlURL:
+        """Return the connection string of a user that `create` made, for a database that need not exist."""
+        return MysqlURL(user, self._passwords[user], self.address, self.port, database)
+
+    def connect(self, database: str | None = None) -> pymysql.Connection[Any]:
+        """Open a session of root over the local socket, in autocommit; the caller closes it."""
+        return pymysql.connect(
+            unix_socket=str(self.socket), user="root", database=database, charset="utf8mb4", autocommit=True
+        )
+
+    def execute(self, statement: str, *values: object, database: str | None = None) -> Sequence[tuple[Any, ...]]:
+        """Run one statement as root and return its rows (none for a statement without a result)."""
+        with self.connect(database) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return list(cursor.fetchall())
+
+    def _running(self) -> Program:
+        if not self._program:
+            raise BedError("this MySQL server does not run")
+        return self._program
+
+
+def free_port(address: str) -> int:
+    """Return a TCP port that nothing listens on at `address` now."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def _data_template() -> Path:
+    tree = root_file_system(MYSQL)
+
+    def build(directory: Path) -> None:
+        owner = _mysql_user(tree)
+        for name in ("", "data", "scratch"):
+            (directory / name).mkdir(exist_ok=True)
+            shutil.chown(directory / name, *owner)
+        argv = ["/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", f"--datadir={WORK}/data"]
+        command = inside(tree, directory, argv, user="mysql")
+        run(command)
+        # Each server makes an identity of its own at its first start.
+        (directory / "data/auto.cnf").unlink(missing_ok=True)
+
+    return cached("mysql-data", f"{tree.name} initialized, 2", build)
+
+
+def _mysql_user(tree: Path) -> tuple[int, int]:
+    accounts = (line.split(":") for line in (tree / "etc/passwd").read_text().splitlines())
+    return next((int(fields[2]), int(fields[3])) for fields in accounts if fields[0] == "mysql")
