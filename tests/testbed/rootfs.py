@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.testbed.cache import cached
+from tests.testbed.errors import BedError
 
-_SYSTEM = (
-    "acl ca-certificates dbus iproute2 libpam-systemd nftables polkitd procps python3 "
-    "systemd systemd-sysv zstd"
-)
+_SYSTEM = "acl ca-certificates dbus iproute2 libpam-systemd nftables polkitd procps python3 systemd systemd-sysv zstd"
 _WBAGENT = (
     "apprise python3-apscheduler python3-boto3 python3-click python3-docker python3-psutil "
     "python3-pydantic-settings python3-pymysql python3-pystemd python3-rich python3-structlog "
@@ -31,10 +29,6 @@ _DPKG_OPTIONS = (
     "path-include=/usr/share/doc/wbagent*",
     "path-include=/usr/share/man/*wbagent*",
 )
-
-
-class BedError(Exception):
-    """The test bed itself failed, not the product under test."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +141,7 @@ def _settle(tree: Path) -> None:
 
 # In Debian 13 the `docker` command is a package of its own, apart from the daemon.
 HOST = Recipe("host", "trixie", f"{_SYSTEM} {_WBAGENT} docker.io docker-cli iptables", _finish_host)
-DATABASE_HOST = Recipe(
-    "database-host", "sid", f"{_SYSTEM} {_WBAGENT} mysql-server mysql-client", _finish_database_host
-)
+DATABASE_HOST = Recipe("database-host", "sid", f"{_SYSTEM} {_WBAGENT} mysql-server mysql-client", _finish_database_host)
 MYSQL = DATABASE_HOST  # One tree serves both: a second one would cost more than it saves.
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(

@@ -1,0 +1,1 @@
+"""Tests of wbagent, and the test bed that they run on."""
