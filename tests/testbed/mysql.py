@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from zlib import crc32
 
 import pymysql
 
+from tests.testbed.address import free_port
 from tests.testbed.cache import cached
 from tests.testbed.command import run
 from tests.testbed.errors import BedError
@@ -155,13 +155,6 @@ class MysqlServer:
         if not self._program:
             raise BedError("this MySQL server does not run")
         return self._program
-
-
-def free_port(address: str) -> int:
-    """Return a TCP port that nothing listens on at `address` now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 def _data_template() -> Path:
