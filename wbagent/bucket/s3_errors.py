@@ -1,0 +1,72 @@
+"""Turns what boto3 raises into one sentence with a hint; nothing in it is secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from boto3.exceptions import Boto3Error
+from botocore import exceptions
+
+from wbagent.bucket.store import NotAllowedError, NotStoredError
+from wbagent.config.dsn import S3URL
+from wbagent.errors import BucketError
+
+_HINTS: Final = {
+    "InvalidAccessKeyId": "check the access key in the connection string",
+    "SignatureDoesNotMatch": "check the secret key in the connection string (special characters written as %XX)",
+    "AuthorizationHeaderMalformed": "name the bucket's region in the connection string: ?region=…",
+    "PermanentRedirect": "name the bucket's region in the connection string: ?region=…",
+    "RequestTimeTooSkewed": "set this host's clock: timedatectl status",
+    "NoSuchBucket": "create the bucket, or mend its name in the connection string",
+    "QuotaExceeded": "raise the bucket's quota or delete old objects",
+    "EntityTooLarge": "raise [backup] part_size only as far as the store allows",
+    "XAmzContentSHA256Mismatch": 'set request_checksum_calculation = "when_required" in [backup]',
+    "NotImplemented": 'set request_checksum_calculation = "when_required" in [backup]',
+}
+_MISSING: Final = {"NoSuchKey", "404", "NotFound"}
+_REFUSED: Final = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
+
+
+@contextmanager
+def explained(url: S3URL, action: str) -> Iterator[None]:
+    """Raise BucketError, NotStoredError or NotAllowedError for what goes wrong in the block; `action`: "be listed"."""
+    where = f"{url.address} could not {action}"
+    try:
+        yield
+    except exceptions.ClientError as error:
+        raise _refusal(error, where) from None
+    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
+        raise NotAllowedError(
+            f"{where}: there are no credentials", hint="write the keys into the connection string: s3://KEY:SECRET@…"
+        ) from None
+    except exceptions.SSLError as error:
+        raise BucketError(
+            f"{where}: {_short(error)}",
+            hint="check the store's certificate, and the option tls= of the connection string",
+        ) from None
+    except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
+        raise BucketError(
+            f"{where}: {_short(error)}", hint="check the network to the store and that it is up; the run is made again"
+        ) from None
+    except RecursionError:
+        # botocore follows a redirect to another region that does not name the region for ever.
+        raise BucketError(f"{where}: the store sends to another region", hint=_HINTS["PermanentRedirect"]) from None
+
+
+def _refusal(error: exceptions.ClientError, where: str) -> BucketError:
+    details = error.response.get("Error", {})
+    code = str(details.get("Code", "unknown"))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = str(details.get("Message") or "").replace("\n", " ")[:200]
+    message = f"{where}: {code}" + (f" ({text})" if text and text != code else "")
+    if code in _MISSING:
+        return NotStoredError(message, hint="see what there is: wbagent backup list --all")
+    if code in _REFUSED or (status == 403 and code not in _HINTS):
+        return NotAllowedError(message, hint="allow this to the access key in the store's policy, or check the keys")
+    return BucketError(message, hint=_HINTS.get(code, "ask the store's administrator"))
+
+
+def _short(error: Exception) -> str:
+    return str(error).replace("\n", " ")[:300]

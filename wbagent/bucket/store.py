@@ -1,0 +1,69 @@
+"""The small interface that every place for backups has; keys are relative to the configured prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from wbagent.errors import BucketError
+
+
+class NotStoredError(BucketError):
+    """There is no object of that name."""
+
+
+class NotAllowedError(BucketError):
+    """The store refuses this to the key or user that was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored object: its key and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Writer(Protocol):
+    """An object that is being written; nobody sees it before `commit`."""
+
+    def write(self, data: bytes) -> None:
+        """Add to it; raises BucketError, at the latest on the next call, once any part could not be stored."""
+
+    def commit(self) -> None:
+        """Make it visible under its key, whole; raises BucketError."""
+
+
+class Store(Protocol):
+    """A place for backups. Every method raises BucketError, with NotStoredError and NotAllowedError as its kinds."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: holds no secret."""
+
+    @property
+    def off_site(self) -> bool:
+        """Whether what it holds outlives this host."""
+
+    def writer(self, key: str, *, largest: int) -> AbstractContextManager[Writer]:
+        """Write an object of at most about `largest` bytes; leaving the block without `commit` leaves nothing."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store a small object, replacing one of the same key at once or not at all."""
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """The object's bytes in chunks of about 1 MiB."""
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """All objects whose key begins with `prefix`, sorted by key; end it with "/" to mean a directory."""
+
+    def size(self, key: str) -> int:
+        """The object's size in bytes."""
+
+    def delete(self, key: str) -> None:
+        """Remove it; one that is gone already is no error."""
+
+    def clear_unfinished(self, prefix: str) -> int:
+        """Remove what writers that died left below `prefix` and say how many; finished objects are never touched."""

@@ -1,0 +1,146 @@
+"""Opens MySQL sessions from a connection string and says in plain words why one could not be had."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+import pymysql
+from pymysql.constants import CLIENT, CR, ER
+
+from wbagent.config.dsn import MysqlURL
+from wbagent.errors import DatabaseError
+
+Connection: TypeAlias = "pymysql.Connection[Any]"
+
+CONNECT_TIMEOUT: Final = 10.0
+READ_TIMEOUT: Final = 60.0
+
+_HINTS: Final = {
+    ER.ACCESS_DENIED_ERROR: "check user and password in the connection string (special characters written as %XX)",
+    ER.DBACCESS_DENIED_ERROR: "grant the account its rights on this database",
+    ER.BAD_DB_ERROR: "check the database's name after the host in the connection string",
+    ER.HOST_NOT_PRIVILEGED: "create the account for this host, for example 'wandb_local'@'%'",
+    ER.CON_COUNT_ERROR: "raise max_connections, or find out who holds the connections: SHOW PROCESSLIST",
+    CR.CR_CONN_HOST_ERROR: "check that mysqld runs and listens on that address, and the firewall in between",
+    CR.CR_SSL_CONNECTION_ERROR: 'check the "tls" option of the connection string against the server\'s certificate',
+}
+
+
+class _EncryptedConnection(pymysql.Connection):
+    """A session that ends before any credential is sent when the server offers no TLS.
+
+    PyMySQL before 1.2 goes on in the clear then, and with it the password when the server asks for it so.
+    """
+
+    server_capabilities: int
+
+    def _request_authentication(self) -> None:
+        if not self.server_capabilities & CLIENT.SSL:
+            raise pymysql.err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
+        super()._request_authentication()  # type: ignore[misc]
+
+
+@contextmanager
+def session(url: MysqlURL, *, database: str | None = None, read_timeout: float = READ_TIMEOUT) -> Iterator[Connection]:
+    """A session in autocommit that is closed at the end; every PyMySQL error in the block becomes a DatabaseError."""
+    connection = connect(url, database=database, read_timeout=read_timeout)
+    try:
+        yield connection
+    except (pymysql.MySQLError, OSError) as error:
+        raise explained(error, url) from None
+    finally:
+        close(connection)
+
+
+def connect(url: MysqlURL, *, database: str | None = None, read_timeout: float = READ_TIMEOUT) -> Connection:
+    """Open a session in autocommit on `database` ("" for none; default: the URL's); raises DatabaseError.
+
+    `read_timeout` is how many seconds one answer of the server may take.
+    """
+    arguments: dict[str, Any] = {
+        "host": url.host,
+        "port": url.port,
+        "user": url.user,
+        "password": url.password,
+        "database": (url.database if database is None else database) or None,
+        "charset": "utf8mb4",
+        "autocommit": True,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": read_timeout,
+        "write_timeout": READ_TIMEOUT,
+        "program_name": "wbagent",
+    }
+    try:
+        return _open(url, arguments)
+    except (pymysql.MySQLError, OSError, RuntimeError) as error:
+        raise explained(error, url) from None
+
+
+def close(connection: Connection) -> None:
+    """Close a session whatever state it is in; the server forgets it either way."""
+    try:
+        connection.close()
+    except (pymysql.MySQLError, OSError):
+        return
+
+
+def rows(connection: Connection, statement: str, *values: Any) -> tuple[tuple[Any, ...], ...]:
+    """Every row of one statement's answer; raises PyMySQL's errors."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values or None)
+        return tuple(cursor.fetchall())
+
+
+def quoted_name(name: str) -> str:
+    """A database's or table's name as an SQL identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def explained(error: Exception, url: MysqlURL) -> DatabaseError:
+    """The error as one sentence with the address and what to do; it holds no secret."""
+    where = f"MySQL at {url.address}"
+    if isinstance(error, RuntimeError):
+        return DatabaseError(
+            f"{where}: the account's password check needs TLS or Python's cryptography module",
+            hint='set tls=preferred (or better "true") in the connection string, or: apt install python3-cryptography',
+        )
+    if isinstance(error, FileNotFoundError):
+        return DatabaseError(
+            f"{where}: a file named by ssl-ca, ssl-cert or ssl-key does not exist ({error.filename})",
+            hint="mend the path in the connection string",
+        )
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[-1] if error.args else error).replace("\n", " ")[:300]
+    hint = _HINTS.get(code, "check that the server is up and reachable from this host")
+    return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint)
+
+
+def _open(url: MysqlURL, arguments: dict[str, Any]) -> Connection:
+    if url.tls == "false":
+        return pymysql.connect(**arguments, ssl_disabled=True)
+    context = _tls_context(url)
+    if url.tls != "preferred":
+        return _EncryptedConnection(**arguments, ssl=context)
+    try:
+        return pymysql.connect(**arguments, ssl=context)
+    except pymysql.err.OperationalError as error:
+        # PyMySQL 1.2 takes a context for a demand; before, it went on in the clear by itself, which is what is meant.
+        if error.args[0] != CR.CR_SSL_CONNECTION_ERROR:
+            raise
+        return pymysql.connect(**arguments, ssl_disabled=True)
+
+
+def _tls_context(url: MysqlURL) -> ssl.SSLContext:
+    options = dict(url.options)
+    context = ssl.create_default_context(cafile=options.get("ssl-ca"))
+    # MySQL's own tools make certificates without the extensions that Python 3.13 began to insist on.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if url.tls in {"preferred", "skip-verify"}:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate := options.get("ssl-cert"):
+        context.load_cert_chain(certificate, options.get("ssl-key"))
+    return context

@@ -1,0 +1,52 @@
+"""What an account may do, read from SHOW GRANTS; decides whether a backup can record its position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_GLOBAL_GRANT: Final = re.compile(r"GRANT (?P<what>.+?) ON \*\.\* TO ", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The privileges on `*.*` of one account (upper case); `account` is as MySQL quotes it: 'user'@'host'."""
+
+    account: str
+    everywhere: frozenset[str]
+
+    def has(self, *alternatives: str) -> bool:
+        """Whether the account holds at least one of the privileges on all databases."""
+        return bool(self.everywhere & {"ALL PRIVILEGES", *alternatives})
+
+    def missing_for_position(self, version: tuple[int, int, int]) -> tuple[str, ...]:
+        """The privileges without which mysqldump cannot note the binary log's position; () when none is missing."""
+        # FLUSH_TABLES came with 8.0.23 and allows much less than RELOAD.
+        lock = "FLUSH_TABLES" if version >= (8, 0, 23) else "RELOAD"
+        missing = []
+        if not self.has("RELOAD", "FLUSH_TABLES"):
+            missing.append(lock)
+        if not self.has("REPLICATION CLIENT", "SUPER"):
+            missing.append("REPLICATION CLIENT")
+        return tuple(missing)
+
+    def statement(self, privileges: Iterable[str]) -> str:
+        """The GRANT that an administrator runs to add them."""
+        return f"GRANT {', '.join(privileges)} ON *.* TO {self.account};"
+
+
+def parse_grants(account: str, lines: Iterable[str]) -> Grants:
+    """Read the lines of SHOW GRANTS; `account` is CURRENT_USER(), that is user@host."""
+    everywhere: set[str] = set()
+    for line in lines:
+        if found := _GLOBAL_GRANT.match(line):
+            everywhere.update(part.strip().upper() for part in found["what"].split(","))
+    user, _, host = account.rpartition("@")
+    return Grants(f"{_quoted(user)}@{_quoted(host)}", frozenset(everywhere))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

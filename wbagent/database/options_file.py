@@ -1,0 +1,66 @@
+"""Gives MySQL's client programs their account in a file that exists in memory only.
+
+The password is then in neither argv nor environment, where every user of the machine could read it.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from wbagent.config.dsn import MysqlURL
+
+_SSL_MODES: Final = {
+    "false": "DISABLED",
+    "preferred": "PREFERRED",
+    "skip-verify": "REQUIRED",
+    "true": "VERIFY_IDENTITY",
+    "custom": "VERIFY_IDENTITY",
+}
+_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\b": r"\b"})
+
+
+@contextmanager
+def options_file(url: MysqlURL) -> Iterator[tuple[int, str]]:
+    """A descriptor to hand to the program (`pass_fds`), and its first argument: `--defaults-file=/dev/fd/N`.
+
+    `--defaults-file` instead of `--defaults-extra-file`, so that no other file of the machine changes what is dumped.
+    """
+    descriptor = os.memfd_create("mysql-options", os.MFD_CLOEXEC)
+    try:
+        # A memfd begins as 0777, and MySQL ignores option files that everyone may write to.
+        os.fchmod(descriptor, 0o600)
+        os.write(descriptor, options_text(url).encode())
+        yield descriptor, f"--defaults-file=/dev/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def options_text(url: MysqlURL) -> str:
+    """The option file for `url`, its values quoted after MySQL's rules for option files."""
+    options = dict(url.options)
+    lines = {
+        "user": url.user,
+        "password": url.password,
+        "host": url.host,
+        "port": str(url.port),
+        # Without it "localhost" would mean the socket, and another account than the one that was checked.
+        "protocol": "TCP",
+        "ssl-mode": _SSL_MODES[url.tls],
+    }
+    if url.tls in {"true", "custom"} and "ssl-ca" not in options:
+        paths = ssl.get_default_verify_paths()
+        lines |= {"ssl-ca": paths.cafile} if paths.cafile else {"ssl-capath": paths.capath or "/etc/ssl/certs"}
+    lines |= {name: options[name] for name in ("ssl-ca", "ssl-cert", "ssl-key") if name in options}
+    text = "".join(f'{name}="{value.translate(_ESCAPES)}"\n' for name, value in lines.items())
+    # Without TLS the password goes over encrypted with the server's RSA key, which has to be asked for.
+    return f"[client]\n{text}" + ("get-server-public-key\n" if url.tls in {"false", "preferred"} else "")
+
+
+def environment() -> dict[str, str]:
+    """The environment for MySQL's programs: nothing that changes the account, no login path of a home directory."""
+    kept = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C.UTF-8"}
