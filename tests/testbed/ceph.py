@@ -26,7 +26,8 @@ _READY_WITHIN = 60.0
 
 # One of each daemon, no replicas, and an answer to every proposal at once. Signing between the daemons is off
 # (they are alone on loopback), and then radosgw hangs for ever unless the monitor's connections use crc.
-# The directories stand here because the defaults lie in the tree, which is not ours to write to.
+# A killed radosgw that cached would hold its successor up for 30 s, and a client that missed a map asks again only
+# at its next tick (5 s by default). The directories stand here because the defaults lie in the tree, which is not ours to write to.
 _CONFIGURATION = """
 [global]
 fsid = {fsid}
@@ -53,6 +54,8 @@ memstore_device_bytes = 17179869184
 osd_class_load_list = *
 osd_class_default_list = *
 rgw_gc_obj_min_wait = 1
+rgw_cache_enabled = false
+objecter_tick_interval = 0.25
 mon_data = {work}/mon
 osd_data = {work}/osd
 crash_dir = {work}
