@@ -93,6 +93,7 @@ class Machine:
             for line in message.splitlines():
                 if line.startswith("X_NSPAWN_LEADER_PID="):
                     self.leader = int(line.partition("=")[2])
+                    self.log.with_name("leader").write_text(str(self.leader))
                 ready |= line == "READY=1"
 
     def _console(self) -> str:

@@ -54,15 +54,6 @@ class Bridge:
         run(["ip", "address", "add", f"{self.address(last)}/24", "dev", self.name])
         return self.address(last)
 
-    def keep(self) -> None:
-        """Leave everything up when the process ends, until `stop_kept`."""
-        (self.directory / "kept").touch()
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the run is to stay up."""
-        return (self.directory / "kept").exists()
-
     def confined(self, name: str, command: list[str]) -> list[str]:
         """Return `command` such that it and its children end with this run, even when the run is killed."""
         return cgroup.command_in(cgroup.create(f"{self.group}/{name}"), command)
@@ -70,31 +61,19 @@ class Bridge:
 
 @contextmanager
 def bridge() -> Iterator[Bridge]:
-    """Set up a bridge on a free subnet 10.99.N.0/24; take all of the run down at the end, unless it is kept."""
+    """Set up a bridge on a free subnet 10.99.N.0/24; take all of the run down at the end."""
     with ExitStack() as stack:
         with _lock(RUNS / "lock", wait=True):
             _sweep()
             link = _first_free()
-            stack.callback(_clean_unless_kept, link)
+            stack.callback(run, ["ip", "link", "delete", link.name], check=False)
             link.directory.mkdir(mode=0o700)
             owner = stack.enter_context(_lock(link.directory / "owner", wait=False))
             assert owner, "the directory was made a moment ago"
+            stack.callback(_clean, link)
             run(["ip", "address", "add", f"{link.gateway}/24", "dev", link.name])
             run(["ip", "link", "set", link.name, "up"])
         yield link
-
-
-def kept() -> list[Bridge]:
-    """Return the runs that were left up on purpose."""
-    return [Bridge(int(mark.parent.name)) for mark in sorted(RUNS.glob("*/kept"))]
-
-
-def stop_kept() -> int:
-    """End all runs that were left up on purpose and return how many there were."""
-    runs = kept()
-    for link in runs:
-        _clean(link.number)
-    return len(runs)
 
 
 def _first_free() -> Bridge:
@@ -112,22 +91,19 @@ def _first_free() -> Bridge:
 
 def _sweep() -> None:
     """Clean up after runs whose process died before it could do so."""
-    for directory in RUNS.iterdir():
-        if not directory.name.isdecimal() or Bridge(int(directory.name)).is_kept:
-            continue
-        with _lock(directory / "owner", wait=False) as dead:
+    for link in runs():
+        with _lock(link.directory / "owner", wait=False) as dead:
             if dead:
-                _clean(int(directory.name))
+                _clean(link)
 
 
-def _clean_unless_kept(link: Bridge) -> None:
-    if not link.is_kept:
-        _clean(link.number)
+def runs() -> list[Bridge]:
+    """Return the runs that are up on this machine, and those that died without cleaning up."""
+    return [Bridge(int(path.name)) for path in sorted(RUNS.glob("[0-9]*"))]
 
 
-def _clean(number: int) -> None:
+def _clean(link: Bridge) -> None:
     """Remove everything of a run; each step tolerates that it has been done already."""
-    link = Bridge(number)
     groups = cgroup.hierarchy()
     if groups:
         cgroup.kill(groups / link.group)
@@ -137,7 +113,7 @@ def _clean(number: int) -> None:
     run(["ip", "link", "delete", link.name], check=False)
     for namespace in Path("/run/netns").glob(f"{link.name}-*"):
         run(["ip", "netns", "delete", namespace.name], check=False)
-    for propagated in Path("/run/systemd/nspawn/propagate").glob(f"*-{number}"):
+    for propagated in Path("/run/systemd/nspawn/propagate").glob(f"*-{link.number}"):
         shutil.rmtree(propagated, ignore_errors=True)
     if not _mounts_below(link.directory):
         remove_tree(link.directory)

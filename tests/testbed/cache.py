@@ -28,7 +28,7 @@ def cached(name: str, recipe: str, build: Callable[[Path], None]) -> Path:
     leaves nothing that could be taken for a good one. Treat the result as read-only. Results of
     older recipes of the same name are removed unless a process still uses them.
     """
-    entry = cache_directory() / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    entry = entry_path(name, recipe)
     with locked(f"{name}.build"):
         if not entry.is_dir():
             partial = entry.with_name(f".{name}.partial")
@@ -39,6 +39,11 @@ def cached(name: str, recipe: str, build: Callable[[Path], None]) -> Path:
         _hold(entry)
         _remove_older(name, entry)
     return entry
+
+
+def entry_path(name: str, recipe: str) -> Path:
+    """Return where `cached` keeps the directory, whether it is there or not."""
+    return cache_directory() / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
 @contextmanager

@@ -45,7 +45,6 @@ class Host:
     ) -> None:
         self.name = name
         self.address = bridge.address(last)
-        self._bridge = bridge
         directory = bridge.directory / name
         self.root = lay_over(tree, directory)
         give_identity(self.root, name, bridge, self.address, names or {})
@@ -57,8 +56,7 @@ class Host:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._bridge.is_kept:
-            self.power_cut()
+        self.power_cut()
 
     # --- life ---
 

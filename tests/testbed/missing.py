@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.testbed import cgroup
 
-PROGRAMS = {
+_PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
     "ip": "iproute2",
@@ -23,12 +23,18 @@ def why_no_hosts() -> str | None:
         return "booting hosts needs root: run it as root on a machine or virtual machine of your own"
     if not Path("/etc/debian_version").exists() or not shutil.which("apt-get"):
         return "booting hosts needs a Debian machine: their root file systems come from its mirror and keyring"
-    lacking = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
-    if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
-        lacking.append("debian-archive-keyring")
+    lacking = lacking_packages()
     if lacking:
         return f"booting hosts needs these packages: apt-get install {' '.join(lacking)}"
     return _kernel()
+
+
+def lacking_packages() -> list[str]:
+    """Return the Debian packages that booting hosts needs and that are not installed."""
+    lacking = {package for program, package in _PROGRAMS.items() if not shutil.which(program)}
+    if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
+        lacking.add("debian-archive-keyring")
+    return sorted(lacking)
 
 
 def _kernel() -> str | None:

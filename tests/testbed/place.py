@@ -48,7 +48,7 @@ class Place:
 
 @contextmanager
 def place(bridge: Bridge, name: str, last: int) -> Iterator[Place]:
-    """Set up a place whose address ends in `last`; it goes at the end, unless the run is kept."""
+    """Set up a place whose address ends in `last`; it goes at the end."""
     here = Place(bridge.address(last), f"{bridge.name}-{name}", f"vp-{name}-{bridge.number}")
     run(["ip", "netns", "add", here.namespace])
     try:
@@ -62,6 +62,5 @@ def place(bridge: Bridge, name: str, last: int) -> Iterator[Place]:
         here.restore()
         yield here
     finally:
-        if not bridge.is_kept:
-            run(["ip", "link", "delete", here.link], check=False)
-            run(["ip", "netns", "delete", here.namespace], check=False)
+        run(["ip", "link", "delete", here.link], check=False)
+        run(["ip", "netns", "delete", here.namespace], check=False)

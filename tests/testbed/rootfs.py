@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.testbed.cache import cached
+from tests.testbed.cache import cached, entry_path
 from tests.testbed.errors import BedError
 
 _SYSTEM = "acl ca-certificates dbus iproute2 libpam-systemd nftables polkitd procps python3 systemd systemd-sysv zstd"
@@ -59,6 +59,11 @@ def root_file_system(recipe: Recipe) -> Path:
             recipe.finish(directory)
 
     return cached(recipe.name, recipe.text(), build)
+
+
+def is_cached(recipe: Recipe) -> bool:
+    """Whether the tree is there already."""
+    return entry_path(recipe.name, recipe.text()).is_dir()
 
 
 def _mmdebstrap(recipe: Recipe, directory: Path) -> None:
