@@ -130,6 +130,7 @@ class BackupSettings(_Section):
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
     compression_level: int = Field(3, ge=1, le=19, description="zstd's level")
     part_size: Size = Field(16 * 1024**2, description="size of one part of an upload")
+    catch_up_after: Duration = Field(60.0, description="after a boot, how long until a missed backup is made up for")
     time_limit: Duration = Field(6 * 3600.0, description="a backup that takes longer is ended and has failed")
     request_checksum_calculation: str = Field(
         "when_supported",

@@ -1,4 +1,4 @@
-"""Structured logging: structlog's events go to the journal with their fields, or as readable lines to stderr."""
+"""Structured logging: events go to the journal with their fields, or as readable lines to stderr."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 import re
 import socket
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
-
-import structlog
 
 _SOCKET: Final = "/run/systemd/journal/socket"
 _PRIORITY: Final = {"debug": 7, "info": 6, "notice": 5, "warning": 4, "error": 3, "critical": 2}
@@ -17,48 +15,61 @@ _PRIORITY: Final = {"debug": 7, "info": 6, "notice": 5, "warning": 4, "error": 3
 _LONGEST_FIELD: Final = 16_384
 
 
-class _JournalLogger:
-    """Sends one event as a datagram of the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
-
-    def __init__(self) -> None:
-        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-
-    def msg(self, payload: bytes) -> None:
-        try:
-            self._channel.sendto(payload, _SOCKET)
-        except OSError:
-            # journald is away for a moment (restart) or the datagram too large: stderr reaches it when it is back.
-            sys.stderr.buffer.write(payload.split(b"\n", 1)[0] + b"\n")
-
-    log = debug = info = warning = error = critical = msg
+def send(message: str, *, level: str = "info", message_id: str | None = None, **fields: object) -> None:
+    """Write one event without structlog (8 MB): for the runner, which stays in memory beside every server."""
+    if "JOURNAL_STREAM" in os.environ:
+        _deliver(_datagram(message, level, message_id, fields))
+    else:
+        sys.stderr.write(_line(message, level) + "\n")
 
 
 def configure(*, verbose: bool = False) -> None:
-    """Choose the journal when systemd connected our stderr to it (JOURNAL_STREAM), else lines on stderr."""
-    to_journal = "JOURNAL_STREAM" in os.environ
+    """Let structlog's loggers write to the journal when systemd connected our stderr to it, else lines on stderr."""
+    import structlog  # noqa: PLC0415 - loaded by the processes that log much, not by the runner
+
+    def to_journal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+        message, level = str(event.pop("event")), str(event.pop("level"))
+        return _datagram(message, level, event.pop("message_id", None), event)
+
+    def to_terminal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+        return _line(str(event["event"]), str(event["level"]))
+
+    journal = "JOURNAL_STREAM" in os.environ
     structlog.configure(
-        processors=[structlog.processors.add_log_level, _datagram if to_journal else _line],
+        processors=[structlog.processors.add_log_level, to_journal if journal else to_terminal],
         wrapper_class=structlog.make_filtering_bound_logger("debug" if verbose else "info"),
-        logger_factory=_logger_factory if to_journal else structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
+        logger_factory=(lambda *_: _JournalLogger()) if journal else structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
-def _logger_factory(*_: Any) -> _JournalLogger:
-    return _JournalLogger()
+class _JournalLogger:
+    """What structlog hands the finished datagram to."""
+
+    def msg(self, payload: bytes) -> None:
+        _deliver(payload)
+
+    debug = info = warning = error = critical = msg
 
 
-def _datagram(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[tuple[bytes], dict[str, Any]]:
-    fields = {
-        "MESSAGE": event.pop("event"),
-        "PRIORITY": _PRIORITY.get(event.pop("priority", event.pop("level", "info")), 6),
+def _deliver(payload: bytes) -> None:
+    """Send one datagram of the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        try:
+            channel.sendto(payload, _SOCKET)
+        except OSError:
+            # journald is away for a moment (restart): stderr is a stream to it that survives that.
+            sys.stderr.buffer.write(payload.split(b"\n", 1)[0] + b"\n")
+
+
+def _datagram(message: str, level: str, message_id: str | None, fields: Mapping[str, object]) -> bytes:
+    entry: dict[str, object] = {
+        "MESSAGE": message,
+        "PRIORITY": _PRIORITY.get(level, 6),
         "SYSLOG_IDENTIFIER": "wbagent",
+        "MESSAGE_ID": message_id,
     }
-    event.pop("level", None)
-    if message_id := event.pop("message_id", None):
-        fields["MESSAGE_ID"] = message_id
-    fields |= {_field_name(name): value for name, value in event.items() if value is not None}
-    return (b"".join(_field(name, value) for name, value in fields.items()),), {}
+    entry |= {_field_name(name): value for name, value in fields.items()}
+    return b"".join(_field(name, value) for name, value in entry.items() if value is not None)
 
 
 def _field_name(name: str) -> str:
@@ -73,8 +84,5 @@ def _field(name: str, value: object) -> bytes:
     return name.encode() + b"=" + data + b"\n"
 
 
-def _line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-    level = event.pop("level", "info")
-    event.pop("message_id", None)
-    text = str(event.pop("event"))
-    return text if level in {"info", "debug"} else f"{level}: {text}"
+def _line(message: str, level: str) -> str:
+    return message if level in {"info", "debug"} else f"{level}: {message}"

@@ -1,0 +1,35 @@
+"""When the daily backup is due: pure functions of the time of day, the last attempt and now."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+
+def last_occurrence(at: str, now: datetime) -> datetime:
+    """The latest moment not after `now` (aware, local) at which the clock on the wall showed `at` ("HH:MM")."""
+    return _occurrence(at, now, days=(0, -1, -2), forward=False)
+
+
+def next_occurrence(at: str, now: datetime) -> datetime:
+    """The first moment after `now` (aware, local) at which the clock on the wall shows `at`."""
+    return _occurrence(at, now, days=(0, 1, 2), forward=True)
+
+
+def _occurrence(at: str, now: datetime, days: tuple[int, ...], *, forward: bool) -> datetime:
+    clock = time.fromisoformat(at)
+    for day in days:
+        # Combined without an offset first: the offset of that day may be another one than today's.
+        moment = datetime.combine(now.date() + timedelta(days=day), clock).replace(tzinfo=now.tzinfo)
+        if (moment > now) is forward:
+            return moment
+    raise AssertionError("one of three days holds the occurrence")
+
+
+def backup_due(at: str, last_attempt: datetime | None, now: datetime) -> bool:
+    """Whether a backup is to be started now.
+
+    Invariant: however often and in whatever order this is asked, with the agent down for any time in between, each
+    scheduled occurrence leads to at most one start, and of several that were missed only one is made up for. A host
+    that never had a backup is due at once.
+    """
+    return last_attempt is None or last_attempt < last_occurrence(at, now)

@@ -1,0 +1,99 @@
+"""The entry point of `wbagent`: finds the command group; errors become a sentence, a hint and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from wbagent import __version__
+from wbagent.errors import EX_IOERR, EX_USAGE, ConfigError, WbagentError
+from wbagent.systemd import journal
+
+# Each group is imported only when it is called: `wbagent status` must not wait for boto3.
+_GROUPS: Final = {
+    "agent": "the agent itself (run by wbagent.service)",
+    "alerts": "what is firing, and who is told",
+    "backup": "make, list and show backups",
+    "config": "check and show /etc/wbagent.toml",
+    "restore": "restore a backup into a MySQL server",
+    "server": "the wandb/local container",
+    "status": "server, database, backups and alerts at a glance",
+}
+
+
+class _LazyGroups(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _GROUPS:
+            return None
+        module = importlib.import_module(f"wbagent.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table above: importing every group to list it would cost a second.
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_GROUPS.items()))
+
+
+@click.group(cls=_LazyGroups, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wbagent")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml")),
+    show_default=True,
+    help="The configuration file; drop-ins are read from the directory of the same name with .d added.",
+)
+@click.option("--verbose", is_flag=True, help="Say more, on stderr or in the journal.")
+@click.pass_context
+def cli(ctx: click.Context, config: Path, verbose: bool) -> None:
+    """Do the duties of a self-hosted Weights & Biases server: keep it up, back it up, watch it, tell a person."""
+    ctx.obj = config
+    ctx.meta["verbose"] = verbose
+
+
+def main() -> None:
+    """Run the command line and exit; no error of ours or of the system ends in a traceback."""
+    try:
+        status = cli.main(standalone_mode=False, prog_name="wbagent")
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = EX_USAGE
+    except WbagentError as error:
+        status = _tell(error)
+    except BrokenPipeError:
+        # `wbagent … | head`: the reader has left; writing the rest would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        named = f" {error.filename}" if error.filename else ""
+        journal.send(f"{error.strerror or error}{named}", level="error")
+        status = EX_IOERR
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(error: WbagentError) -> int:
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        message = "\n".join([f"{error.message}:", *error.problems])
+    else:
+        message = error.message
+    hint = f"\n  try: {error.hint}" if error.hint else ""
+    journal.send(f"{message}{hint}", level="error", message_id=error.message_id)
+    return error.exit_status
+
+
+if __name__ == "__main__":
+    main()

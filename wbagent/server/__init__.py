@@ -1,0 +1,1 @@
+"""The wandb/local container: its specification, its runner, its probes, its history."""

@@ -1,0 +1,93 @@
+"""The server's history: one JSON line for each time it became ready and for each end, with the evidence."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from wbagent.state import state_directory
+
+# About a year of a server that is restarted daily; a crash loop must not fill the disk.
+_KEPT_LINES: Final = 500
+
+
+class Reason(StrEnum):
+    """Why a container ended, or could not begin."""
+
+    READY = "ready"
+    EXITED = "exited"
+    OUT_OF_MEMORY = "out of memory"
+    LIVENESS_LOST = "liveness lost"
+    BUDGET_SPENT = "start-up budget spent"
+    STOPPED = "stopped"
+    NOT_STARTED = "not started"
+    RUNNER_DIED = "runner died"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line. `at` is wall-clock seconds; `invocation` is systemd's INVOCATION_ID of the unit's run.
+
+    `detail` is a sentence for people; `exit_code` is the container's, None when there was none. `probe` is the last
+    answer as a sentence; `log` the container's last lines. `seconds` is how long it served (or took to become ready).
+    """
+
+    at: float
+    reason: Reason
+    detail: str
+    invocation: str
+    exit_code: int | None = None
+    oom_killed: bool = False
+    probe: str = ""
+    log: tuple[str, ...] = ()
+    image: str = ""
+    container: str = ""
+    seconds: float = 0.0
+
+    @property
+    def is_end(self) -> bool:
+        """Whether this tells an end that nobody asked for."""
+        return self.reason not in {Reason.READY, Reason.STOPPED}
+
+
+def history_path() -> Path:
+    """Where the history is: the runner (a dynamic user) writes there by its group."""
+    return state_directory() / "server" / "history.jsonl"
+
+
+def append(record: Record, path: Path | None = None) -> None:
+    """Add one record; the oldest go when there are more than a few hundred. Raises OSError."""
+    path = path or history_path()
+    line = json.dumps(asdict(record), ensure_ascii=False)
+    with path.with_name("history.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = path.read_text(encoding="utf-8").splitlines()[-_KEPT_LINES + 1 :] if path.exists() else []
+        # Written anew and renamed: a full disk or a kill leaves the old history or the new one.
+        fresh = path.with_name("history.new")
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write("\n".join([*kept, line]) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+
+
+def read(path: Path | None = None) -> tuple[Record, ...]:
+    """All records, oldest first; none when there is no history. Raises PermissionError."""
+    path = path or history_path()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return ()
+    return tuple(_records(lines))
+
+
+def _records(lines: Iterable[str]) -> Iterable[Record]:
+    for line in lines:
+        fields = json.loads(line)
+        yield Record(**fields | {"reason": Reason(fields["reason"]), "log": tuple(fields["log"])})

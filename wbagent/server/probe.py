@@ -1,0 +1,60 @@
+"""One HTTP probe of the server: GET a path, and say what came back."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+LIVENESS: Final = "/healthz"
+READINESS: Final = "/ready"
+_LONGEST_BODY: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe saw. Without an HTTP answer `status` is 0 and `text` says why; `seconds` is how long it took."""
+
+    path: str
+    ok: bool
+    status: int
+    text: str
+    seconds: float
+
+    def sentence(self) -> str:
+        """For people, e.g. `/healthz: 503 draining` or `/healthz: no answer in 5 s`."""
+        return f"{self.path}: {self.status or ''} {self.text}".replace("  ", " ").strip()[:200]
+
+
+def probe(addresses: Sequence[tuple[str, int]], path: str, timeout: float) -> Answer:
+    """GET `path` from the first address that takes a connection; `timeout` in seconds covers each address.
+
+    Several addresses, since docker-proxy dies with dockerd even under live-restore: then the published port is dead
+    while the container serves well at its own address.
+    """
+    answer = Answer(path, ok=False, status=0, text="the container has no address yet", seconds=0.0)
+    for host, port in addresses:
+        answer = _get(host, port, path, timeout)
+        if answer.status:
+            break
+    return answer
+
+
+def _get(host: str, port: int, path: str, timeout: float) -> Answer:
+    begun = time.monotonic()
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        connection.request("GET", path, headers={"User-Agent": "wbagent"})
+        response = connection.getresponse()
+        status, text = response.status, response.read(_LONGEST_BODY).decode(errors="replace").strip()
+    except TimeoutError:
+        status, text = 0, f"no answer in {timeout:g} s"
+    except ConnectionRefusedError:
+        status, text = 0, f"connection refused at {host}:{port}"
+    except (OSError, http.client.HTTPException) as error:
+        status, text = 0, f"{type(error).__name__} at {host}:{port}: {error}"
+    finally:
+        connection.close()
+    return Answer(path, 200 <= status < 300, status, text, time.monotonic() - begun)

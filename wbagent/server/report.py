@@ -1,0 +1,86 @@
+"""Tells the journal and the history about each start and end of the server."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from wbagent import events
+from wbagent.config.quantities import format_duration
+from wbagent.server import history
+from wbagent.server.container import Found
+from wbagent.server.history import Reason, Record
+from wbagent.server.specification import UNIT
+from wbagent.systemd import journal
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why the container ended (or never began), and the status that the runner exits with."""
+
+    reason: Reason
+    detail: str
+    exit_status: int
+
+
+def ready(found: Found, seconds: float, *, adopted: bool) -> None:
+    """The server answers /ready, `seconds` after the runner began."""
+    detail = f"{'adopted and ' if adopted else ''}ready after {format_duration(seconds)}"
+    _append(_record(Reason.READY, detail, found, seconds=seconds))
+    journal.send(
+        f"{found.image} is {detail}", message_id=events.SERVER_READY, image=found.image, seconds=f"{seconds:.3f}"
+    )
+
+
+def ended(
+    outcome: Outcome, found: Found | None, *, log: tuple[str, ...] = (), probe: str = "", seconds: float = 0.0
+) -> None:
+    """The server ended, with what is left of it as evidence."""
+    record = _record(outcome.reason, outcome.detail, found, log=log, probe=probe, seconds=seconds)
+    _append(record)
+    journal.send(
+        f"the server ended: {outcome.reason}; {outcome.detail}",
+        level="error" if record.is_end else "info",
+        message_id=events.SERVER_ENDED,
+        OBJECT_SYSTEMD_UNIT=UNIT,
+        reason=outcome.reason,
+        exit_code=record.exit_code,
+        oom_killed=int(record.oom_killed),
+        probe=probe or None,
+        served_seconds=f"{seconds:.1f}",
+    )
+
+
+def runner_died(result: str, code: str, status: str) -> None:
+    """The runner itself ended badly; does nothing when it had recorded the end before it went."""
+    invocation = os.environ.get("INVOCATION_ID", "")
+    if any(record.invocation == invocation and record.reason is not Reason.READY for record in history.read()):
+        return
+    ended(Outcome(Reason.RUNNER_DIED, f"systemd says: result {result}, {code} {status}".rstrip(), 0), None)
+
+
+def _record(
+    reason: Reason, detail: str, found: Found | None, *, log: tuple[str, ...] = (), probe: str = "", seconds: float
+) -> Record:
+    return Record(
+        at=time.time(),
+        reason=reason,
+        detail=detail,
+        invocation=os.environ.get("INVOCATION_ID", ""),
+        exit_code=found.exit_code if found and reason is not Reason.READY else None,
+        oom_killed=bool(found and found.oom_killed),
+        probe=probe,
+        log=log,
+        image=found.image if found else "",
+        container=found.id[:12] if found else "",
+        seconds=round(seconds, 3),
+    )
+
+
+def _append(record: Record) -> None:
+    try:
+        history.append(record)
+    except OSError as error:
+        # A full disk must not keep the server from being restarted; the journal has the same facts.
+        journal.send(f"the history cannot be written: {error}", level="warning", message_id=events.FAILURE)

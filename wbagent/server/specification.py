@@ -1,0 +1,79 @@
+"""What the wandb/local container is to be, in the words of Docker's API, and a hash to know it again by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wbagent.config.model import ServerSettings
+
+NAME: Final = "wandb-local"
+UNIT: Final = "wandb-local.service"
+SLICE: Final = "wandb.slice"
+CONTAINER_PORT: Final = "8080/tcp"
+HASH_LABEL: Final = "wbagent.specification"
+# The journal takes OBJECT_SYSTEMD_UNIT as "this line is about that unit", so `journalctl -u` shows it (sd-journal).
+UNIT_LABEL: Final = "OBJECT_SYSTEMD_UNIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """The body of POST /containers/create, and its hash. The environment in it holds secrets: never log it."""
+
+    config: dict[str, Any]
+    digest: str
+
+    @property
+    def image(self) -> str:
+        """The image's name with its tag or digest."""
+        return str(self.config["Image"])
+
+
+def specification(settings: ServerSettings, *, systemd_cgroups: bool) -> Specification:
+    """The guide's `docker run` line as a request, with the restart policy "no": systemd owns restarts.
+
+    `systemd_cgroups`: whether Docker's cgroup driver is systemd; only then a slice can hold the container.
+    """
+    bindings = [{"HostIp": settings.bind, "HostPort": str(settings.port)}]
+    host_config: dict[str, Any] = {
+        "Binds": [f"{settings.volume}:/vol"],
+        "PortBindings": {CONTAINER_PORT: bindings},
+        "RestartPolicy": {"Name": "no"},
+        "NanoCpus": round(settings.cpus * 1e9),
+        "Memory": settings.memory,
+        # W&B: the embedded mysqld needs 262144 open files.
+        "Ulimits": [{"Name": "nofile", "Soft": 262144, "Hard": 262144}],
+        "LogConfig": {"Type": "journald", "Config": {"tag": NAME, "labels": UNIT_LABEL}},
+    }
+    if systemd_cgroups:
+        host_config["CgroupParent"] = SLICE
+    config: dict[str, Any] = {
+        "Image": settings.image,
+        "Env": [f"{name}={value}" for name, value in sorted(environment(settings).items())],
+        "ExposedPorts": {CONTAINER_PORT: {}},
+        "StopTimeout": round(settings.stop_timeout),
+        "HostConfig": host_config,
+    }
+    if settings.user is not None:
+        config["User"] = settings.user
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    config["Labels"] = {UNIT_LABEL: UNIT, HASH_LABEL: digest}
+    return Specification(config, digest)
+
+
+def environment(settings: ServerSettings) -> dict[str, str]:
+    """The container's environment: exactly the guide's names, then whatever [server.env] adds."""
+    names = {
+        "HOST": settings.host,
+        "BUCKET": str(settings.bucket),
+        "BUCKET_QUEUE": "internal://",
+        "AWS_REGION": settings.aws_region,
+        "MYSQL": str(settings.mysql),
+    }
+    if settings.license is not None:
+        names["LICENSE"] = settings.license.get_secret_value()
+    if settings.redis is not None:
+        names["REDIS"] = str(settings.redis)
+    return names | settings.env

@@ -1,0 +1,133 @@
+"""systemd over D-Bus: reads units' properties, starts units, and hears of their changes without a thread.
+
+pystemd holds the GIL during every call and while it waits, so nothing here ever waits on the bus: its descriptor goes
+into the event loop, and `process()` takes what has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+
+from wbagent.errors import AccessError, BusError
+
+_SYSTEMD: Final = b"org.freedesktop.systemd1"
+_MANAGER_PATH: Final = b"/org/freedesktop/systemd1"
+_MANAGER: Final = b"org.freedesktop.systemd1.Manager"
+_PROPERTIES: Final = b"org.freedesktop.DBus.Properties"
+_UNIT: Final = "org.freedesktop.systemd1.Unit"
+_SERVICE: Final = "org.freedesktop.systemd1.Service"
+
+Properties = Mapping[str, Any]
+
+
+class Bus:
+    """A connection to PID 1. Every method raises BusError; AccessError where polkit refuses."""
+
+    def __init__(self) -> None:
+        from pystemd import dbusexc, dbuslib  # noqa: PLC0415 - absent where only unit tests run
+
+        self._lib = dbuslib
+        self._dbus = dbuslib.DBus()
+        self._denied = (dbusexc.DBusAccessDeniedError, dbusexc.DBusInteractiveAuthorizationRequiredError)
+        self._failed = dbusexc.DBusBaseError
+        # pystemd hands the callback to libsystemd without a reference of its own.
+        self._callbacks: list[Callable[..., None]] = []
+        self._call_in(self._dbus.open, "connect to the system bus")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._dbus.close()
+
+    def properties(self, unit: str) -> Properties:
+        """All properties of a unit (loaded or not) and, for services, of the service."""
+        path = self._path(unit)
+        names = dict(self._get_all(path, _UNIT))
+        if unit.endswith(".service"):
+            names |= self._get_all(path, _SERVICE)
+        return names
+
+    def start(self, unit: str) -> str:
+        """Enqueue a start job; the job's object path. A unit that is starting already keeps its job."""
+        return self._manager(b"StartUnit", b"ss", [unit.encode(), b"replace"], f"start {unit}")
+
+    def reset_failed(self, unit: str) -> None:
+        """Set a unit's count of restarts back to 0."""
+        self._manager(b"ResetFailedUnit", b"s", [unit.encode()], f"reset {unit}")
+
+    def subscribe(self, units: tuple[str, ...], changed: Callable[[str, Properties], None]) -> None:
+        """Have `changed(unit, changed properties)` called, from within `process()`, whenever one of them changes."""
+        self._manager(b"Subscribe", b"", [], "subscribe to changes")
+        for unit in units:
+            callback = _Signal(unit, changed)
+            self._callbacks.append(callback)
+            self._dbus.match_signal(_SYSTEMD, self._path(unit), _PROPERTIES, b"PropertiesChanged", callback)
+
+    def fileno(self) -> int:
+        """The descriptor to watch for readability."""
+        return int(self._dbus.get_fd())
+
+    def process(self) -> None:
+        """Take in everything that has arrived, calling what subscribed."""
+        # One empty answer may be a step of the protocol itself; after a second one nothing is left.
+        empty = 0
+        while empty < 2:
+            message = self._call_in(self._dbus.process, "read from the system bus")
+            empty = empty + 1 if message.is_empty() else 0
+
+    def _path(self, unit: str) -> bytes:
+        encoded: bytes = self._lib.path_encode(_MANAGER_PATH + b"/unit", unit.encode())
+        return encoded
+
+    def _get_all(self, path: bytes, interface: str) -> Properties:
+        arguments = self._lib.apply_signature(b"s", [interface.encode()])
+        names: dict[str, Any] = _text(self._call(path, _PROPERTIES, b"GetAll", arguments, "read a unit's properties"))
+        return names
+
+    def _manager(self, method: bytes, signature: bytes, values: list[bytes], doing: str) -> str:
+        arguments = self._lib.apply_signature(signature, values)
+        body = self._call(_MANAGER_PATH, _MANAGER, method, arguments, doing)
+        return body.decode() if isinstance(body, bytes) else ""
+
+    def _call(self, path: bytes, interface: bytes, method: bytes, arguments: Any, doing: str) -> Any:
+        return self._call_in(lambda: self._dbus.call_method(_SYSTEMD, path, interface, method, arguments).body, doing)
+
+    def _call_in(self, call: Callable[[], Any], doing: str) -> Any:
+        try:
+            return call()
+        except self._denied:
+            raise AccessError(
+                f"systemd does not let this user {doing}", hint="run the command as root (sudo)"
+            ) from None
+        except self._failed as error:
+            raise BusError(f"cannot {doing}: {error}", hint="systemctl status dbus.service") from None
+
+
+class _Signal:
+    """One match: pystemd sets an attribute on it and calls it with keywords."""
+
+    metadata: dict[str, Any]
+
+    def __init__(self, unit: str, changed: Callable[[str, Properties], None]) -> None:
+        self._unit = unit
+        self._changed = changed
+
+    def __call__(self, message: Any, error: object, userdata: object) -> None:
+        message.process_reply(False)
+        # PropertiesChanged(interface, changed, invalidated)
+        body = message.body
+        if isinstance(body, list | tuple) and len(body) > 1:
+            self._changed(self._unit, _text(body[1]))
+
+
+def _text(value: Any) -> Any:
+    """The same value with every byte string as text."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, dict):
+        return {_text(name): _text(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_text(item) for item in value]
+    return value
