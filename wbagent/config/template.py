@@ -1,0 +1,135 @@
+"""The commented configuration file that the package installs and `wbagent config template` prints.
+
+It is written from the model, so that no key, default or meaning in it can differ from what the program reads.
+A setting stands behind a bare `#`, prose behind `# `: taking away each bare `#` gives a complete, valid file.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from wbagent.config.layers import SECRET_KEYS
+from wbagent.config.model import Settings
+from wbagent.config.quantities import format_duration, format_size, parse_duration, parse_size
+
+_HEAD: Final = """\
+# /etc/wbagent.toml: configuration of wbagent. The whole of it is explained in wbagent.toml(5).
+#
+# As installed nothing is set: the agent runs and `systemctl status wbagent` says what is missing.
+# To set a key, take away the # before it and before the [section] above it.
+#   Host that runs the server:    fill in [server], then: systemctl enable --now wandb-local
+#   Host that runs the database:  fill in [database] only
+#   Both:                         fill in [backup] destination and [alerts] to
+# Then: wbagent config check && systemctl reload wbagent
+#
+# In a connection string write every special character of a user or password as %XX (+ is %2B, / is %2F).
+# Keep this file as it was installed, 0640 root:wbagent: it will hold passwords. Further files, read in the order of
+# their names, go to /etc/wbagent.toml.d/*.toml; later ones win, key by key."""
+
+_PROSE: Final = {
+    "server": "The wandb/local container of this host. Leave it out on a host that runs only the database.",
+    "server.env": "Further environment variables for the container, such as OIDC_ISSUER or LDAP settings.",
+    "server.probes": "When the server counts as started and as alive. The defaults are those of W&B's guide.",
+    "database": "The account for backups, where it differs from [server] mysql (always on a database host).",
+    "backup": "The daily backup. Without a destination backups stay on this host's disk and die with it.",
+    "monitor.cpu": "W&B's guide: a database host above 40 % for 5 minutes is short of processors.",
+    "alerts": "Who is told, as Apprise URLs: mail, Slack, Teams, PagerDuty, … Without any, only the journal.",
+}
+
+# Values that have no default to show: what a real one looks like.
+_EXAMPLES: Final[dict[str, object]] = {
+    "server.host": "https://wandb.example.com",
+    "server.image": "wandb/local:0.83.0",
+    "server.bucket": "s3://KEY:SECRET@minio.example.com:9000/wandb-files?region=us-east-1&tls=true",
+    "server.mysql": "mysql://wandb_local:PASSWORD@db1.example.com:3306/wandb_local",
+    "server.license": "LICENSE",
+    "server.redis": "redis://:PASSWORD@redis.example.com:6379",
+    "server.region": "us-east-1",
+    "server.user": "999",
+    "server.env.LOGGING_ENABLED": "true",
+    "database.url": "mysql://wandb_backup:PASSWORD@127.0.0.1:3306/wandb_local",
+    "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
+    "backup.owner": "host1",
+    "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
+}
+
+
+def template() -> str:
+    """The text of /etc/wbagent.toml as installed."""
+    return "\n".join([_HEAD, *_section(Settings, "")]) + "\n"
+
+
+def _section(model: type[BaseModel], path: str) -> Iterator[str]:
+    """One table, then the tables within it, as TOML wants them."""
+    tables = {name: field for name, field in model.model_fields.items() if _is_table(field)}
+    keys = {name: field for name, field in model.model_fields.items() if name not in tables}
+    if path and keys:
+        yield ""
+        yield from _prose(_PROSE[path])
+        yield f"#[{path}]"
+    for name, field in keys.items():
+        yield from _key(f"{path}.{name}", field)
+    for name, field in tables.items():
+        inner = f"{path}.{name}".lstrip(".")
+        table = _model_of(field)
+        if table:
+            yield from _section(table, inner)
+        else:
+            yield from _free_table(inner)
+
+
+def _key(path: str, field: FieldInfo) -> Iterator[str]:
+    section, _, name = path.rpartition(".")
+    if field.description:
+        yield from _prose(field.description)
+    if (section, name) in SECRET_KEYS:
+        yield f'# Or: {name}_file = "/path/of/a/file", or the systemd credential wbagent.{path}'
+    yield f"#{name} = {_toml(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
+
+
+def _free_table(path: str) -> Iterator[str]:
+    """A table whose keys are the operator's own."""
+    yield ""
+    yield from _prose(_PROSE[path])
+    yield f"#[{path}]"
+    for example, value in _EXAMPLES.items():
+        if example.startswith(f"{path}."):
+            yield f"#{example.removeprefix(f'{path}.')} = {_toml(value)}"
+
+
+def _written(field: FieldInfo) -> object:
+    """A default as people write it: durations and sizes with their units."""
+    default = field.get_default(call_default_factory=False)
+    if default is None or default is PydanticUndefined:
+        raise LookupError("a key without a default needs an example here")
+    validators = [getattr(item, "func", None) for item in field.metadata]
+    if parse_duration in validators:
+        return format_duration(default)
+    if parse_size in validators:
+        return format_size(default)
+    return default
+
+
+def _toml(value: object) -> str:
+    # JSON's strings, numbers, booleans and lists are TOML's too.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def _prose(text: str) -> Iterator[str]:
+    yield from textwrap.wrap(text, width=110, initial_indent="# ", subsequent_indent="# ")
+
+
+def _is_table(field: FieldInfo) -> bool:
+    return _model_of(field) is not None or field.annotation == dict[str, str]
+
+
+def _model_of(field: FieldInfo) -> type[BaseModel] | None:
+    kinds: tuple[Any, ...] = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
