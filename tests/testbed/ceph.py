@@ -27,7 +27,7 @@ _READY_WITHIN = 60.0
 # One of each daemon, no replicas, and an answer to every proposal at once. Signing between the daemons is off
 # (they are alone on loopback), and then radosgw hangs for ever unless the monitor's connections use crc.
 # A killed radosgw that cached would hold its successor up for 30 s, and a client that missed a map asks again only
-# at its next tick (5 s by default). The directories stand here because the defaults lie in the tree, which is not ours to write to.
+# at its next tick, 5 s by default. The directories stand here because the defaults lie in the tree, which others use.
 _CONFIGURATION = """
 [global]
 fsid = {fsid}
