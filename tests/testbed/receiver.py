@@ -73,6 +73,11 @@ class Receiver:
             self._behaviour = behaviour
             self._news.notify_all()
 
+    def forget(self) -> None:
+        """Forget what has arrived so far."""
+        with self._news:
+            self._alerts.clear()
+
     def wait_for(self, predicate: Callable[[Alert], bool], timeout: float) -> Alert:
         """Return the first accepted alert, past or to come, that `predicate` holds for; BedError after `timeout` s."""
         with self._news:

@@ -1,0 +1,54 @@
+"""Setting the bed back between tests to a package that was just installed, without booting again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.testbed.bed import BUCKETS, PRISTINE, Bed, create_database
+from tests.testbed.host import Host
+
+# As the package's own maintainer scripts leave a host; what a test may have changed goes.
+_SET_BACK = rf"""
+systemctl stop wandb-local.service wbagent.service 'wbagent-*.service' 2>/dev/null
+if command -v docker >/dev/null; then
+    containers=$(docker ps --all --quiet)
+    [ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
+    docker volume prune --all --force >/dev/null
+fi
+rm -rf /etc/systemd/system/wandb-local.service.d /etc/systemd/system/wbagent*.service.d
+rm -rf /run/systemd/system/wandb-local.service.d /run/systemd/system/wbagent*.service.d
+rm -rf /var/lib/wbagent /etc/wbagent.toml.d /etc/credstore/wbagent.*
+systemctl disable --quiet wandb-local.service
+systemd-tmpfiles --create wbagent.conf
+install --mode=0640 --owner=root --group=wbagent {PRISTINE} /etc/wbagent.toml
+systemctl daemon-reload
+systemctl reset-failed
+systemctl start wbagent.service
+"""
+
+
+def set_back(bed: Bed) -> None:
+    """Bring both hosts, the database and the buckets back to how the tests found them at the start."""
+    bed.bucket_place.restore()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_set_host_back, bed.hosts))
+    create_database(bed)
+    for bucket in BUCKETS:
+        _empty(bed, bucket)
+    bed.receiver.behave("accept")
+    bed.receiver.forget()
+
+
+def _set_host_back(host: Host) -> None:
+    if not host.runs:
+        host.boot()
+    host.restore()
+    host.run(["sh", "-c", _SET_BACK], timeout=180)
+
+
+def _empty(bed: Bed, bucket: str) -> None:
+    client = bed.store.client()
+    for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+        client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    for key in bed.store.keys(bucket):
+        client.delete_object(Bucket=bucket, Key=key)
