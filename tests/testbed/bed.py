@@ -135,7 +135,7 @@ def bed() -> Iterator[Bed]:
                 stack.callback(host.power_cut)
             # In this thread: the kernel ends the store together with the thread that started it.
             there = stack.enter_context(place(link, "bucket", 30))
-            store = stack.enter_context(Ceph(address=there.address, network=there.network))
+            store = stack.enter_context(Ceph(address=there.address, port=9000, network=there.network))
             receiver = stack.enter_context(Receiver(address=link.gateway))
             for booted in booting:
                 booted.result()

@@ -35,7 +35,9 @@ def main() -> None:
     """Build the parts that need the Python environment or the root file systems."""
     started = time.monotonic()
     package()
-    print(f"{time.monotonic() - started:6.1f} s  the package is built", file=sys.stderr)
+    seconds = time.monotonic() - started
+    if seconds > 1:
+        print(f"          the package is built, in {seconds:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

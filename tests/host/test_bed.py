@@ -1,0 +1,110 @@
+"""The bed itself: that hosts boot, that a cut link is cut, that nothing outlives its host."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.bed import Bed
+from tests.testbed.command import CommandError, DeadlineError
+from tests.testbed.host import Host
+from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
+
+_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2)"
+
+
+def can_connect(host: Host, address: str, port: int) -> bool:
+    """Whether a program on the host reaches the port."""
+    return host.run(["python3", "-c", _CONNECT, address, str(port)], check=False).returncode == 0
+
+
+def test_both_hosts_are_up_without_a_failed_unit(booted: Bed) -> None:
+    for host in booted.hosts:
+        assert host.run(["systemctl", "is-system-running"], check=False).stdout == "running\n"
+        assert host.run(["hostname"]).stdout == f"{host.name}\n"
+
+
+def test_docker_and_mysql_are_real(booted: Bed) -> None:
+    assert booted.web.run(["docker", "info", "--format", "{{.Driver}} {{.CgroupVersion}}"]).stdout == "overlay2 2\n"
+    assert booted.sql("SELECT @@version, @@hostname").split() == [booted.sql("SELECT version()").strip(), "db1"]
+    assert booted.web.run(["/opt/mysql-client/bin/mysqldump", "--version"]).stdout.startswith("mysqldump  Ver 9.")
+
+
+def test_a_cut_link_is_cut_and_comes_back(booted: Bed) -> None:
+    assert can_connect(booted.web, booted.db.address, 3306)
+    with booted.db.cut_off():
+        assert not can_connect(booted.web, booted.db.address, 3306)
+        assert can_connect(booted.db, "127.0.0.1", 3306)
+        assert can_connect(booted.web, booted.store.address, booted.store.port)
+    assert can_connect(booted.web, booted.db.address, 3306)
+
+
+def test_the_bucket_is_cut_off_alone(booted: Bed) -> None:
+    with booted.bucket_place.cut_off():
+        assert not can_connect(booted.web, booted.store.address, booted.store.port)
+        assert can_connect(booted.web, booted.db.address, 3306)
+    assert can_connect(booted.web, booted.store.address, booted.store.port)
+
+
+def test_files_outlast_a_reboot_and_processes_do_not(booted: Bed) -> None:
+    web = booted.web
+    web.write("/srv/kept", "text", mode=0o640, owner="root:wbagent")
+    web.run(["systemd-run", "--unit=ends-with-the-boot", "sleep", "infinity"])
+    started = web.run(["systemctl", "show", "--property=UserspaceTimestampMonotonic"]).stdout
+    web.reboot()
+    assert web.run(["stat", "--format=%U:%G %a", "/srv/kept"]).stdout == "root:wbagent 640\n"
+    assert web.read("/srv/kept") == "text"
+    assert web.properties("ends-with-the-boot.service")["LoadState"] == "not-found"
+    assert web.properties("docker.service")["ActiveState"] == "active"
+    assert web.run(["systemctl", "show", "--property=UserspaceTimestampMonotonic"]).stdout != started
+
+
+def test_a_power_cut_leaves_no_process(booted: Bed) -> None:
+    with booted.web.running(["sh", "-c", "echo up; sleep infinity"]) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"up\n"
+        booted.web.power_cut()
+        assert process.wait(10) != 0
+    assert not booted.web.runs
+    booted.web.boot()
+    assert booted.web.run(["systemctl", "is-system-running"], check=False).stdout == "running\n"
+
+
+def test_commands_fail_loudly(booted: Bed) -> None:
+    with pytest.raises(CommandError, match=r"(?s)root@web1.*status 3.*a reason"):
+        booted.web.run(["sh", "-c", "echo a reason >&2; exit 3"])
+    started = time.monotonic()
+    with pytest.raises(DeadlineError, match="still ran after"):
+        booted.web.run(["sh", "-c", "echo $$ >/run/late; exec sleep 60"], timeout=0.5)
+    assert time.monotonic() - started < 10
+    booted.web.run(["waitpid", "--exited", "--timeout=10", booted.web.read("/run/late").strip()])
+
+
+def test_commands_run_as_any_user(booted: Bed) -> None:
+    assert booted.web.run(["id", "--user", "--name"], user="wbagent").stdout == "wbagent\n"
+    assert booted.web.run(["cat", "/etc/shadow"], user="wbagent", check=False).returncode == 1
+
+
+def test_unit_changes_and_journal_lines_are_awaited(booted: Bed) -> None:
+    web = booted.web
+    with journal_from_now(web, "--unit=blinker") as journal:
+        web.run(["systemd-run", "--unit=blinker", "-p", "Restart=always", "-p", "RestartSec=50ms", "sleep", "0.2"])
+        reached = wait_for_unit(web, "blinker.service", lambda unit: int(unit["NRestarts"]) >= 2, timeout=20)
+        assert int(reached["NRestarts"]) >= 2
+        journal.wait_for("restart counter is at 2", timeout=20)
+    web.run(["systemctl", "stop", "--no-block", "blinker.service"])
+    wait_for_property(web, "blinker.service", "ActiveState", "inactive", timeout=20)
+    with pytest.raises(DeadlineError, match=r"docker\.service on web1"):
+        wait_for_property(web, "docker.service", "ActiveState", "inactive", timeout=0.5)
+
+
+def test_the_package_is_installed_from_its_file(booted: Bed) -> None:
+    for host in booted.hosts:
+        status = host.run(["dpkg-query", "--show", "--showformat=${Status} ${Version}", "wbagent"]).stdout
+        assert status == f"install ok installed {_version(booted.deb)}"
+
+
+def _version(deb: Path) -> str:
+    return deb.name.split("_")[1]
