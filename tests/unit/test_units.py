@@ -1,0 +1,143 @@
+"""What is installed beside the program agrees with it: units, polkit rule, journal catalogs, package."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import wbagent
+from wbagent import events
+from wbagent.cli.main import cli
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "units"
+SERVICES = sorted(UNITS.glob("*.service"))
+OF_THE_JOBS = UNITS / "wbagent-.service.d" / "hardening.conf"
+
+# What an exec environment of ours may differ in; anything else is an accident.
+_OWN = {"User", "Group", "DynamicUser", "SupplementaryGroups", "StateDirectory", "StateDirectoryMode", "ReadWritePaths"}
+_OWN |= {"ProcSubset", "RestrictAddressFamilies"}
+
+
+def _settings(path: Path) -> list[tuple[str, str]]:
+    lines = path.read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return [(key, value) for key, _, value in pairs]
+
+
+def _values(path: Path, key: str) -> list[str]:
+    return [value for name, value in _settings(path) if name == key]
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
+def test_commands_exist(path: Path) -> None:
+    commands = _values(path, "ExecStart") + _values(path, "ExecStopPost")
+    assert commands
+    for line in commands:
+        program, *words = line.split()
+        assert program == "/usr/bin/wbagent"
+        command: click.Command = cli
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words[0])
+            assert found, f"{line}: there is no {words[0]}"
+            command = found
+            words = words[1:]
+        # Raises UsageError for an option or argument that the command does not take; %i stands for itself.
+        command.make_context(command.name, words)
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
+def test_failure_is_told(path: Path) -> None:
+    silent = {"wbagent-deliver.service", "wbagent-alert@.service"}
+    assert _values(path, "OnFailure") == ([] if path.name in silent else ["wbagent-alert@%n.service"])
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
+def test_nothing_waits_for_ever(path: Path) -> None:
+    if _values(path, "Type") == ["oneshot"]:
+        assert _values(path, "TimeoutStartSec")
+    else:
+        assert _values(path, "WatchdogSec")
+
+
+@pytest.mark.parametrize("name", ["wbagent.service", "wandb-local.service"])
+def test_sandboxes_are_alike(name: str) -> None:
+    shared = [pair for pair in _settings(OF_THE_JOBS) if pair[0] not in _OWN]
+    own = _settings(UNITS / name)
+    assert [pair for pair in shared if pair not in own] == []
+
+
+def test_jobs_get_the_shared_sandbox() -> None:
+    jobs = {path.name for path in SERVICES if path.name.startswith("wbagent-")}
+    assert jobs == {"wbagent-alert@.service", "wbagent-backup.service", "wbagent-deliver.service"}
+    for name in jobs:
+        assert not _values(UNITS / name, "User"), "the drop-in gives it; a second one would win or lose unseen"
+
+
+def test_polkit_rule_names_the_services() -> None:
+    rule = (UNITS / "wbagent.rules").read_text()
+    listed = re.search(r"units = \[(.*)\]", rule)
+    assert listed
+    named = set(re.findall(r'"([^"]+)"', listed[1]))
+    assert named == {path.name for path in SERVICES if "@" not in path.name}
+    assert r"wbagent-alert@" in rule
+
+
+def test_everything_is_packaged() -> None:
+    lines = (ROOT / "debian/wbagent.install").read_text().splitlines()
+    sources = {line.split()[0] for line in lines}
+    for path in UNITS.rglob("*"):
+        if path.is_file():
+            relative = path.relative_to(ROOT)
+            assert {str(relative), str(relative.parent)} & sources, f"{relative} is not installed"
+    for source in sources:
+        assert source.startswith("build/") or (ROOT / source).exists()
+
+
+def test_one_version_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packaged = re.match(r"wbagent \(([^)]+)\)", (ROOT / "debian/changelog").read_text())
+    assert packaged
+    assert packaged[1] == project["version"] == wbagent.__version__
+    assert f"## [{wbagent.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    for page in (ROOT / "docs/man").glob("*.md"):
+        assert f'"wbagent {wbagent.__version__}"' in page.read_text().splitlines()[0]
+
+
+# --- the journal's catalogs ---
+
+EVENTS = {value: name for name, value in vars(events).items() if isinstance(value, str) and len(value) == 32}
+
+
+def _catalog(name: str) -> dict[str, str]:
+    entries = re.split(r"^-- ([0-9a-f]{32})\n", (UNITS / name).read_text(), flags=re.MULTILINE)
+    ids, texts = entries[1::2], entries[2::2]
+    assert len(set(ids)) == len(ids), "an entry is there twice"
+    return dict(zip(ids, texts, strict=True))
+
+
+@pytest.mark.parametrize(("name", "advice"), [("wbagent.catalog", "To do"), ("wbagent.ja.catalog", "対処")])
+def test_every_event_is_explained(name: str, advice: str) -> None:
+    catalog = _catalog(name)
+    assert {EVENTS[entry] for entry in catalog} == set(EVENTS.values())
+    for entry, text in catalog.items():
+        header, _, body = text.partition("\n\n")
+        assert header.startswith("Subject: "), EVENTS[entry]
+        assert "\nDefined-By: wbagent\nSupport: man:wbagent(8)" in header, EVENTS[entry]
+        assert advice in body, EVENTS[entry]
+
+
+def test_catalogs_use_the_same_fields() -> None:
+    english, japanese = _catalog("wbagent.catalog"), _catalog("wbagent.ja.catalog")
+    for entry, name in EVENTS.items():
+        fields = [set(re.findall(r"@([A-Z_]+)@", catalog[entry])) for catalog in (english, japanese)]
+        assert fields[0] == fields[1], name
+
+
+def test_ids_are_unique() -> None:
+    ids = [value for name, value in vars(events).items() if name.isupper()]
+    assert len(set(ids)) == len(ids) == len(EVENTS)
