@@ -10,7 +10,7 @@ import pytest
 from tests.testbed.bed import Bed
 from tests.testbed.command import CommandError, DeadlineError
 from tests.testbed.host import Host
-from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
+from tests.testbed.watch import journal_from_now, wait_for_end, wait_for_property, wait_for_unit
 
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2)"
 
@@ -79,7 +79,7 @@ def test_commands_fail_loudly(booted: Bed) -> None:
     with pytest.raises(DeadlineError, match="still ran after"):
         booted.web.run(["sh", "-c", "echo $$ >/run/late; exec sleep 60"], timeout=0.5)
     assert time.monotonic() - started < 10
-    booted.web.run(["waitpid", "--exited", "--timeout=10", booted.web.read("/run/late").strip()])
+    wait_for_end(booted.web, int(booted.web.read("/run/late")), timeout=10)
 
 
 def test_commands_run_as_any_user(booted: Bed) -> None:

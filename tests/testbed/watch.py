@@ -34,6 +34,16 @@ with DBus() as bus:
             pass
 """
 
+_END = """
+import os, select, sys
+
+try:
+    process = os.pidfd_open(int(sys.argv[1]))
+except ProcessLookupError:
+    sys.exit()
+sys.exit(not select.select([process], [], [], float(sys.argv[2]))[0])
+"""
+
 Properties = Mapping[str, str]
 
 
@@ -59,6 +69,13 @@ def wait_for_unit(host: Host, unit: str, condition: Callable[[Properties], bool]
 def wait_for_property(host: Host, unit: str, name: str, value: str, *, timeout: float = 60) -> Properties:
     """Wait until one property of the unit has this value; see `wait_for_unit`."""
     return wait_for_unit(host, unit, lambda properties: properties.get(name) == value, timeout=timeout)
+
+
+def wait_for_end(host: Host, pid: int, *, timeout: float = 60) -> None:
+    """Wait until the process with this id on the host has ended; raises DeadlineError after `timeout` seconds."""
+    waited = host.run(["python3", "-c", _END, str(pid), str(timeout)], check=False, timeout=timeout + 10)
+    if waited.returncode:
+        raise DeadlineError(f"process {pid} on {host.name} still ran after {timeout} s\n{waited.stderr}")
 
 
 Entry = Mapping[str, Any]
