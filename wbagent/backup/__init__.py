@@ -1,0 +1,1 @@
+"""Backups: dumped, compressed and uploaded in one stream, proven, listed, thinned out and restored."""

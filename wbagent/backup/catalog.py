@@ -1,0 +1,96 @@
+"""What is stored: the committed backups of one owner, found by their commit records, and the remains of others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from wbagent.backup.layout import DUMP, MANIFEST, dump_key, is_backup_id, manifest_key, owner_prefix
+from wbagent.backup.manifest import Manifest, parse_manifest
+from wbagent.bucket.store import NotStoredError, Store
+from wbagent.errors import BackupError, RestoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored under one id; `stored_bytes` as listed. Only a "complete" one is a backup.
+
+    "incomplete": there is no commit record. "damaged": there is one, but it cannot be read or does not match.
+    """
+
+    id: str
+    state: Literal["complete", "incomplete", "damaged"]
+    stored_bytes: int
+    manifest: Manifest | None = None
+    reason: str = ""
+
+
+def read_catalog(store: Store, owner: str) -> tuple[Stored, ...]:
+    """Everything stored for `owner`, oldest first; raises BucketError."""
+    prefix = owner_prefix(owner)
+    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for entry in store.entries(prefix):
+        name, _, file = entry.key.removeprefix(prefix).partition("/")
+        if is_backup_id(name):
+            found[name][file] = entry.size
+    return tuple(_stored(store, owner, name, files) for name, files in sorted(found.items()))
+
+
+def committed(catalog: tuple[Stored, ...]) -> tuple[Manifest, ...]:
+    """The commit records of the backups that count, oldest first."""
+    return tuple(each.manifest for each in catalog if each.state == "complete" and each.manifest)
+
+
+def find_backup(store: Store, owner: str, name: str) -> Manifest:
+    """The commit record of backup `name`, or of the newest for "latest"; raises RestoreError, BucketError."""
+    if name == "latest":
+        records = committed(read_catalog(store, owner))
+        if not records:
+            raise RestoreError(
+                f"{store.address} holds no complete backup of {owner!r}",
+                hint="see what there is: wbagent backup list --all; make one: wbagent backup run",
+            )
+        return records[-1]
+    if not is_backup_id(name):
+        raise RestoreError(
+            f"{name!r} is not the id of a backup", hint='ids are as in `wbagent backup list`, or the word "latest"'
+        )
+    try:
+        record = parse_manifest(_read(store, manifest_key(owner, name)), manifest_key(owner, name))
+    except NotStoredError:
+        raise RestoreError(
+            f"{store.address} holds no complete backup {name} of {owner!r}",
+            hint="see what there is: wbagent backup list --all",
+        ) from None
+    if mismatch := _mismatch(record, owner, name, store.size(dump_key(owner, name))):
+        raise RestoreError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
+    return record
+
+
+def _stored(store: Store, owner: str, name: str, files: dict[str, int]) -> Stored:
+    size = sum(files.values())
+    if MANIFEST not in files:
+        return Stored(name, "incomplete", size, reason="it has no commit record")
+    key = manifest_key(owner, name)
+    try:
+        record = parse_manifest(_read(store, key), key)
+    except (BackupError, NotStoredError) as error:
+        return Stored(name, "damaged", size, reason=error.message)
+    if mismatch := _mismatch(record, owner, name, files.get(DUMP)):
+        return Stored(name, "damaged", size, record, mismatch)
+    return Stored(name, "complete", size, record)
+
+
+def _read(store: Store, key: str) -> bytes:
+    return b"".join(store.get(key))
+
+
+def _mismatch(record: Manifest, owner: str, name: str, size: int | None) -> str:
+    if (record.owner, record.id) != (owner, name):
+        return f"its commit record speaks of {record.owner}/{record.id}"
+    if size is None:
+        return f"{DUMP} is missing"
+    if size != record.object.size:
+        return f"{DUMP} has {size} bytes instead of {record.object.size}"
+    return ""

@@ -1,0 +1,169 @@
+"""Runs mysqldump: its options, the plan for its position, its output as chunks, its exit status and its complaints."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Final, Self
+
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.clients import ClientProgram
+from wbagent.database.facts import ServerFacts
+from wbagent.database.options_file import environment, options_file
+from wbagent.errors import BackupError
+
+_CHUNK: Final = 1 << 20
+_MOST_COMPLAINTS: Final = 64 << 10
+_HARMLESS: Final = ("A partial dump from a server that has GTIDs will by default include the GTIDs",)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionPlan:
+    """Whether the dump notes the binary log's position; `warning` says why not and how to have it, or is ""."""
+
+    wanted: bool
+    warning: str = ""
+
+
+def plan_position(server: ServerFacts, long_queries: int) -> PositionPlan:
+    """Decide from the server's facts and the number of statements that have run for long.
+
+    Invariant: the global read lock, for a moment, is asked for only when it can be had without stopping writers.
+    """
+    lacking = "the binary log's position is not noted: "
+    if not server.binary_log:
+        return PositionPlan(False, f"{lacking}the binary log is off (log_bin), so there is none")
+    missing = server.grants.missing_for_position(server.version)
+    if missing:
+        return PositionPlan(
+            False, f"{lacking}the account lacks {' and '.join(missing)}; run: {server.grants.statement(missing)}"
+        )
+    if long_queries:
+        return PositionPlan(
+            False,
+            f"{lacking}{long_queries} statements have run for long, and the lock behind them would stop all writers",
+        )
+    return PositionPlan(True)
+
+
+def dump_options(client: ClientProgram, *, position: bool) -> list[str]:
+    """mysqldump's options, without those that say where the server is."""
+    options = [
+        "--single-transaction",
+        "--quick",
+        "--hex-blob",
+        "--routines",
+        "--events",
+        "--triggers",
+        "--no-tablespaces",
+        "--default-character-set=utf8mb4",
+        "--max-allowed-packet=1G",
+    ]
+    if position:
+        # The option has its present name since 8.0.26.
+        options.append("--source-data=2" if client.version >= (8, 0, 26) else "--master-data=2")
+    options.append(f"--set-gtid-purged={'COMMENTED' if position and client.version >= (8, 0, 17) else 'OFF'}")
+    if (8, 0, 0) <= client.version < (9, 0, 0):
+        # On by default in early 8.0; asks a 5.7 server for a table that it does not have.
+        options.append("--column-statistics=0")
+    if client.version >= (9, 0, 0):
+        # On by default in 9.7; wants a right on mysql.column_masking_policy and, without it, ends in an error.
+        options.append("--loose-skip-masking-policies")
+    return options
+
+
+class Dump:
+    """A running mysqldump of one database; leaving the block ends it if it still runs."""
+
+    def __init__(self, client: ClientProgram, url: MysqlURL, options: Sequence[str]) -> None:
+        self._client = client
+        with options_file(url) as (descriptor, argument):
+            self._process = subprocess.Popen(
+                [client.path, argument, *options, "--", url.database],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(descriptor,),
+                env=environment(),
+                # Ctrl-C on the terminal is for this process, which then ends the dump in order.
+                process_group=0,
+            )
+        self._complaints = bytearray()
+        self._listener = threading.Thread(target=self._listen, name="mysqldump-stderr", daemon=True)
+        self._listener.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
+
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
+    def chunks(self) -> Iterator[bytes]:
+        """The dump as it comes, in pieces of at most 1 MiB."""
+        descriptor = _descriptor(self._process.stdout)
+        # Fewer wake-ups of both sides; a limit on pipes for this user is no reason to fail.
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _CHUNK)
+        while data := os.read(descriptor, _CHUNK):
+            yield data
+
+    def finish(self) -> tuple[str, ...]:
+        """Wait for its end and judge it; returns warnings, raises BackupError."""
+        status = self._process.wait()
+        self._listener.join()
+        return judge(status, self._complaints.decode(errors="replace"))
+
+    def _listen(self) -> None:
+        while data := os.read(_descriptor(self._process.stderr), 4096):
+            # Read on after the limit, or the program would wait for ever; the first lines say what went wrong.
+            self._complaints += data[: _MOST_COMPLAINTS - len(self._complaints)]
+
+
+def _descriptor(pipe: IO[bytes] | None) -> int:
+    return pipe.fileno() if pipe else -1
+
+
+def judge(status: int, complaints: str) -> tuple[str, ...]:
+    """Judge mysqldump by its exit status and its stderr: returns warnings, raises BackupError.
+
+    Status 0 alone proves nothing: what is not marked as a warning is an error.
+    """
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    warnings = [line for line in lines if line.startswith("Warning:") or "[Warning]" in line or "[Note]" in line]
+    errors = [line for line in lines if line not in warnings]
+    if status == 0 and not errors:
+        return tuple(line for line in warnings if not any(text in line for text in _HARMLESS))
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    said = "; ".join(errors)[:600] or "and said nothing"
+    raise BackupError(f"mysqldump {how}: {said}", hint=_hint(said))
+
+
+def _hint(said: str) -> str:
+    if "SHOW CREATE FUNCTION" in said or "SHOW CREATE PROCEDURE" in said:
+        return "as an administrator: GRANT SHOW_ROUTINE ON *.* to the account in the connection string"
+    if "Table definition has changed" in said:
+        return "a migration ran meanwhile; run it again: wbagent backup run"
+    if "Lost connection" in said or "gone away" in said:
+        return "look at MySQL's error log and the network in between, then: wbagent backup run"
+    if "denied" in said:
+        return "grant the account its rights: GRANT ALL on its database, as W&B's guide says"
+    return "mend what it says, then: wbagent backup run"

@@ -1,0 +1,137 @@
+"""One backup from beginning to end: dump, proof, commit record, retention, and what is told about it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wbagent import events
+from wbagent.backup import record
+from wbagent.backup.catalog import Stored, committed, read_catalog
+from wbagent.backup.lock import only_one
+from wbagent.backup.making import Clock, Making
+from wbagent.backup.manifest import Manifest
+from wbagent.backup.progress import Reporter
+from wbagent.backup.retention import Policy
+from wbagent.backup.stop import ended_in_order
+from wbagent.backup.thinning import Thinned, thin_out
+from wbagent.bucket.open import open_store
+from wbagent.bucket.store import Store
+from wbagent.config import Settings
+from wbagent.config.dsn import MysqlURL
+from wbagent.config.quantities import format_duration, format_size
+from wbagent.errors import BackupError, BucketError, ConfigError, WbagentError
+from wbagent.state import State
+from wbagent.systemd import journal
+
+
+class BackupFailedError(BackupError):
+    """A run that began and failed; the journal and the state file have its reason already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did; `address` is where the backup is."""
+
+    manifest: Manifest
+    address: str
+    off_site: bool
+    thinned: Thinned | None
+
+
+def run_backup(
+    settings: Settings, state: State, directory: Path, report: Reporter, clock: Clock = time.time
+) -> Outcome:
+    """Make one backup, then thin out the old ones; `directory` is the state directory.
+
+    Raises ConfigError when there is nothing to do here, BackupError when another backup runs, and BackupFailedError
+    for whatever kept the backup from being made: then there is no commit record, and nothing that was there before
+    has been touched. The result is in the state file and in the journal either way.
+    """
+    url = _database(settings)
+    with only_one(directory):
+        began = time.monotonic()
+        try:
+            store = open_store(settings.backup, directory)
+            with ended_in_order(settings.backup.time_limit):
+                manifest = Making(settings.backup, url, store, report, clock).make(_previous_size(state, settings))
+        except WbagentError as error:
+            record.put_failure(state, error, clock())
+            journal.send(
+                f"no backup was made: {error.message}" + (f"\n  try: {error.hint}" if error.hint else ""),
+                level="error",
+                message_id=events.BACKUP_FAILED,
+                duration=round(time.monotonic() - began, 3),
+                reason=type(error).__name__,
+            )
+            raise BackupFailedError(f"no backup was made: {error.message}", hint=error.hint) from error
+        record.put_success(state, manifest, store, clock())
+        _tell(manifest, store)
+        return Outcome(manifest, store.address, store.off_site, _tidy(settings, state, store, clock))
+
+
+def _database(settings: Settings) -> MysqlURL:
+    url = settings.database_url()
+    if url is None or not settings.backup.enabled:
+        raise ConfigError(
+            "there is nothing to back up: neither [server] mysql nor [database] url is set"
+            if url is None
+            else "backups are switched off on this host ([backup] enabled = false)",
+            hint="set it in /etc/wbagent.toml, then: wbagent config check",
+        )
+    return url
+
+
+def _tidy(settings: Settings, state: State, store: Store, clock: Clock) -> Thinned | None:
+    """Retention and the listing in the state file; a failure here is told, but the backup is made."""
+    owner = settings.backup.owner
+    policy = Policy(settings.backup.keep_days, settings.backup.keep_at_least)
+    try:
+        catalog = read_catalog(store, owner)
+        thinned = thin_out(store, owner, catalog, policy, datetime.fromtimestamp(clock(), UTC))
+    except BucketError as error:
+        journal.send(
+            f"old backups were not thinned out: {error.message}", level="warning", message_id=events.RETENTION_DONE
+        )
+        return None
+    left = [each for each in catalog if each.id not in thinned.removed]
+    record.put_list(state, left, clock())
+    _warn_of_others(left, owner)
+    return thinned
+
+
+def _warn_of_others(catalog: list[Stored], owner: str) -> None:
+    hosts = {each.host for each in committed(tuple(catalog))}
+    if len(hosts) > 1:
+        journal.send(
+            f"{len(hosts)} hosts back up as owner {owner!r} ({', '.join(sorted(hosts))}): they thin out each other's"
+            " backups; give each its own [backup] owner",
+            level="warning",
+        )
+
+
+def _tell(manifest: Manifest, store: Store) -> None:
+    stored = manifest.object
+    where = "" if store.off_site else " (on this host: not off-site)"
+    journal.send(
+        f"backup {manifest.id} is complete: {len(manifest.tables)} tables, {format_size(stored.plain_size)} as"
+        f" {format_size(stored.size)} in {format_duration(manifest.duration_s)}, read back and equal, in"
+        f" {store.address}{where}",
+        message_id=events.BACKUP_DONE,
+        id=manifest.id,
+        size=stored.size,
+        plain_size=stored.plain_size,
+        duration=manifest.duration_s,
+        tables=len(manifest.tables),
+    )
+    for warning in manifest.warnings:
+        journal.send(f"backup {manifest.id}: {warning}", level="warning", id=manifest.id)
+
+
+def _previous_size(state: State, settings: Settings) -> int:
+    last = state.get(record.LAST)
+    if last is None or last.value.get("owner") != settings.backup.owner:
+        return 0
+    return int(last.value.get("plain_bytes", 0))

@@ -1,0 +1,37 @@
+"""Names of what a backup consists of: OWNER/backups/ID/database.sql.zst and, written last, manifest.json."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+DUMP: Final = "database.sql.zst"
+MANIFEST: Final = "manifest.json"
+_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+_ID: Final = re.compile(r"\d{8}T\d{6}Z")
+
+
+def backup_id(now: float) -> str:
+    """The id of a backup begun at wall-clock time `now`: UTC, so ids sort by time, such as "20261124T030000Z"."""
+    return datetime.fromtimestamp(now, UTC).strftime(_FORMAT)
+
+
+def is_backup_id(text: str) -> bool:
+    """Whether `text` has the form of an id."""
+    return _ID.fullmatch(text) is not None
+
+
+def owner_prefix(owner: str) -> str:
+    """The prefix of all backups of `owner`; it ends in "/", so that node1 never means node10 too."""
+    return f"{owner}/backups/"
+
+
+def dump_key(owner: str, name: str) -> str:
+    """The key of the dump of backup `name`."""
+    return f"{owner_prefix(owner)}{name}/{DUMP}"
+
+
+def manifest_key(owner: str, name: str) -> str:
+    """The key of the commit record of backup `name`."""
+    return f"{owner_prefix(owner)}{name}/{MANIFEST}"

@@ -1,0 +1,103 @@
+"""Runs MySQL's own `mysql` program and feeds it a dump: its exit status and its complaints decide."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.clients import ClientProgram
+from wbagent.database.options_file import environment, options_file
+from wbagent.errors import RestoreError
+
+_MOST_COMPLAINTS: Final = 64 << 10
+_CODE: Final = re.compile(r"ERROR (\d+)")
+_DROP: Final = "then drop the half-filled target database and run the restore again"
+_HINTS: Final = {
+    "1227": "restore as an administrator: the dump holds objects of other definers (SET_ANY_DEFINER)",
+    "1419": "restore as an administrator, or SET GLOBAL log_bin_trust_function_creators = 1",
+    "1044": "GRANT ALL on the target database to the account in --into",
+    "1142": "GRANT ALL on the target database to the account in --into",
+    "1153": "SET GLOBAL max_allowed_packet = 1073741824 on the target server",
+    "1114": "make room on the target server's disk",
+}
+
+
+class Load:
+    """A running `mysql` that executes what is written to it; leaving the block ends it if it still runs."""
+
+    def __init__(self, client: ClientProgram, target: MysqlURL) -> None:
+        with options_file(target) as (descriptor, argument):
+            self._process = subprocess.Popen(
+                [
+                    client.path,
+                    argument,
+                    "--batch",
+                    # Also keeps the client's own commands, such as `system`, from being taken out of the data.
+                    "--binary-mode",
+                    "--default-character-set=utf8mb4",
+                    "--max-allowed-packet=1G",
+                    f"--database={target.database}",
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(descriptor,),
+                env=environment(),
+                process_group=0,
+            )
+        self._complaints = bytearray()
+        self._listener = threading.Thread(target=self._listen, name="mysql-stderr", daemon=True)
+        self._listener.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            # Killed before its input ends: an end would look to it like the end of the dump.
+            self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stderr):
+            if pipe:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+    def write(self, data: bytes) -> None:
+        """Give it the next statements; raises RestoreError with its reason when it has ended."""
+        if self._process.stdin:
+            try:
+                self._process.stdin.write(data)
+            except BrokenPipeError:
+                self.finish()
+
+    def finish(self) -> None:
+        """End its input and wait for it; raises RestoreError unless it executed everything."""
+        broken = False
+        if self._process.stdin:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                broken = True
+        status = self._process.wait()
+        self._listener.join()
+        said = "; ".join(line.strip() for line in self._complaints.decode(errors="replace").splitlines())
+        if status == 0 and not broken:
+            return
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        code = _CODE.search(said)
+        hint = _HINTS.get(code[1] if code else "", "mend what it says")
+        raise RestoreError(f"mysql {how}: {said[:600] or 'and said nothing'}", hint=f"{hint}; {_DROP}")
+
+    def _listen(self) -> None:
+        pipe = self._process.stderr
+        while pipe and (data := os.read(pipe.fileno(), 4096)):
+            self._complaints += data[: _MOST_COMPLAINTS - len(self._complaints)]

@@ -1,0 +1,142 @@
+"""Restores a backup into an empty MySQL database, after its checksum was proven, and compares what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import zstandard
+
+from wbagent import events
+from wbagent.backup.catalog import find_backup
+from wbagent.backup.compare import differences
+from wbagent.backup.layout import dump_key
+from wbagent.backup.load import Load
+from wbagent.backup.manifest import Manifest
+from wbagent.backup.progress import Meter, Reporter
+from wbagent.bucket.store import Store
+from wbagent.config.dsn import MysqlURL
+from wbagent.config.model import BackupSettings
+from wbagent.database.clients import check_client, find_client
+from wbagent.database.connection import Connection, quoted_name, rows, session
+from wbagent.database.facts import read_server
+from wbagent.database.schema import find_database
+from wbagent.errors import RestoreError
+from wbagent.systemd import journal
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did; `counted` tables had their rows counted and compared with the commit record."""
+
+    manifest: Manifest
+    target: str
+    created: bool
+    tables: int
+    counted: int
+    row_count: int
+    duration_s: float
+
+
+def restore_backup(store: Store, backup: BackupSettings, name: str, target: MysqlURL, report: Reporter) -> Restored:
+    """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
+
+    The database must be empty, or absent: then it is made with the character set and collation of the one that was
+    dumped. Everything is proven before anything is touched: the commit record, the stored object's size and SHA-256,
+    the target. Raises RestoreError, DatabaseError, BucketError.
+    """
+    began = time.monotonic()
+    manifest = find_backup(store, backup.owner, name)
+    client = find_client(backup.mysql, "mysql")
+    with session(target, database="") as connection:
+        server = read_server(connection)
+        check_client(client, server.version, "mysql")
+        exists = _refuse_unless_empty(connection, target, server.version)
+    _prove(store, manifest, report)
+    with session(target, database="") as connection:
+        # Once more: the proof may have taken an hour.
+        exists = _refuse_unless_empty(connection, target, server.version)
+        if not exists:
+            _create(connection, target, manifest)
+    with Load(client, target) as load:
+        for plain in _plain(store, manifest, Meter("restoring", report, expected=manifest.object.plain_size)):
+            load.write(plain)
+        load.finish()
+    with session(target, database="", read_timeout=6 * 3600) as connection:
+        found = differences(connection, target.database, server.version, manifest, Meter("comparing", report))
+    if found.wrong:
+        raise RestoreError(
+            f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(found.wrong[:10])}",
+            hint="do not use this database; try another backup (wbagent backup list)",
+        )
+    seconds = round(time.monotonic() - began, 3)
+    journal.send(
+        f"restored backup {manifest.id} into {target.address}: {len(manifest.tables)} tables",
+        message_id=events.RESTORE_DONE,
+        id=manifest.id,
+        tables=len(manifest.tables),
+        duration=seconds,
+    )
+    return Restored(manifest, target.address, not exists, len(manifest.tables), found.counted, found.row_count, seconds)
+
+
+def _refuse_unless_empty(connection: Connection, target: MysqlURL, version: tuple[int, int, int]) -> bool:
+    """Whether the target database exists; raises RestoreError when anything is in it."""
+    found = find_database(connection, target.database, version)
+    if found is None:
+        return False
+    if not found.is_empty:
+        raise RestoreError(
+            f"the database {target.database!r} at {target.address} is not empty ({len(found.tables)} tables,"
+            f" {len(found.views)} views); nothing was touched",
+            hint="name a database that does not exist yet in --into, or empty this one yourself if it may go",
+        )
+    return True
+
+
+def _create(connection: Connection, target: MysqlURL, manifest: Manifest) -> None:
+    charset, collation = manifest.database.charset, manifest.database.collation
+    if not (charset.isidentifier() and collation.isidentifier()):
+        raise RestoreError(
+            "the commit record names a character set that cannot be one", hint="use another backup: wbagent backup list"
+        )
+    rows(connection, f"CREATE DATABASE {quoted_name(target.database)} CHARACTER SET {charset} COLLATE {collation}")
+
+
+def _prove(store: Store, manifest: Manifest, report: Reporter) -> None:
+    digest = hashlib.sha256()
+    meter = Meter("checking", report, expected=manifest.object.size)
+    for chunk in store.get(dump_key(manifest.owner, manifest.id)):
+        digest.update(chunk)
+        meter.add(len(chunk))
+    meter.done()
+    _compare_digest(digest.hexdigest(), manifest.object.sha256, manifest, "nothing was touched")
+
+
+def _plain(store: Store, manifest: Manifest, meter: Meter) -> Iterator[bytes]:
+    """The dump as mysqldump wrote it; raises RestoreError at the end when it is not what was dumped."""
+    digest = hashlib.sha256()
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+    for chunk in store.get(dump_key(manifest.owner, manifest.id)):
+        try:
+            plain = decompressor.decompress(chunk)
+        except zstandard.ZstdError as error:
+            raise RestoreError(
+                f"backup {manifest.id} cannot be decompressed: {error}", hint="use another: wbagent backup list"
+            ) from None
+        digest.update(plain)
+        meter.add(len(plain))
+        if plain:
+            yield plain
+    meter.done()
+    _compare_digest(digest.hexdigest(), manifest.object.plain_sha256, manifest, "drop the target database")
+
+
+def _compare_digest(found: str, recorded: str, manifest: Manifest, consequence: str) -> None:
+    if found != recorded:
+        raise RestoreError(
+            f"backup {manifest.id} is not what was stored: its SHA-256 differs from the commit record's; {consequence}",
+            hint="use another backup (wbagent backup list), and find out who or what changed this one",
+        )

@@ -1,0 +1,183 @@
+"""`wbagent backup`: make, list and show backups."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wbagent.cli.context import load_settings
+from wbagent.config.quantities import format_duration, format_size
+from wbagent.errors import EX_IOERR, StateError
+from wbagent.state import State, state_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wbagent.backup.catalog import Stored
+    from wbagent.backup.manifest import Manifest
+    from wbagent.bucket.store import Store
+    from wbagent.config import Settings
+
+# What makes backups imports boto3, PyMySQL and zstd: half a second that `wbagent backup --help` need not wait.
+_UNIT = "wbagent-backup.service"
+_MARGIN_S = 120
+
+
+@click.group()
+def backup() -> None:
+    """Make, list and show backups of the database."""
+
+
+@backup.command()
+@click.option("--in-process", is_flag=True, hidden=True, help="What the unit calls: make it in this process.")
+@click.pass_context
+def run(ctx: click.Context, in_process: bool) -> None:
+    """Make a backup now: starts wbagent-backup.service and follows it to its end."""
+    settings = load_settings(ctx)
+    ctx.exit(_make(settings) if in_process else _follow())
+
+
+@backup.command("list")
+@click.option("--all", "show_all", is_flag=True, help="Also what is incomplete or damaged, and so is no backup.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
+    """List the backups that can be restored, oldest first."""
+    from wbagent.backup.catalog import read_catalog  # noqa: PLC0415
+    from wbagent.backup.record import short_row  # noqa: PLC0415
+
+    settings = load_settings(ctx)
+    store = _store(settings)
+    catalog = read_catalog(store, settings.backup.owner)
+    shown = [each for each in catalog if show_all or each.state == "complete"]
+    if as_json:
+        document = {
+            "destination": store.address,
+            "off_site": store.off_site,
+            "owner": settings.backup.owner,
+            "backups": [short_row(each) for each in shown],
+        }
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    _print_list(store, settings.backup.owner, shown, len(catalog) - len(shown))
+
+
+@backup.command()
+@click.argument("name", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="The commit record as it is stored.")
+@click.pass_context
+def show(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Show a backup's commit record; ID may be the word "latest"."""
+    from wbagent.backup.catalog import find_backup  # noqa: PLC0415
+
+    settings = load_settings(ctx)
+    store = _store(settings)
+    manifest = find_backup(store, settings.backup.owner, name)
+    if as_json:
+        click.echo(manifest.to_bytes(), nl=False)
+    else:
+        _print_manifest(store, manifest)
+
+
+def _make(settings: Settings) -> int:
+    """Make it in this process; returns the exit status."""
+    from wbagent.backup.job import BackupFailedError, run_backup  # noqa: PLC0415
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
+    from wbagent.systemd.notify import notify  # noqa: PLC0415
+
+    # The unit's own time limit is for what hangs; a configured one may be longer.
+    notify(f"EXTEND_TIMEOUT_USEC={int((settings.backup.time_limit + _MARGIN_S) * 1_000_000)}")
+    try:
+        with State() as state, progress_reporter() as report:
+            outcome = run_backup(settings, state, state_directory(), report)
+    except BackupFailedError as error:
+        return error.exit_status
+    notify(f"STATUS=backup {outcome.manifest.id} is complete, {format_size(outcome.manifest.object.size)}")
+    return 0
+
+
+def _follow() -> int:
+    """Start the unit, show its status lines, and say how it ended; returns the exit status."""
+    from wbagent.systemd.jobs import run_unit  # noqa: PLC0415
+
+    terminal = sys.stderr.isatty()
+
+    def show_status(line: str) -> None:
+        click.echo(f"\r\x1b[K{line}" if terminal else line, err=True, nl=not terminal)
+
+    result = run_unit(_UNIT, show_status)
+    if terminal:
+        click.echo("\r\x1b[K", err=True, nl=False)
+    last, failure = _facts()
+    if result.ok:
+        if last is not None:
+            size, took = format_size(last["stored_bytes"]), format_duration(last["duration_s"])
+            where = last["destination"] + ("" if last["off_site"] else " (on this host: not off-site)")
+            click.echo(f"backup {last['id']} is complete: {last['tables']} tables, {size} in {took}, in {where}")
+            for warning in last["warnings"]:
+                click.echo(f"warning: {warning}", err=True)
+        return 0
+    click.echo(f"error: {_UNIT} failed ({result.result}): {(failure or {}).get('reason', 'see its log')}", err=True)
+    click.echo(f"  try: {(failure or {}).get('hint') or 'journalctl -u wbagent-backup'}", err=True)
+    return result.exit_status or EX_IOERR
+
+
+def _facts() -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    try:
+        with State(read_only=True) as state:
+            last, failure = state.get("backup.last"), state.get("backup.last_failure")
+    except StateError:
+        return None, None
+    return (last.value if last else None), (failure.value if failure else None)
+
+
+def _store(settings: Settings) -> Store:
+    from wbagent.bucket.open import open_store  # noqa: PLC0415
+
+    return open_store(settings.backup, state_directory())
+
+
+def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) -> None:
+    where = "" if store.off_site else "  NOT OFF-SITE: lost together with this host; set [backup] destination"
+    click.echo(f"backups of {owner} in {store.address}{where}")
+    for each in shown:
+        line = f"{each.id}  {format_size(each.stored_bytes):>7}"
+        if each.manifest and each.state == "complete":
+            plain, took = format_size(each.manifest.object.plain_size), format_duration(each.manifest.duration_s)
+            line += f"  {len(each.manifest.tables)} tables, {plain} of SQL, in {took}"
+            line += f", {len(each.manifest.warnings)} warnings" if each.manifest.warnings else ""
+        else:
+            line += f"  {each.state.upper()}: {each.reason}"
+        click.echo(line)
+    if not shown:
+        click.echo("none; make one: wbagent backup run")
+    if hidden:
+        click.echo(f"{hidden} more that are incomplete or damaged: wbagent backup list --all")
+
+
+def _print_manifest(store: Store, manifest: Manifest) -> None:
+    position, stored = manifest.position, manifest.object
+    counted = [table.rows for table in manifest.tables if table.rows is not None]
+    lines = {
+        "backup": f"{manifest.id} of {manifest.owner}, made on {manifest.host}",
+        "stored in": store.address + ("" if store.off_site else " (on this host: not off-site)"),
+        "finished": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S %Z}, after {format_duration(manifest.duration_s)}",
+        "database": f"{manifest.database.address}, {manifest.database.charset}, {manifest.database.collation}",
+        "server": f"MySQL {manifest.server.version} {manifest.server.comment} on {manifest.server.host}",
+        "size": f"{format_size(stored.size)} stored, {format_size(stored.plain_size)} of SQL",
+        "sha256": stored.sha256,
+        "holds": f"{len(manifest.tables)} tables, {len(manifest.views)} views, {len(manifest.routines)} routines,"
+        f" {len(manifest.triggers)} triggers, {len(manifest.events)} events",
+        "rows": f"{sum(counted)} in {len(counted)} tables, counted at the moment of the dump"
+        if counted
+        else "not counted (needs GTIDs, and no write at that moment)",
+        "position": f"{position.file}:{position.offset} {position.gtid_set or ''}" if position else "not noted",
+        "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
+    }
+    for name, text in lines.items():
+        click.echo(f"{name:<10} {text}")
+    for warning in manifest.warnings:
+        click.echo(f"{'warning':<10} {warning}")

@@ -1,0 +1,39 @@
+"""Shows how far a backup or restore is: a bar on a terminal, else systemd's STATUS= line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wbagent.backup.progress import Progress, Reporter, to_systemd
+
+
+@contextmanager
+def progress_reporter() -> Iterator[Reporter]:
+    """A Reporter for this process: a bar with bytes and rate on stderr when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield to_systemd
+        return
+    from rich.console import Console  # noqa: PLC0415 - not needed under systemd, where memory counts
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[stored]}"),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        stages = {}
+
+        def report(progress: Progress) -> None:
+            if progress.stage not in stages:
+                stages[progress.stage] = bar.add_task(progress.stage, total=progress.expected or None, stored="")
+            stored = f"{progress.line().split(', ')[1]}" if progress.stored else ""
+            bar.update(stages[progress.stage], completed=progress.read, stored=stored)
+
+        yield report
