@@ -41,15 +41,14 @@ def image_tree() -> Path:
     return _image() / "tree"
 
 
-def import_command(tag: str = "0.83.0", **environment: str) -> list[str]:
-    """Return the Docker command that makes `wandb/local:TAG` from the tar on its standard input.
+def image_changes(**environment: str) -> list[str]:
+    """Return what `docker import --change` must say about the image: its program, port, user and environment.
 
-    `environment` goes into the image: `STANDIN_SCHEMA_VERSION="4"` makes it a newer release.
+    `environment` goes into the image: with `STANDIN_SCHEMA_VERSION="4"` it is a newer release, with
+    migrations of its own to run.
     """
-    changes = ['CMD ["/sbin/my_init"]', "EXPOSE 8080", "USER 999:0"]
-    changes += [f"ENV {name}={value}" for name, value in environment.items()]
-    options = [part for change in changes for part in ("--change", change)]
-    return ["docker", "import", *options, "-", f"wandb/local:{tag}"]
+    settings = [f"ENV {name}={value}" for name, value in environment.items()]
+    return ['CMD ["/sbin/my_init"]', "EXPOSE 8080", "USER 999:0", *settings]
 
 
 def _image() -> Path:
