@@ -151,6 +151,7 @@ def _described(source: Source, url: MysqlURL, counts: dict[str, int]) -> dict[st
         "routines": database.routines,
         "triggers": database.triggers,
         "events": database.events,
+        "definers": database.definers,
     }
 
 

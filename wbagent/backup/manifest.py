@@ -78,6 +78,7 @@ class Manifest(_Record):
     routines: tuple[str, ...]
     triggers: tuple[str, ...]
     events: tuple[str, ...]
+    definers: tuple[str, ...] = ()
     object: StoredObject
     started_at: AwareDatetime
     finished_at: AwareDatetime

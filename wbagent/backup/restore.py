@@ -21,7 +21,8 @@ from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import Connection, quoted_name, rows, session
-from wbagent.database.facts import read_server
+from wbagent.database.facts import ServerFacts, read_server
+from wbagent.database.grants import quoted_account
 from wbagent.database.schema import find_database
 from wbagent.errors import RestoreError
 from wbagent.systemd import journal
@@ -53,6 +54,7 @@ def restore_backup(store: Store, backup: BackupSettings, name: str, target: Mysq
     with session(target, database="") as connection:
         server = read_server(connection)
         check_client(client, server.version, "mysql")
+        refuse_unfit_account(server, manifest)
         exists = _refuse_unless_empty(connection, target, server.version)
     _prove(store, manifest, report)
     with session(target, database="") as connection:
@@ -80,6 +82,25 @@ def restore_backup(store: Store, backup: BackupSettings, name: str, target: Mysq
         duration=seconds,
     )
     return Restored(manifest, target.address, not exists, len(manifest.tables), found.counted, found.row_count, seconds)
+
+
+def refuse_unfit_account(server: ServerFacts, manifest: Manifest) -> None:
+    """Raise RestoreError when the account could load the data, but not what stands at the end of the dump."""
+    grants, missing = server.grants, []
+    foreign = [definer for definer in manifest.definers if quoted_account(definer) != grants.account]
+    if foreign and not grants.has("SUPER", "SET_ANY_DEFINER", "SET_USER_ID"):
+        missing.append("SET_ANY_DEFINER" if server.version >= (8, 2, 0) else "SET_USER_ID")
+    functions = any(routine.startswith("FUNCTION ") for routine in manifest.routines)
+    distrusted = server.binary_log and not server.trusts_creators and not grants.has("SUPER")
+    if distrusted and (functions or manifest.triggers):
+        missing.append("SUPER")
+    if missing:
+        raise RestoreError(
+            f"the account {grants.account} lacks {' and '.join(missing)}, which the backup's triggers, functions or"
+            " objects of other accounts need; nothing was touched",
+            hint=f"restore as an administrator, or: {grants.statement(missing)}"
+            + (" (instead of SUPER: SET GLOBAL log_bin_trust_function_creators = 1)" if "SUPER" in missing else ""),
+        )
 
 
 def _refuse_unless_empty(connection: Connection, target: MysqlURL, version: tuple[int, int, int]) -> bool:

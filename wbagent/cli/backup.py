@@ -148,7 +148,7 @@ def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) 
         if each.manifest and each.state == "complete":
             plain, took = format_size(each.manifest.object.plain_size), format_duration(each.manifest.duration_s)
             line += f"  {len(each.manifest.tables)} tables, {plain} of SQL, in {took}"
-            line += f", {len(each.manifest.warnings)} warnings" if each.manifest.warnings else ""
+            line += f"; warnings: {len(each.manifest.warnings)}" if each.manifest.warnings else ""
         else:
             line += f"  {each.state.upper()}: {each.reason}"
         click.echo(line)

@@ -45,8 +45,8 @@ def restore(ctx: click.Context, name: str, into: str, owner: str | None) -> None
     store = open_store(settings, state_directory())
     with progress_reporter() as report:
         done = restore_backup(store, settings, name, target, report)
-    made = ", which was created" if done.created else ""
-    click.echo(f"restored backup {done.manifest.id} into {done.target}{made}")
+    if done.created:
+        click.echo("the database did not exist and was created")
     click.echo(
         f"{done.tables} tables, {format_size(done.manifest.object.plain_size)} of SQL"
         f" in {format_duration(done.duration_s)}; the checksum was right"

@@ -10,7 +10,10 @@ from wbagent.database.connection import Connection, rows
 from wbagent.database.grants import Grants, parse_grants
 
 Version = tuple[int, int, int]
-_VARIABLES: Final = "SHOW GLOBAL VARIABLES WHERE variable_name IN ({})"
+_VARIABLES: Final = (
+    "SHOW GLOBAL VARIABLES WHERE variable_name IN ('version', 'version_comment', 'hostname', 'server_uuid',"
+    " 'log_bin', 'gtid_mode', 'log_bin_trust_function_creators')"
+)
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -25,6 +28,7 @@ class ServerFacts:
     uuid: str
     binary_log: bool
     gtid_mode: bool
+    trusts_creators: bool
     grants: Grants
 
     @property
@@ -54,8 +58,7 @@ def show_version(version: Version) -> str:
 
 def read_server(connection: Connection) -> ServerFacts:
     """Read the facts; raises PyMySQL's errors."""
-    names = "'version', 'version_comment', 'hostname', 'server_uuid', 'log_bin', 'gtid_mode'"
-    found = {str(name): str(value) for name, value in rows(connection, _VARIABLES.format(names))}
+    found = {str(name): str(value) for name, value in rows(connection, _VARIABLES)}
     version = parse_version(found.get("version", ""))
     return ServerFacts(
         version=version,
@@ -65,6 +68,7 @@ def read_server(connection: Connection) -> ServerFacts:
         uuid=found.get("server_uuid", ""),
         binary_log=found.get("log_bin") == "ON",
         gtid_mode=found.get("gtid_mode") == "ON",
+        trusts_creators=found.get("log_bin_trust_function_creators") == "ON",
         grants=_read_grants(connection, version),
     )
 

@@ -43,8 +43,13 @@ def parse_grants(account: str, lines: Iterable[str]) -> Grants:
     for line in lines:
         if found := _GLOBAL_GRANT.match(line):
             everywhere.update(part.strip().upper() for part in found["what"].split(","))
+    return Grants(quoted_account(account), frozenset(everywhere))
+
+
+def quoted_account(account: str) -> str:
+    """The account user@host as a statement names it: 'user'@'host'."""
     user, _, host = account.rpartition("@")
-    return Grants(f"{_quoted(user)}@{_quoted(host)}", frozenset(everywhere))
+    return f"{_quoted(user)}@{_quoted(host)}"
 
 
 def _quoted(name: str) -> str:

@@ -6,10 +6,18 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from wbagent.database.connection import Connection, rows
 from wbagent.database.facts import Version
 from wbagent.errors import DatabaseError
+
+_DEFINERS: Final = (
+    "SELECT definer FROM information_schema.views WHERE table_schema = %s"
+    " UNION SELECT definer FROM information_schema.routines WHERE routine_schema = %s"
+    " UNION SELECT definer FROM information_schema.triggers WHERE trigger_schema = %s"
+    " UNION SELECT definer FROM information_schema.events WHERE event_schema = %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,10 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """One database; the names of each kind are sorted, routines as "PROCEDURE name" or "FUNCTION name"."""
+    """One database; the names of each kind are sorted, routines as "PROCEDURE name" or "FUNCTION name".
+
+    `definers` are the accounts (user@host) that views, routines, triggers and events run as.
+    """
 
     name: str
     charset: str
@@ -38,6 +49,7 @@ class DatabaseFacts:
     routines: tuple[str, ...]
     triggers: tuple[str, ...]
     events: tuple[str, ...]
+    definers: tuple[str, ...]
     float_columns: tuple[str, ...]
     hidden_routines: tuple[str, ...]
 
@@ -95,6 +107,7 @@ def find_database(connection: Connection, name: str, version: Version) -> Databa
             connection, "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = %s", name
         ),
         events=_names(connection, "SELECT event_name FROM information_schema.events WHERE event_schema = %s", name),
+        definers=_names(connection, _DEFINERS, name, name, name, name),
         float_columns=tuple(f"{row[0]}.{row[1]}" for row in columns if row[3] == "float" and row[0] in base),
         hidden_routines=tuple(sorted(str(row[0]) for row in routines if row[1] is None)),
     )
@@ -131,5 +144,5 @@ def _definitions(columns: tuple[tuple[object, ...], ...]) -> Mapping[str, str]:
     return {table: hashlib.sha256("\n".join(names).encode()).hexdigest() for table, names in lists.items()}
 
 
-def _names(connection: Connection, statement: str, name: str) -> tuple[str, ...]:
-    return tuple(sorted(str(row[0]) for row in rows(connection, statement, name)))
+def _names(connection: Connection, statement: str, *names: str) -> tuple[str, ...]:
+    return tuple(sorted(str(row[0]) for row in rows(connection, statement, *names)))
