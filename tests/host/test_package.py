@@ -22,8 +22,8 @@ _VOLATILE = (
 )
 
 
-def test_lintian_is_content(hosts: Bed) -> None:
-    assert lint(hosts.deb) == ""
+def test_lintian_is_content(booted: Bed) -> None:
+    assert lint(booted.deb) == ""
 
 
 def test_fresh_installation(hosts: Bed) -> None:
@@ -47,15 +47,15 @@ def test_fresh_installation(hosts: Bed) -> None:
     assert web.run(["dpkg", "--verify", "wbagent"]).stdout == ""
 
 
-def test_units_are_correct(hosts: Bed) -> None:
+def test_units_are_correct(booted: Bed) -> None:
     # The manual pages are there, the `man` program is not.
-    checked = hosts.web.run(["systemd-analyze", "verify", "--man=no", *SERVICES, "wandb.slice"])
+    checked = booted.web.run(["systemd-analyze", "verify", "--man=no", *SERVICES, "wandb.slice"])
     assert checked.stdout + checked.stderr == ""
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_sandbox(hosts: Bed, unit: str) -> None:
-    shown = hosts.web.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
+def test_sandbox(booted: Bed, unit: str) -> None:
+    shown = booted.web.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", shown)
     assert exposure
     assert float(exposure[1]) <= 1.2, shown
@@ -78,9 +78,9 @@ def test_sandbox(hosts: Bed, unit: str) -> None:
         ("mask", "wbagent-backup.service", False),
     ],
 )
-def test_agent_manages_its_own_units_only(hosts: Bed, verb: str, unit: str, allowed: bool) -> None:
+def test_agent_manages_its_own_units_only(booted: Bed, verb: str, unit: str, allowed: bool) -> None:
     command = ["systemctl", "--no-ask-password", "--no-block", verb, unit]
-    result = hosts.web.run(command, user="wbagent", check=False)
+    result = booted.web.run(command, user="wbagent", check=False)
     assert (result.returncode == 0) is allowed, result.stderr
     if not allowed:
         assert re.search("Access denied|Interactive authentication required", result.stderr)
@@ -110,10 +110,10 @@ def test_catalog_explains_an_event(hosts: Bed) -> None:
     assert database.stdout
 
 
-def test_shell_completion(hosts: Bed) -> None:
+def test_shell_completion(booted: Bed) -> None:
     asked = ["env", "_WBAGENT_COMPLETE=bash_complete", "COMP_WORDS=wbagent conf", "COMP_CWORD=1", "wbagent"]
-    assert hosts.web.run(asked).stdout == "plain,config\n"
-    assert "_WBAGENT_COMPLETE=bash_complete" in hosts.web.read("/usr/share/bash-completion/completions/wbagent")
+    assert booted.web.run(asked).stdout == "plain,config\n"
+    assert "_WBAGENT_COMPLETE=bash_complete" in booted.web.read("/usr/share/bash-completion/completions/wbagent")
 
 
 # --- upgrade, removal, purge ---
