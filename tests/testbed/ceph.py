@@ -128,14 +128,17 @@ class Ceph:
         keys = self.credentials
         return S3URL(keys.access_key, keys.secret_key, self.address, self.port, bucket, prefix, options)
 
-    def client(self) -> S3Client:
-        """Return a boto3 client of the store's user, for looking at what the product stored."""
+    def client(self, address: str | None = None, port: int | None = None) -> S3Client:
+        """Return a boto3 client of the store's user, for looking at what the product stored.
+
+        `address` and `port` are those of a proxy before the store, when one is to be used.
+        """
         import boto3  # noqa: PLC0415 - half a second that most users of this module need not spend
         from botocore.config import Config  # noqa: PLC0415
 
         return boto3.client(
             "s3",
-            endpoint_url=self.endpoint_url,
+            endpoint_url=f"http://{address or self.address}:{port or self.port}",
             aws_access_key_id=self.credentials.access_key,
             aws_secret_access_key=self.credentials.secret_key,
             region_name=REGION,
