@@ -64,7 +64,7 @@ def test_sandbox(booted: Bed, unit: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "unit", "allowed"),
     [
-        ("reset-failed", "wandb-local.service", True),
+        ("reset-failed", "wbagent.service", True),
         ("try-restart", "wandb-local.service", True),
         ("start", "wbagent-deliver.service", True),
         ("stop", "wbagent-backup.service", True),
@@ -73,7 +73,7 @@ def test_sandbox(booted: Bed, unit: str) -> None:
         ("stop", "dbus.service", False),
         ("start", "rescue.target", False),
         ("stop", "wandb.slice", False),
-        ("kill", "wandb-local.service", False),
+        ("kill", "wbagent.service", False),
         ("enable", "wandb-local.service", False),
         ("mask", "wbagent-backup.service", False),
     ],
