@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.testbed.bed import Bed
-from tests.testbed.command import CommandError, DeadlineError
+from tests.testbed.bed import IMAGE, Bed, create_database
+from tests.testbed.command import CommandError, DeadlineError, lines
 from tests.testbed.host import Host
 from tests.testbed.watch import journal_from_now, wait_for_end, wait_for_property, wait_for_unit
 
@@ -30,6 +31,29 @@ def test_docker_and_mysql_are_real(booted: Bed) -> None:
     assert booted.web.run(["docker", "info", "--format", "{{.Driver}} {{.CgroupVersion}}"]).stdout == "overlay2 2\n"
     assert booted.sql("SELECT @@version, @@hostname").split() == [booted.sql("SELECT version()").strip(), "db1"]
     assert booted.web.run(["/opt/mysql-client/bin/mysqldump", "--version"]).stdout.startswith("mysqldump  Ver 9.")
+
+
+def test_docker_runs_the_stand_in_against_mysql(booted: Bed) -> None:
+    url = booted.mysql_url
+    booted.web.run(
+        [
+            *("docker", "run", "--detach", "--name=stand-in", "--publish=8080:8080"),
+            *("--env", f"HOST=http://{booted.web.address}:8080", "--env", f"MYSQL={url}"),
+            *("--env", f"BUCKET={booted.bucket('wandb-files')}", "--env", "BUCKET_QUEUE=internal://"),
+            IMAGE,
+        ]
+    )
+    try:
+        with lines(booted.web.command(["docker", "logs", "--follow", "stand-in"])) as log:
+            deadline = time.monotonic() + 20
+            while "serves http" not in log.next(deadline):
+                pass
+        with urllib.request.urlopen(f"http://{booted.web.address}:8080/ready", timeout=5) as answer:
+            assert answer.status == 200
+        assert booted.sql("SHOW TABLES", "wandb_local")
+    finally:
+        booted.web.run(["docker", "rm", "--force", "--volumes", "stand-in"])
+        create_database(booted)
 
 
 def test_a_cut_link_is_cut_and_comes_back(booted: Bed) -> None:

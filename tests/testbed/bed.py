@@ -17,6 +17,7 @@ from tests.testbed.package import install, package
 from tests.testbed.place import Place, place
 from tests.testbed.receiver import Receiver
 from tests.testbed.rootfs import DATABASE_HOST, HOST, root_file_system
+from tests.testbed.standin_image import image_changes, image_tar
 from wbagent.config.dsn import S3URL, MysqlURL
 
 # Every character that a connection string must escape.
@@ -25,6 +26,7 @@ _GRANTS = "RELOAD, SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, PROCESS, REPL
 
 # The configuration as the package installed it, for setting a host back.
 PRISTINE = "/var/lib/wbagent-testbed/wbagent.toml"
+IMAGE = "wandb/local:stand-in"
 BUCKETS = ("wandb-files", "wandb-backups")
 
 Table = Mapping[str, object]
@@ -76,7 +78,7 @@ class Bed:
         own: dict[str, dict[str, object]] = {
             "server": {
                 "host": f"http://{self.web.address}:8080",
-                "image": "wandb/local:stand-in",
+                "image": IMAGE,
                 "bucket": str(self.bucket("wandb-files")),
                 "mysql": str(self.mysql_url),
             },
@@ -149,6 +151,8 @@ def bed() -> Iterator[Bed]:
 def _boot(host: Host, deb: Path) -> None:
     host.boot()
     install(host, deb)
+    if host.exists("/run/docker.sock"):
+        host.import_image(image_tar(), IMAGE, image_changes())
     host.run(["install", "-D", "--preserve-timestamps", "/etc/wbagent.toml", PRISTINE])
 
 

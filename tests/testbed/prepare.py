@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.testbed.package import package
 from tests.testbed.rootfs import BUILDER, CEPH, DATABASE_HOST, HOST, Recipe, is_cached, root_file_system
+from tests.testbed.standin_image import image_tar
 
 Say = Callable[[str], None]
 
@@ -34,10 +35,12 @@ def prepare_trees(say: Say) -> None:
 def main() -> None:
     """Build the parts that need the Python environment or the root file systems."""
     started = time.monotonic()
-    package()
+    with ThreadPoolExecutor() as pool:
+        for part in (pool.submit(package), pool.submit(image_tar)):
+            part.result()
     seconds = time.monotonic() - started
     if seconds > 1:
-        print(f"          the package is built, in {seconds:.1f} s", file=sys.stderr)
+        print(f"          package and stand-in image are built, in {seconds:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
