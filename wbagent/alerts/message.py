@@ -1,0 +1,91 @@
+"""One message to a person: what happened, why it matters, what to do; short enough to be read on a phone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from wbagent import events
+from wbagent.systemd import journal
+
+# A notification on a phone's lock screen shows about this much; services cut longer titles themselves (SMS: 160).
+_LONGEST_SUBJECT: Final = 100
+_LONGEST_WHAT: Final = 300
+_LONGEST_LINE: Final = 200
+
+
+class Kind(StrEnum):
+    """What a message tells: an alert begins (or lasts), ends, something happened once, or a test."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    EVENT = "event"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`fingerprint` names the alert: the same one has the same name. `at`: seconds since the epoch.
+
+    `severity` is "critical", "warning" or "info". `title` says it in a few words, `what` in a sentence with figures;
+    `why` says why it matters, `remedy` what to do, `look` is a command that shows more. None may hold a secret.
+    """
+
+    fingerprint: str
+    kind: Kind
+    severity: str
+    title: str
+    what: str
+    host: str
+    at: float
+    why: str = ""
+    remedy: str = ""
+    look: str = ""
+
+    def subject(self) -> str:
+        """One line: host and title, and how it stands."""
+        mark = {Kind.RESOLVED: "resolved", Kind.TEST: "test"}.get(self.kind, self.severity)
+        return shortened(f"[{mark}] {self.host}: {self.title}", _LONGEST_SUBJECT)
+
+    def body(self) -> str:
+        """A few lines; parts that are empty take none."""
+        labelled = (("Why", self.why), ("Do", self.remedy), ("Look", self.look))
+        lines = [shortened(f"{label}: {text}", _LONGEST_LINE) for label, text in labelled if text]
+        return "\n".join([shortened(self.what, _LONGEST_WHAT), *lines])
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self) | {"kind": self.kind.value}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """What `to_json` gave, also in a newer version; raises KeyError, TypeError or ValueError on anything else."""
+        known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
+        return cls(**known | {"kind": Kind(value["kind"])})
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, cut to `limit` characters with an ellipsis when it is longer."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def write_to_journal(message: Message, message_id: str | None = None) -> None:
+    """The message as a journal event with its fields: there it is kept even where nobody can be reached.
+
+    `message_id` is the event's own where the message tells more than that an alert fires.
+    """
+    good = message.kind in {Kind.RESOLVED, Kind.TEST}
+    journal.send(
+        f"{message.subject()}\n{message.body()}",
+        level="info" if good else "error" if message.severity == "critical" else "warning",
+        message_id=message_id or (events.ALERT_RESOLVED if message.kind is Kind.RESOLVED else events.ALERT_FIRING),
+        alert=message.fingerprint,
+        kind=message.kind.value,
+        severity=message.severity,
+        title=message.title,
+        what=message.what,
+        why=message.why or None,
+        remedy=message.remedy or None,
+        look=message.look or None,
+    )

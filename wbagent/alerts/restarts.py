@@ -1,0 +1,63 @@
+"""Tells of restarts of the server that nobody asked for: the first at once, a burst of them as one summary."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from wbagent import events
+from wbagent.alerts import outbox
+from wbagent.alerts.destination import configured
+from wbagent.alerts.message import Kind, Message, write_to_journal
+from wbagent.alerts.storage import transaction
+from wbagent.alerts.throttle import Burst, Event, decide
+from wbagent.config import Settings
+from wbagent.config.quantities import format_duration
+from wbagent.moment import Moment
+from wbagent.state import State
+
+FACT: Final = "alerts.restarts"
+_FINGERPRINT: Final = "server-restarted"
+
+
+def tell_restarts(state: State, settings: Settings, ends: Sequence[Event], now: Moment) -> Message | None:
+    """Look at the ends of the server that nobody asked for (oldest first); the message put into the outbox, if any.
+
+    What has been told is stored together with the message. Raises StateError.
+    """
+    message: Message | None = None
+    with transaction(state):
+        known = state.get(FACT)
+        burst = Burst.from_json(known.value) if known else None
+        decision = decide(burst, ends, now)
+        if decision.burst != burst:
+            state.put(FACT, decision.burst.to_json(), now.wall)
+        if decision.tell:
+            message = _compose(decision.tell, now)
+            outbox.enqueue(state, message, configured(settings.alerts), now.wall)
+    if message is not None:
+        write_to_journal(message, events.SERVER_RESTARTED)
+    return message
+
+
+def _compose(ends: tuple[Event, ...], now: Moment) -> Message:
+    last = ends[-1]
+    if len(ends) == 1:
+        severity, title, what = "warning", "W&B server restarted", f"The server ended and was restarted: {last.what}"
+    else:
+        span = format_duration(max(1.0, now.wall - ends[0].at))
+        severity, title = "critical", f"W&B server restarted {len(ends)} times in {span}"
+        what = f"The server ended {len(ends)} times and was restarted each time; the last time: {last.what}"
+    return Message(
+        fingerprint=_FINGERPRINT,
+        kind=Kind.EVENT,
+        severity=severity,
+        title=title,
+        what=what,
+        host=socket.gethostname(),
+        at=now.wall,
+        why="runs that were uploading wait and try again; a server that keeps ending does not serve anybody",
+        remedy="read why it ended; memory, database, bucket and licence are the usual reasons",
+        look="wbagent status; journalctl -u wandb-local -n 50",
+    )

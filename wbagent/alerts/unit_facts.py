@@ -1,0 +1,71 @@
+"""Gathers what is known of a unit that failed: from systemd, from what the unit left behind, from the journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Final
+
+from wbagent.alerts.unit_failure import Ended
+from wbagent.errors import WbagentError
+from wbagent.state import State
+from wbagent.systemd.bus import Bus
+
+BACKUP_UNIT: Final = "wbagent-backup.service"
+_BACKUP_FAILURE: Final = "backup.last_failure"
+# A reason older than this is of another failure (seconds): the unit writes it as its last act.
+_FRESH_S: Final = 300.0
+_JOURNAL_LIMIT_S: Final = 10.0
+_HINT: Final = "\n  try: "
+_CLD_NAMES: Final = {1: "exited", 2: "killed", 3: "dumped"}
+
+
+def how_it_ended(unit: str) -> Ended:
+    """What systemd says: in the environment of OnFailure='s unit, else on the bus; blanks where it cannot be asked."""
+    told = Ended.from_environment(os.environ)
+    if told is not None and os.environ.get("MONITOR_UNIT", unit) == unit:
+        return told
+    try:
+        with Bus() as bus:
+            properties = bus.properties(unit)
+    except (WbagentError, ImportError):
+        return Ended("", "", "", "")
+    code = _CLD_NAMES.get(int(properties.get("ExecMainCode", 0)), "")
+    return Ended(str(properties.get("Result", "")), code, str(properties.get("ExecMainStatus", "")), "")
+
+
+def own_words(unit: str, state: State | None, now: float) -> tuple[str, str]:
+    """(reason, hint) that the unit itself left in the state file, both empty where it left none."""
+    if unit != BACKUP_UNIT or state is None:
+        return "", ""
+    fact = state.get(_BACKUP_FAILURE)
+    if fact is None or not 0 <= now - fact.at <= _FRESH_S:
+        return "", ""
+    return str(fact.value.get("reason", "")), str(fact.value.get("hint", ""))
+
+
+def last_words(unit: str, invocation: str) -> tuple[str, str]:
+    """(reason, hint): the last error (else the last line) that the unit's last run wrote to the journal, if readable.
+
+    Both are empty where nothing can be read. A hint stands in the line as `wbagent.cli.main` writes it.
+    """
+    chosen = f"_SYSTEMD_INVOCATION_ID={invocation}" if invocation else f"_SYSTEMD_UNIT={unit}"
+    for priority in (["--priority=err"], []):
+        if line := _newest([*priority, chosen]):
+            reason, _, hint = line.partition(_HINT)
+            return " ".join(reason.split()), hint.strip()
+    return "", ""
+
+
+def _newest(selection: list[str]) -> str:
+    program = shutil.which("journalctl") or "/usr/bin/journalctl"
+    command = [program, "--quiet", "--no-pager", "--output=json", "--lines=1", *selection]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_JOURNAL_LIMIT_S, check=True)
+        message = json.loads(done.stdout or "{}").get("MESSAGE")
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ""
+    # Anything but valid UTF-8 comes as a list of numbers, and is no sentence of ours.
+    return message if isinstance(message, str) else ""

@@ -1,0 +1,75 @@
+"""Tells a person that a unit failed, by the outbox, or past it when the state file itself is what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from wbagent import events
+from wbagent.alerts import courier, outbox
+from wbagent.alerts.courier import Answer, Parcel
+from wbagent.alerts.destination import Destination
+from wbagent.alerts.message import Message, write_to_journal
+from wbagent.alerts.storage import transaction
+from wbagent.alerts.throttle import Burst, Event, decide
+from wbagent.alerts.unit_facts import BACKUP_UNIT, how_it_ended, last_words, own_words
+from wbagent.alerts.unit_failure import compose
+from wbagent.config.quantities import format_duration
+from wbagent.moment import Moment
+from wbagent.state import State
+
+# Failures of one unit that are remembered for the summary of a burst.
+_REMEMBERED: Final = 100
+
+
+def report(state: State | None, unit: str, to: Sequence[Destination], now: Moment) -> Message | None:
+    """Compose the message about `unit`, put it into the outbox and write it to the journal.
+
+    None when it is only counted: a unit that fails in a loop is told at once, then in summaries (see throttle). Each
+    failed backup is told. Without a state file (None) it goes to the journal alone. Raises StateError.
+    """
+    ended = how_it_ended(unit)
+    reason, hint = own_words(unit, state, now.wall)
+    if not reason:
+        reason, hint = last_words(unit, ended.invocation)
+    message = compose(unit, ended, reason, hint, now.wall)
+    event = Event(ended.invocation or f"{now.wall:.6f}", now.wall, message.what)
+    if state is None:
+        write_to_journal(message, events.UNIT_FAILED)
+        return message
+    with transaction(state):
+        failures = (event,) if unit == BACKUP_UNIT else _to_tell(state, unit, event, now)
+        if failures:
+            message = _summary(message, failures, now)
+            outbox.enqueue(state, message, to, now.wall)
+    if not failures:
+        return None
+    write_to_journal(message, events.UNIT_FAILED)
+    return message
+
+
+def send_past_outbox(message: Message, to: Sequence[Destination]) -> tuple[Answer, ...]:
+    """One attempt at every destination, with nothing kept: for when the state file cannot be used."""
+    return tuple(courier.carry([Parcel(destination, (message,)) for destination in to]))
+
+
+def _to_tell(state: State, unit: str, event: Event, now: Moment) -> tuple[Event, ...]:
+    """The failures to tell now, this one being noted; part of a transaction."""
+    key = f"alerts.unit.{unit}"
+    known = state.get(key)
+    value: dict[str, Any] = known.value if known else {"burst": None, "events": []}
+    history = [Event(*row) for row in value["events"]]
+    if all(event.key != other.key for other in history):
+        history = [*history, event][-_REMEMBERED:]
+    decision = decide(Burst.from_json(value["burst"]) if value["burst"] else None, history, now)
+    rows = [[each.key, each.at, each.what] for each in history]
+    state.put(key, {"burst": decision.burst.to_json(), "events": rows}, now.wall)
+    return decision.tell
+
+
+def _summary(message: Message, failures: tuple[Event, ...], now: Moment) -> Message:
+    if len(failures) == 1:
+        return message
+    span = format_duration(max(1.0, now.wall - failures[0].at))
+    return replace(message, title=f"{message.title}, {len(failures)} times in {span}")
