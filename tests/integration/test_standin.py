@@ -176,7 +176,8 @@ def test_out_of_memory_leaves_the_status_of_a_kill(make: Make) -> None:
     assert program.process.wait(10) in {137, -signal.SIGKILL}
 
 
-def test_needs_group_0_for_another_user(tmp_path: Path, mysql: MysqlServer) -> None:
+@pytest.mark.usefixtures("mysql")
+def test_needs_group_0_for_another_user(tmp_path: Path) -> None:
     tree = tmp_path / "container"
     run(["cp", "-a", str(image_tree()), str(tree)])
     result = run(["chroot", "--userspec=100000:100000", str(tree), "/sbin/my_init"], check=False)

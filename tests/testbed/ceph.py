@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tests.testbed.address import free_port
@@ -16,6 +14,7 @@ from tests.testbed.command import run
 from tests.testbed.errors import BedError
 from tests.testbed.program import WORK, Program, inside
 from tests.testbed.rootfs import CEPH, root_file_system
+from tests.testbed.scratch import scratch
 from wbagent.config.dsn import S3URL
 
 if TYPE_CHECKING:
@@ -92,30 +91,30 @@ class Ceph:
         self.address = address
         self.port = port or free_port(address)
         self.credentials = Credentials("BEDACCESSKEY00000001", "bed/secret+key/0000000000000000000000001=")
+        self._cleanup = ExitStack()
         self.directory = Path()
         self._network = network
         self._daemons: list[Program] = []
         self._gateway: Program | None = None
 
     def __enter__(self) -> Self:
-        self.directory = Path(tempfile.mkdtemp(prefix="wbagent-ceph-"))
-        try:
+        with ExitStack() as stack:
+            self.directory = stack.enter_context(scratch("ceph"))
+            stack.callback(self._end)
             self._start_cluster()
             self._create_user("wandb", self.credentials)
             self.start_gateway()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+            self._cleanup = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def _end(self) -> None:
         if self._gateway:
             self.stop_gateway()
         while self._daemons:
             self._daemons.pop().kill()
-        shutil.rmtree(self.directory)
 
     @property
     def endpoint_url(self) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from zlib import crc32
 
@@ -18,6 +17,7 @@ from tests.testbed.command import run
 from tests.testbed.errors import BedError
 from tests.testbed.program import WORK, Program, inside
 from tests.testbed.rootfs import MYSQL, root_file_system
+from tests.testbed.scratch import scratch
 from wbagent.config.dsn import MysqlURL
 
 # What W&B's guide asks of the server, as it stands there.
@@ -66,26 +66,25 @@ class MysqlServer:
         self._network = network
         self._passwords: dict[str, str] = {}
         self._program: Program | None = None
+        self._cleanup = ExitStack()
         self.directory = Path()
 
     def __enter__(self) -> Self:
         template = _data_template()
-        self.directory = Path(tempfile.mkdtemp(prefix="wbagent-mysql-"))
-        try:
+        with ExitStack() as stack:
+            self.directory = stack.enter_context(scratch("mysql"))
             run(["cp", "-a", "--sparse=always", f"{template}/.", str(self.directory)])
-            self.directory.chmod(0o755)
+            stack.callback(self._end)
             self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+            self._cleanup = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def _end(self) -> None:
         if self._program:
             self.kill()
-        shutil.rmtree(self.directory)
 
     @property
     def socket(self) -> Path:

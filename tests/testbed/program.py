@@ -62,6 +62,8 @@ class Program:
             text=True,
             errors="replace",
             encoding="utf-8",
+            # Ctrl-C is for the test, which then ends its servers itself.
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
