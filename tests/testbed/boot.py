@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.testbed import cgroup
-from tests.testbed.bridge import Bridge
+from tests.testbed.bridge import Bridge, forget_machines
 from tests.testbed.command import DeadlineError, kill_group, run
 from tests.testbed.errors import BedError
 
@@ -127,6 +127,7 @@ class Machine:
             self._process.wait()
         # The kernel takes the host's network down some time later; its name is needed at the next boot.
         run(["ip", "link", "delete", self.link], check=False)
+        forget_machines(self._name)
         # nspawn locks its root by the inode and leaves the empty file when it is killed.
         status = self._root.stat()
         Path(f"/run/systemd/nspawn/locks/inode-{status.st_dev}:{status.st_ino}").unlink(missing_ok=True)

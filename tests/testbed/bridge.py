@@ -5,9 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,10 +112,17 @@ def _clean(link: Bridge) -> None:
     run(["ip", "link", "delete", link.name], check=False)
     for namespace in Path("/run/netns").glob(f"{link.name}-*"):
         run(["ip", "netns", "delete", namespace.name], check=False)
-    for propagated in Path("/run/systemd/nspawn/propagate").glob(f"*-{link.number}"):
-        shutil.rmtree(propagated, ignore_errors=True)
+    forget_machines(f"*-{link.number}")
     if not _mounts_below(link.directory):
         remove_tree(link.directory)
+
+
+def forget_machines(pattern: str) -> None:
+    """Remove what nspawn leaves in /run when it is killed, for the machines whose names match the pattern."""
+    for directory in Path("/run/systemd/nspawn").glob(f"*/{pattern}"):
+        run(["umount", "--lazy", str(directory)], check=False)
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def _mounts_below(directory: Path) -> list[str]:
