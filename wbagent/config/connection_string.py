@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 MASK: Final = "***"
 _NEAREST_SCHEME: Final = {
     "gcs": "gs",
+    "gcp": "gs",
     "azure": "az",
     "minio": "s3",
     "https": "s3",
@@ -88,7 +89,7 @@ def split(cls: type[ConnectionString], text: str) -> Parts:
     except ValueError:
         raise ConnectionStringError("the password or host holds a raw [ or ]; write them as %5B and %5D") from None
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in rest[len(authority) :].partition("?")[0] and "@" not in authority:
+    if "@" in rest and "@" not in authority:
         raise ConnectionStringError("the user or password holds a raw / or # or ?; write them as %2F, %23 and %3F")
     if url.fragment or text.endswith("#"):
         raise ConnectionStringError("holds a raw #; write it as %23")

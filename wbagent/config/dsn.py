@@ -214,5 +214,5 @@ def parse_server_bucket(value: Any) -> S3URL | ForeignBucketURL:
     if isinstance(value, S3URL | ForeignBucketURL):
         return value
     text = value.strip() if isinstance(value, str) else ""
-    foreign = text.partition("://")[0] in ForeignBucketURL.schemes
+    foreign = text.partition("://")[0] in {*ForeignBucketURL.schemes, "gcs", "gcp", "azure"}
     return ForeignBucketURL.parse(text) if foreign else S3URL.parse(text)

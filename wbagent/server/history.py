@@ -89,5 +89,9 @@ def read(path: Path | None = None) -> tuple[Record, ...]:
 
 def _records(lines: Iterable[str]) -> Iterable[Record]:
     for line in lines:
-        fields = json.loads(line)
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError:
+            # A line that somebody's editor or a dying disk left half: the others are still worth reading.
+            continue
         yield Record(**fields | {"reason": Reason(fields["reason"]), "log": tuple(fields["log"])})

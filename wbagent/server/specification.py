@@ -13,6 +13,7 @@ NAME: Final = "wandb-local"
 UNIT: Final = "wandb-local.service"
 SLICE: Final = "wandb.slice"
 CONTAINER_PORT: Final = "8080/tcp"
+_CPU_PERIOD_US: Final = 100_000
 HASH_LABEL: Final = "wbagent.specification"
 # The journal takes OBJECT_SYSTEMD_UNIT as "this line is about that unit", so `journalctl -u` shows it (sd-journal).
 UNIT_LABEL: Final = "OBJECT_SYSTEMD_UNIT"
@@ -41,10 +42,10 @@ def specification(settings: ServerSettings, *, systemd_cgroups: bool) -> Specifi
         "Binds": [f"{settings.volume}:/vol"],
         "PortBindings": {CONTAINER_PORT: bindings},
         "RestartPolicy": {"Name": "no"},
-        "NanoCpus": round(settings.cpus * 1e9),
+        # Not NanoCpus: Docker refuses that outright on a host with fewer processors, or whose kernel cannot limit them.
+        "CpuPeriod": _CPU_PERIOD_US,
+        "CpuQuota": round(settings.cpus * _CPU_PERIOD_US),
         "Memory": settings.memory,
-        # W&B: the embedded mysqld needs 262144 open files.
-        "Ulimits": [{"Name": "nofile", "Soft": 262144, "Hard": 262144}],
         "LogConfig": {"Type": "journald", "Config": {"tag": NAME, "labels": UNIT_LABEL}},
     }
     if systemd_cgroups:

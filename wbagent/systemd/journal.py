@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -37,7 +38,7 @@ def configure(*, verbose: bool = False) -> None:
     journal = "JOURNAL_STREAM" in os.environ
     structlog.configure(
         processors=[structlog.processors.add_log_level, to_journal if journal else to_terminal],
-        wrapper_class=structlog.make_filtering_bound_logger("debug" if verbose else "info"),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
         logger_factory=(lambda *_: _JournalLogger()) if journal else structlog.PrintLoggerFactory(sys.stderr),
     )
 

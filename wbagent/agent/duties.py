@@ -1,0 +1,128 @@
+"""What the agent does when its loop says so: look at units and the database, start the backup, raise alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from wbagent import events
+from wbagent.agent import overview
+from wbagent.agent.schedule import backup_due
+from wbagent.alerts import cpu, outbox, restarts, states
+from wbagent.alerts.destination import configured
+from wbagent.alerts.throttle import Event
+from wbagent.config import Settings
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.connection import session
+from wbagent.errors import DatabaseError
+from wbagent.moment import Moment
+from wbagent.monitor.cpu import CpuSampler
+from wbagent.server import history
+from wbagent.state import State
+from wbagent.systemd.bus import Bus
+
+# After this long without a restart the back-off starts anew: systemd itself never forgets (RestartSteps=).
+_HEALTHY_S: Final = 600.0
+
+log = structlog.get_logger()
+
+
+class Duties:
+    """The agent's work on one host. `settings` may be replaced at any time between two calls."""
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self.settings = settings
+        self._state = state
+        self._sampler = CpuSampler()
+        self._seen: overview.Overview | None = None
+        self._database_ok: bool | None = None
+
+    def story(self, now: float) -> str:
+        """The line of `systemctl status`."""
+        if self._seen is None:
+            return "systemd cannot be reached over D-Bus; nothing can be started or seen until it is back"
+        return overview.story(self._seen, self.configured(), now)
+
+    def configured(self) -> Mapping[str, bool]:
+        """Which parts of the product this host's configuration asks for."""
+        database = self.settings.database_url() is not None
+        return {
+            "server": self.settings.server is not None,
+            "database": database,
+            "backup": database and self.settings.backup.enabled,
+        }
+
+    def look_at_units(self, bus: Bus | None, now: float) -> None:
+        """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
+        if bus is None:
+            self._seen = None
+            return
+        self._seen = overview.gather(bus, self._state, states.firing_titles(self._state))
+        server = self._seen.server
+        if server is not None and server.serving and server.restarts and now - server.since > _HEALTHY_S:
+            bus.reset_failed(overview.SERVER_UNIT)
+            log.info(f"the server was healthy for {_HEALTHY_S / 60:g} minutes; its back-off starts anew")
+        restarts.tell_restarts(self._state, self.settings, _ends(), Moment.now())
+        to = [destination.id for destination in configured(self.settings.alerts)]
+        if outbox.due(self._state, to, now):
+            bus.start(overview.DELIVER_UNIT)
+
+    def back_up_when_due(self, bus: Bus, now: datetime) -> None:
+        """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
+        attempt = self._state.get(overview.ATTEMPT_FACT)
+        last = datetime.fromtimestamp(attempt.at, now.tzinfo) if attempt else None
+        if not backup_due(self.settings.backup.at, last, now):
+            return
+        # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
+        self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())
+        bus.start(overview.BACKUP_UNIT)
+        log.info("the daily backup is started", message_id=events.BACKUP_STARTED)
+
+    async def look_at_database(self) -> None:
+        """Ask MySQL for its version, in a thread since PyMySQL blocks, and note the answer."""
+        url = self.settings.database_url()
+        if url is None:
+            return
+        try:
+            version = await asyncio.to_thread(_version, url)
+        except DatabaseError as error:
+            found: dict[str, Any] = {"ok": False, "text": f"AWAY: {error.message}", "address": url.address}
+        else:
+            found = {"ok": True, "text": f"MySQL {version} answers at {url.address}", "address": url.address}
+        self._state.put(overview.DATABASE_FACT, found, time.time())
+        if self._database_ok is not None and self._database_ok != found["ok"]:
+            back = bool(found["ok"])
+            tell = log.info if back else log.warning
+            tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
+        self._database_ok = bool(found["ok"])
+
+    def sample_cpu(self) -> None:
+        """One sample of the host's processors, judged by the guide's rule."""
+        cpu.judge(self._state, self.settings, self._sampler.sample(), Moment.now())
+
+    def note_configuration(self, now: float) -> None:
+        """What this host is set up for, for `wbagent status` of users that may not read the configuration."""
+        self._state.put(overview.CONFIG_FACT, dict(self.configured()), now)
+
+
+def _ends() -> list[Event]:
+    """The ends of the server that nobody asked for."""
+    return [
+        Event(f"{record.invocation}:{record.at}", record.at, f"{record.reason}; {record.detail}")
+        for record in history.read()
+        if record.is_end
+    ]
+
+
+def _version(url: MysqlURL) -> str:
+    with session(url, read_timeout=10.0) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        row = cursor.fetchone()
+    if not row:
+        raise DatabaseError(f"{url.address} gave no version", hint="is this a MySQL server?")
+    return str(row[0])

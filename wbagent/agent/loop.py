@@ -1,0 +1,168 @@
+"""The agent's one asyncio loop: rounds, the scheduler, the bus, signals, and the watchdog that rounds feed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from wbagent import events
+from wbagent.agent.duties import Duties
+from wbagent.config import load
+from wbagent.errors import AccessError, BusError, ConfigError, StateError
+from wbagent.state import State
+from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.notify import notify, reloading, watchdog_interval
+
+_WATCHED: Final = ("wandb-local.service", "wbagent-backup.service")
+# Between two rounds when no watchdog asks for shorter ones (seconds).
+_ROUND_S: Final = 10.0
+_DATABASE_S: Final = 30
+# A missed backup is looked for this often: also after the machine slept or the clock was set.
+_CATCH_UP_S: Final = 600
+
+log = structlog.get_logger()
+
+
+class Agent:
+    """Runs until SIGTERM. What it does lies in Duties; here is only when."""
+
+    def __init__(self, path: Path, state: State) -> None:
+        self._path = path
+        self._state = state
+        self._settings = load(path).settings
+        self._bus: Bus | None = None
+        self._stop = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._refused = ""
+        self._duties = Duties(self._settings, state)
+        self._scheduler = AsyncIOScheduler()
+
+    async def run(self) -> None:
+        """Say READY after the first round, then go round until asked to stop."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_signal_handler(signal.SIGINT, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self._schedule()
+        self._scheduler.start()
+        self._round()
+        notify("READY=1")
+        log.info("the agent is up", message_id=events.CONFIG_LOADED, config=str(self._path))
+        while not self._stop.is_set():
+            # The watchdog is fed here, after a round that went through, and nowhere else.
+            self._round()
+            notify("WATCHDOG=1")
+            await self._rest(min(watchdog_interval() or _ROUND_S, _ROUND_S))
+        notify("STOPPING=1", "STATUS=stopping; the server and a running backup go on")
+        self._scheduler.shutdown(wait=False)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the time is up, a watched unit changed, or a stop was asked for."""
+        self._wake.clear()
+        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(self._stop.wait())]
+        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+
+    def _round(self) -> None:
+        self._connect()
+        try:
+            self._duties.look_at_units(self._bus, time.time())
+            if self._bus is not None:
+                # Replies were awaited in there: signals that came in between lie in the bus's own queue.
+                self._bus.process()
+        except (BusError, AccessError) as error:
+            self._disconnect(error)
+        except StateError as error:
+            # A full disk: the server and everything that only watches goes on; the next round tries again.
+            log.warning(error.message, message_id=error.message_id, hint=error.hint)
+        notify(f"STATUS={self._refused}{self._duties.story(time.time())}")
+
+    def _connect(self) -> None:
+        if self._bus is not None:
+            return
+        try:
+            self._bus = Bus()
+            self._bus.subscribe(_WATCHED, self._changed)
+            asyncio.get_running_loop().add_reader(self._bus.fileno(), self._readable)
+        except (BusError, AccessError) as error:
+            self._disconnect(error)
+
+    def _disconnect(self, error: BusError | AccessError) -> None:
+        log.warning(error.message, message_id=error.message_id, hint=error.hint)
+        if self._bus is not None:
+            asyncio.get_running_loop().remove_reader(self._bus.fileno())
+            self._bus = None
+
+    def _readable(self) -> None:
+        try:
+            if self._bus is not None:
+                self._bus.process()
+        except BusError as error:
+            self._disconnect(error)
+
+    def _changed(self, _unit: str, _properties: Properties) -> None:
+        # Called from within the bus's own processing, where no further call may be made: the next round looks.
+        self._wake.set()
+
+    def _schedule(self) -> None:
+        """(Re)make the jobs, and note what this host is set up for.
+
+        They are coalesced: a long sleep of the machine leads to one run and no burst.
+        """
+        self._duties.note_configuration(time.time())
+        self._scheduler.remove_all_jobs()
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        backup = self._settings.backup
+        if backup.enabled and self._settings.database_url() is not None:
+            hour, minute = backup.at.split(":")
+            self._scheduler.add_job(self._back_up, CronTrigger(hour=hour, minute=minute), **defaults)
+            catch_up = IntervalTrigger(seconds=_CATCH_UP_S)
+            first = datetime.fromtimestamp(time.time() + backup.catch_up_after).astimezone()
+            self._scheduler.add_job(self._back_up, catch_up, next_run_time=first, **defaults)
+        if self._settings.database_url() is not None:
+            now = datetime.now().astimezone()
+            every = IntervalTrigger(seconds=_DATABASE_S)
+            self._scheduler.add_job(self._duties.look_at_database, every, next_run_time=now, **defaults)
+        cpu = self._settings.monitor.cpu
+        if cpu.enabled:
+            self._scheduler.add_job(self._sample_cpu, IntervalTrigger(seconds=cpu.sample_every), **defaults)
+
+    async def _back_up(self) -> None:
+        if self._bus is None:
+            return
+        try:
+            self._duties.back_up_when_due(self._bus, datetime.now().astimezone())
+        except (BusError, AccessError) as error:
+            self._disconnect(error)
+
+    async def _sample_cpu(self) -> None:
+        self._duties.sample_cpu()
+        # What begins or ends with this sample is told now, not after the rest.
+        self._wake.set()
+
+    def _reload(self) -> None:
+        """Take the new file, or keep the old one and say why (SIGHUP of Type=notify-reload)."""
+        reloading()
+        try:
+            self._settings = load(self._path).settings
+        except ConfigError as error:
+            self._refused = f"NEW CONFIGURATION REFUSED ({error.problems[0] if error.problems else error.message}) | "
+            for problem in error.problems or (error.message,):
+                log.warning(f"the old configuration is kept: {problem}", message_id=events.CONFIG_INVALID)
+        else:
+            self._refused = ""
+            self._duties.settings = self._settings
+            self._schedule()
+            log.info("the configuration was read again", message_id=events.CONFIG_LOADED)
+        self._round()
+        notify("READY=1")

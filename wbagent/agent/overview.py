@@ -1,0 +1,161 @@
+"""What is known of this host at one moment, from the units' properties and the state directory alone.
+
+Both the agent's STATUS= line and `wbagent status` are made from it, so they never disagree, and the latter works when
+the agent is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wbagent.config.quantities import format_duration, format_size
+from wbagent.errors import WbagentError
+from wbagent.server import history
+from wbagent.state import Fact, State
+from wbagent.systemd.bus import Bus, Properties
+
+SERVER_UNIT: Final = "wandb-local.service"
+AGENT_UNIT: Final = "wbagent.service"
+BACKUP_UNIT: Final = "wbagent-backup.service"
+DELIVER_UNIT: Final = "wbagent-deliver.service"
+
+DATABASE_FACT: Final = "database"
+BACKUP_FACT: Final = "backup.last"
+BACKUP_FAILURE_FACT: Final = "backup.last_failure"
+ATTEMPT_FACT: Final = "backup.attempt"
+CONFIG_FACT: Final = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """A unit as systemd sees it. `since` is wall-clock seconds of the last change, 0 when there was none."""
+
+    active: str
+    sub: str
+    enabled: bool
+    text: str
+    restarts: int
+    since: float
+    main_pid: int
+
+    @property
+    def serving(self) -> bool:
+        """Whether a notify unit has said READY."""
+        return self.active in {"active", "reloading"}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything a status line or page tells. What could not be read is None, and `unreadable` says why."""
+
+    server: UnitState | None
+    agent: UnitState | None
+    backup: UnitState | None
+    last_end: history.Record | None
+    facts: Mapping[str, Fact]
+    firing: tuple[str, ...]
+    unreadable: str = ""
+
+
+def unit_state(properties: Properties) -> UnitState:
+    """The few properties that matter here, out of all of a unit's."""
+    return UnitState(
+        active=str(properties.get("ActiveState", "inactive")),
+        sub=str(properties.get("SubState", "dead")),
+        enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime"},
+        text=str(properties.get("StatusText", "")),
+        restarts=int(properties.get("NRestarts", 0)),
+        since=int(properties.get("StateChangeTimestamp", 0)) / 1e6,
+        main_pid=int(properties.get("MainPID", 0)),
+    )
+
+
+def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
+    """Read it all; what one source refuses leaves the others' part."""
+    units: dict[str, UnitState | None] = {}
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT):
+        try:
+            units[unit] = unit_state(bus.properties(unit)) if bus else None
+        except WbagentError as error:
+            units[unit], unreadable = None, error.message
+    try:
+        ends = [record for record in history.read() if record.is_end]
+    except PermissionError:
+        ends, unreadable = [], "the state directory is readable by root and the groups wbagent and systemd-journal only"
+    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, CONFIG_FACT)
+    facts = {name: fact for name in names if state and (fact := state.get(name))}
+    return Overview(
+        units[SERVER_UNIT], units[AGENT_UNIT], units[BACKUP_UNIT], ends[-1] if ends else None, facts, firing, unreadable
+    )
+
+
+def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str:
+    """One line for `systemctl status`: server, newest backup, alerts. `configured` tells which parts this host has."""
+    if not any(configured.values()):
+        return "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent"
+    parts = []
+    if configured.get("server"):
+        parts.append(server_line(overview.server, now))
+    if configured.get("backup"):
+        parts.append(backup_line(overview, now))
+    parts.append(f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts")
+    return " | ".join(parts)
+
+
+def server_line(server: UnitState | None, now: float) -> str:
+    """The server in a few words."""
+    if server is None:
+        return "server unknown"
+    age = format_duration(max(now - server.since, 0.0)) if server.since else ""
+    match server.active:
+        case "active" | "reloading":
+            restarts = f", {server.restarts} restarts" if server.restarts else ""
+            return f"server serving for {age}{restarts}"
+        case "activating":
+            return f"server starting ({server.text or server.sub})"
+        case "failed":
+            return "server FAILED"
+        case "deactivating":
+            return "server stopping"
+        case _:
+            return "server not running" + ("" if server.enabled else " (systemctl enable --now wandb-local)")
+
+
+def backup_line(overview: Overview, now: float) -> str:
+    """The newest backup in a few words."""
+    running = overview.backup is not None and overview.backup.active == "activating"
+    last = overview.facts.get(BACKUP_FACT)
+    if last is None:
+        return "first backup is being made" if running else "no backup yet"
+    age = format_duration(max(now - float(last.value["finished_at"]), 0.0))
+    where = "off-site" if last.value["off_site"] else "NOT off-site"
+    line = f"backup {age} ago, {format_size(int(last.value['stored_bytes']))}, {where}"
+    failure = overview.facts.get(BACKUP_FAILURE_FACT)
+    if failure is not None and failure.at > last.at:
+        line += ", but the latest try FAILED"
+    return line + (", another is being made" if running else "")
+
+
+def as_json(overview: Overview, now: float) -> dict[str, Any]:
+    """The page of `wbagent status --json`: unit states, facts with ages in seconds, firing alerts."""
+
+    def unit(state: UnitState | None) -> dict[str, Any] | None:
+        if state is None:
+            return None
+        return {"state": state.active, "sub": state.sub, "enabled": state.enabled, "text": state.text,
+                "restarts": state.restarts, "since": state.since}  # fmt: skip
+
+    end = overview.last_end
+    return {
+        "server": unit(overview.server),
+        "agent": unit(overview.agent),
+        "backup": unit(overview.backup),
+        "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,
+                     "oom_killed": end.oom_killed, "probe": end.probe, "log": list(end.log)} if end else None,
+        "facts": {name: {"value": fact.value, "age_s": round(now - fact.at, 1)}
+                  for name, fact in overview.facts.items()},
+        "firing": list(overview.firing),
+        "unreadable": overview.unreadable,
+    }  # fmt: skip

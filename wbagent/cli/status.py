@@ -1,0 +1,106 @@
+"""`wbagent status`: one page for a tired operator; reads units and state directory, so it works without the agent."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import click
+
+from wbagent.agent import overview as facts
+from wbagent.agent.overview import Overview
+from wbagent.alerts.states import firing_titles
+from wbagent.config.quantities import format_duration, format_size
+from wbagent.errors import BusError, StateError
+from wbagent.state import State
+from wbagent.systemd.bus import Bus
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Show server, database, last backup and alerts. Exit status 3 when something needs a person (LSB: not running)."""
+    overview, now = _read(), time.time()
+    if as_json:
+        click.echo(json.dumps(facts.as_json(overview, now), indent=2, ensure_ascii=False))
+    else:
+        for name, line in _lines(overview, now):
+            click.echo(f"{name:<9} {line}")
+    ctx.exit(0 if _well(overview) else 3)
+
+
+def _read() -> Overview:
+    unreadable = ""
+    try:
+        bus = Bus()
+    except BusError as error:
+        bus, unreadable = None, error.message
+    try:
+        with State(read_only=True) as state:
+            return facts.gather(bus, state, firing_titles(state), unreadable)
+    except StateError:
+        return facts.gather(
+            bus, None, (), unreadable or "no state yet: the agent has not run, or this user may not read it"
+        )
+
+
+def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
+    agent = overview.agent
+    up = agent is not None and agent.serving
+    yield "agent", _agent_line(overview, now)
+    configured = overview.facts.get(facts.CONFIG_FACT)
+    parts = configured.value if configured else {}
+    if parts.get("server", True):
+        yield "server", facts.server_line(overview.server, now).removeprefix("server ")
+        if overview.server is not None and overview.server.text:
+            yield "", overview.server.text
+        if end := overview.last_end:
+            ago = format_duration(max(now - end.at, 0.0))
+            yield "", f"last unasked end {ago} ago: {end.reason}; {end.detail}"
+    if (database := overview.facts.get(facts.DATABASE_FACT)) is not None:
+        seen = f"seen {format_duration(max(now - database.at, 0.0))} ago" + ("" if up else ", the agent is down since")
+        yield "database", f"{database.value['text']} ({seen})"
+    if parts.get("backup", True):
+        yield from _backup_lines(overview, now)
+    yield "alerts", "; ".join(overview.firing) or "none"
+    if overview.unreadable:
+        yield "note", overview.unreadable
+
+
+def _agent_line(overview: Overview, now: float) -> str:
+    agent = overview.agent
+    if agent is None:
+        return "unknown"
+    if not agent.serving:
+        return f"NOT RUNNING ({agent.active}): nothing is watched, no backup is started; systemctl status wbagent"
+    return f"running for {format_duration(max(now - agent.since, 0.0))}"
+
+
+def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
+    yield "backup", facts.backup_line(overview, now).removeprefix("backup ")
+    if overview.backup is not None and overview.backup.active == "activating":
+        yield "", overview.backup.text
+    last = overview.facts.get(facts.BACKUP_FACT)
+    if last is not None:
+        value = last.value
+        took = format_duration(float(value["duration_s"]))
+        yield "", f"{value['id']}: {format_size(int(value['stored_bytes']))} in {took} to {value['destination']}"
+        yield from (("", f"warning: {warning}") for warning in value.get("warnings", ()))
+    failure = overview.facts.get(facts.BACKUP_FAILURE_FACT)
+    if failure is not None and (last is None or failure.at > last.at):
+        ago = format_duration(max(now - failure.at, 0.0))
+        yield "", f"failed {ago} ago: {failure.value['reason']}"
+        if hint := failure.value.get("hint"):
+            yield "", f"try: {hint}"
+
+
+def _well(overview: Overview) -> bool:
+    configured = overview.facts.get(facts.CONFIG_FACT)
+    has_server = bool(configured and configured.value.get("server"))
+    serving = overview.server is not None and overview.server.serving
+    agent = overview.agent is not None and overview.agent.serving
+    last, failure = overview.facts.get(facts.BACKUP_FACT), overview.facts.get(facts.BACKUP_FAILURE_FACT)
+    backup_failed = failure is not None and (last is None or failure.at > last.at)
+    return agent and (serving or not has_server) and not overview.firing and not backup_failed
