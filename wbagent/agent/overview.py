@@ -111,7 +111,7 @@ def server_line(server: UnitState | None, now: float) -> str:
     age = format_duration(max(now - server.since, 0.0)) if server.since else ""
     match server.active:
         case "active" | "reloading":
-            restarts = f", {server.restarts} restarts" if server.restarts else ""
+            restarts = f", restarted {server.restarts}x" if server.restarts else ""
             return f"server serving for {age}{restarts}"
         case "activating":
             return f"server starting ({server.text or server.sub})"

@@ -73,11 +73,12 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(size: float) -> str:
-    """Bytes with a binary suffix and three significant digits, e.g. "1.21G", "880M", "17B"."""
+    """Bytes with a binary suffix and about three significant digits, e.g. "1.21G", "880M", "17B"."""
     power = 0
-    while size >= 999.5 and power < 5:
+    while size >= 1024 and power < 5:
         size, power = size / 1024, power + 1
-    return f"{size:.3g}{('B', 'K', 'M', 'G', 'T', 'P')[power]}"
+    digits = 0 if size >= 100 or power == 0 else 1 if size >= 10 else 2
+    return f"{size:.{digits}f}{('B', 'K', 'M', 'G', 'T', 'P')[power]}"
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]

@@ -52,6 +52,14 @@ def ended(
     )
 
 
+def missing_end() -> None:
+    """Record the end of a runner that could not do so: killed with its clean-up, or the host lost power."""
+    records = history.read()
+    if records and records[-1].reason is Reason.READY:
+        detail = "the runner ended without a word: killed together with its clean-up, or the host lost power"
+        ended(Outcome(Reason.RUNNER_DIED, detail, 0), None)
+
+
 def runner_died(result: str, code: str, status: str) -> None:
     """The runner itself ended badly; does nothing when it had recorded the end before it went."""
     invocation = os.environ.get("INVOCATION_ID", "")

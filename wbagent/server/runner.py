@@ -85,6 +85,7 @@ class Runner:
 
     def _adopt(self, docker: Docker, wanted: Specification) -> str | None:
         """The container that a dead runner left, when it is exactly what is wanted: users then notice nothing."""
+        report.missing_end()
         found = docker.find()
         if found is None:
             return None

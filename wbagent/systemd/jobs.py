@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from wbagent.systemd.bus import Bus, Properties
 
@@ -32,12 +32,14 @@ def run_unit(unit: str, on_status: Callable[[str], None]) -> JobResult:
     Raises BusError, and AccessError for users that may not start it.
     """
     with Bus() as bus:
-        seen: dict[str, Any] = {}
+        told = [""]
 
         def changed(_unit: str, properties: Properties) -> None:
-            seen.update(properties)
-            if status := properties.get("StatusText"):
-                on_status(str(status))
+            status = str(properties.get("StatusText", ""))
+            # One change of state sends the same text several times.
+            if status and status != told[-1]:
+                told.append(status)
+                on_status(status)
 
         bus.subscribe((unit,), changed)
         bus.start(unit)
