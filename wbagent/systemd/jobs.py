@@ -46,6 +46,8 @@ def run_unit(unit: str, on_status: Callable[[str], None]) -> JobResult:
         while True:
             bus.process()
             state = bus.properties(unit)
-            if state["ActiveState"] not in {"activating", "active", "reloading", "deactivating"}:
+            # A queued job's unit still looks as it did before: the job's number is 0 only when it has ended.
+            queued = state["Job"][0] != 0
+            if not queued and state["ActiveState"] not in {"activating", "active", "reloading", "deactivating"}:
                 return JobResult(str(state["Result"]), int(state["ExecMainStatus"]))
             select.select([bus.fileno()], [], [], _ASK_AGAIN_S)
