@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.testbed.bridge import Bridge, bridge
@@ -56,8 +56,8 @@ class Bed:
 
     @property
     def backup_url(self) -> MysqlURL:
-        """The account for backups on db1, for use on db1 itself."""
-        return MysqlURL("wandb_backup", PASSWORD, "127.0.0.1", 3306, "wandb_local")
+        """The account for backups, for use on db1 itself."""
+        return replace(self.mysql_url, user="wandb_backup", host="127.0.0.1")
 
     @property
     def alerts_url(self) -> str:
