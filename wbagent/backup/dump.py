@@ -160,7 +160,7 @@ def judge(status: int, complaints: str) -> tuple[str, ...]:
 def _hint(said: str) -> str:
     if "SHOW CREATE FUNCTION" in said or "SHOW CREATE PROCEDURE" in said:
         return "as an administrator: GRANT SHOW_ROUTINE ON *.* to the account in the connection string"
-    if "Table definition has changed" in said:
+    if "Table definition has changed" in said or "Error in field count" in said:
         return "a migration ran meanwhile; run it again: wbagent backup run"
     if "Lost connection" in said or "gone away" in said:
         return "look at MySQL's error log and the network in between, then: wbagent backup run"

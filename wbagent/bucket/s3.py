@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import boto3
 from botocore.config import Config
@@ -22,6 +22,10 @@ _CHUNK: Final = 1 << 20
 _ATTEMPTS: Final = 5
 _CONNECT_TIMEOUT: Final = 10
 _READ_TIMEOUT: Final = 60
+# An abort is a courtesy that the next run makes up for: it must not hold up the end of a run whose link is down.
+_COURTESY_TIMEOUT: Final = 5
+
+Checksums: TypeAlias = Literal["when_supported", "when_required"]
 
 
 class S3Store:
@@ -34,14 +38,15 @@ class S3Store:
         url: S3URL,
         *,
         part_size: int,
-        checksums: Literal["when_supported", "when_required"] = "when_supported",
+        checksums: Checksums = "when_supported",
     ) -> None:
         """`part_size` in bytes; `checksums`: whether to add CRC trailers, which old stores do not understand."""
         self._url = url
         self._part_size = part_size
         self._prefix = f"{url.prefix}/" if url.prefix else ""
+        self._checksums: Checksums = checksums
         with explained(url, "be opened"):
-            self._client = _client(url, checksums)
+            self._client = _client(url, checksums, patient=True)
 
     @property
     def address(self) -> str:
@@ -56,7 +61,7 @@ class S3Store:
             if not upload.committed:
                 # When the store cannot be told, the next run does it (clear_unfinished).
                 with suppress(BucketError):
-                    upload.abort()
+                    upload.abort(_client(self._url, self._checksums, patient=False))
 
     def put(self, key: str, data: bytes) -> None:
         with explained(self._url, f"take {key}"):
@@ -100,7 +105,7 @@ class S3Store:
         return count
 
 
-def _client(url: S3URL, checksums: Literal["when_supported", "when_required"]) -> S3Client:
+def _client(url: S3URL, checksums: Checksums, *, patient: bool) -> S3Client:
     return boto3.client(
         "s3",
         endpoint_url=url.endpoint_url,
@@ -111,9 +116,9 @@ def _client(url: S3URL, checksums: Literal["when_supported", "when_required"]) -
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path" if url.path_style else "virtual"},
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            connect_timeout=_CONNECT_TIMEOUT,
-            read_timeout=_READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS if patient else 1},
+            connect_timeout=_CONNECT_TIMEOUT if patient else _COURTESY_TIMEOUT,
+            read_timeout=_READ_TIMEOUT if patient else _COURTESY_TIMEOUT,
             max_pool_connections=IN_FLIGHT + 2,
             request_checksum_calculation=checksums,
             response_checksum_validation=checksums,

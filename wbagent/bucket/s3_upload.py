@@ -72,13 +72,16 @@ class MultipartUpload:
         self.committed = True
         self._senders.shutdown()
 
-    def abort(self) -> None:
-        """Let go of everything that was sent; raises BucketError when the store cannot be told."""
+    def abort(self, client: S3Client) -> None:
+        """Let go of everything that was sent, told by `client`; raises BucketError when the store cannot be told.
+
+        Waits for the parts that are on their way: one that arrives after the abort would stay.
+        """
         self._failed = True
         self._buffer.clear()
         self._senders.shutdown(wait=True, cancel_futures=True)
         with explained(self._url, f"abort the upload of {self._key}"):
-            self._client.abort_multipart_upload(Bucket=self._url.bucket, Key=self._key, UploadId=self._id)
+            client.abort_multipart_upload(Bucket=self._url.bucket, Key=self._key, UploadId=self._id)
 
     def _send(self, part: bytes) -> None:
         while len(self._sent) >= IN_FLIGHT:

@@ -1,0 +1,134 @@
+"""What the tests of backups share: a configuration, a state directory, and runs that can be interfered with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.testbed.mysql_clients import ClientPrograms
+from wbagent.backup.catalog import Stored, read_catalog
+from wbagent.backup.job import Outcome, run_backup
+from wbagent.backup.progress import Progress
+from wbagent.bucket.open import open_store
+from wbagent.bucket.store import Store
+from wbagent.config import Settings, load
+from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.state import State
+
+# The smallest part that S3 takes, so that small samples are several parts.
+PART_SIZE = "5M"
+
+
+def ignore(_progress: Progress) -> None:
+    """A reporter for runs whose progress is not looked at."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One host's configuration and state."""
+
+    directory: Path
+    settings: Settings
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "wbagent.toml"
+
+    @property
+    def state_directory(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def store(self) -> Store:
+        return open_store(self.settings.backup, self.state_directory)
+
+    def state(self) -> State:
+        return State(self.state_directory / "state.db")
+
+    def run(self, report: Callable[[Progress], None] = ignore, clock: Callable[[], float] = time.time) -> Outcome:
+        """Make a backup in this process."""
+        with self.state() as state:
+            return run_backup(self.settings, state, self.state_directory, report, clock)
+
+    def stored(self) -> dict[str, str]:
+        """What the destination holds for this owner: id and state."""
+        return {each.id: each.state for each in self.catalog()}
+
+    def catalog(self) -> tuple[Stored, ...]:
+        return read_catalog(self.store, self.settings.backup.owner)
+
+    def command(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `wbagent` as a person does."""
+        return subprocess.run(
+            [sys.executable, "-m", "wbagent.cli.main", "--config", self.configuration, *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "WBAGENT_STATE_DIRECTORY": str(self.state_directory)},
+            timeout=120,
+            check=False,
+        )
+
+
+def make_case(
+    directory: Path, url: MysqlURL, clients: ClientPrograms, destination: S3URL | None = None, **backup: object
+) -> Case:
+    """Write a configuration and read it back as the product does; `backup` are further keys of [backup]."""
+    keys: dict[str, object] = {
+        "owner": "host1",
+        "mysqldump": str(clients.mysqldump),
+        "mysql": str(clients.mysql),
+        "part_size": PART_SIZE,
+        **({"destination": str(destination)} if destination else {}),
+        **backup,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    (directory / "state").mkdir(parents=True)
+    path = directory / "wbagent.toml"
+    path.touch(mode=0o600)
+    path.write_text("\n".join(["[database]", f"url = {json.dumps(str(url))}", "[backup]", *lines]) + "\n")
+    return Case(directory, load(path).settings)
+
+
+@dataclass
+class Once:
+    """A reporter that does something the first time that `stage` has read something, and remembers that it did."""
+
+    stage: str
+    act: Callable[[], object]
+    from_start: bool = False
+    done: bool = False
+
+    def __call__(self, progress: Progress) -> None:
+        if not self.done and progress.stage == self.stage and (progress.read or self.from_start):
+            self.done = True
+            self.act()
+
+
+def child(name: str) -> psutil.Process:
+    """The running program `name` that this process started."""
+    return next(
+        each for each in psutil.Process().children(recursive=True) if any(name in part for part in each.cmdline())
+    )
+
+
+def processes_that_show(secret: str) -> list[str]:
+    """Which processes of this machine have `secret` in their arguments or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        for file in ("cmdline", "environ"):
+            try:
+                data = (process / file).read_bytes()
+            except OSError:
+                continue
+            if secret.encode() in data:
+                found.append(f"{process.name} {file}: {data[:200]!r}")
+    return found

@@ -1,0 +1,139 @@
+"""Faults of the place that backups go to: cut uploads, a full disk, what dead runs left, data that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.backup_case import Once, make_case
+from tests.testbed.ceph import Ceph
+from tests.testbed.command import run
+from tests.testbed.mysql import MysqlServer
+from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
+from tests.testbed.sample import fill
+from wbagent.backup.job import BackupFailedError
+from wbagent.backup.progress import Progress
+from wbagent.config.dsn import S3URL, MysqlURL
+
+
+@pytest.fixture(scope="module")
+def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
+    url = mysql.create("store_sample", "store_user", "password")
+    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+    with mysql.connect(url.database) as connection:
+        fill(connection, 24)
+    yield url
+    mysql.execute(f"DROP DATABASE `{url.database}`")
+    mysql.execute("DROP USER %s@'%%'", url.user)
+
+
+@pytest.fixture
+def link(ceph: Ceph) -> Iterator[Proxy]:
+    """What stands between the host and the store."""
+    with Proxy((ceph.address, ceph.port)) as proxy:
+        yield proxy
+
+
+def over(link: Proxy, bucket: S3URL) -> S3URL:
+    keys = (bucket.access_key, bucket.secret_key)
+    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
+
+
+def test_upload_cut_half_way_leaves_no_backup_and_the_next_run_clears_up(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL, link: Proxy
+) -> None:
+    case = make_case(tmp_path, sample, clients, over(link, bucket))
+    # One part is stored and the second one is under way when the link goes down, and it stays down.
+    link.cut_after(8_000_000)
+    with pytest.raises(BackupFailedError) as caught:
+        case.run()
+    assert "check the network" in caught.value.hint
+    assert ceph.keys(bucket.bucket) == []
+    assert len(ceph.unfinished_uploads(bucket.bucket)) == 1, "nobody could tell the store to forget it"
+
+    link.pass_on()
+    case.run()
+    assert ceph.unfinished_uploads(bucket.bucket) == []
+    assert list(case.stored().values()) == ["complete"]
+
+
+def test_short_cut_of_the_link_is_survived(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL, link: Proxy
+) -> None:
+    case = make_case(tmp_path, sample, clients, over(link, bucket))
+    cuts: list[int] = []
+
+    def cut(progress: Progress) -> None:
+        if progress.stage == "reading back" and not cuts:
+            return
+        if progress.stored and not cuts:
+            cuts.append(progress.stored)
+            link.cut()
+
+    link.limit_after(0, 8e6)
+    case.run(cut)
+    assert cuts
+    assert list(case.stored().values()) == ["complete"]
+
+
+def test_unfinished_uploads_of_this_owner_only_are_cleared(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL
+) -> None:
+    client = ceph.client()
+    for owner in ("node1", "node10"):
+        key = f"{bucket.prefix}/{owner}/backups/20200101T000000Z/database.sql.zst"
+        client.create_multipart_upload(Bucket=bucket.bucket, Key=key)
+    make_case(tmp_path, sample, clients, bucket, owner="node1").run()
+    (left,) = ceph.unfinished_uploads(bucket.bucket)
+    assert "/node10/" in left
+
+
+def test_full_disk_leaves_what_there_was(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms) -> None:
+    case = make_case(tmp_path, sample, clients)
+    disk = case.state_directory / "backups"
+    disk.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)])
+    try:
+        first = case.run().manifest.id
+        with pytest.raises(BackupFailedError, match="No space left on device") as caught:
+            case.run()
+        assert "[backup] destination" in caught.value.hint
+        assert case.stored() == {first: "complete"}
+        assert list(disk.rglob("*unfinished*")) == []
+    finally:
+        run(["umount", str(disk)])
+
+
+def test_local_directory_says_that_it_is_not_off_site(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms
+) -> None:
+    case = make_case(tmp_path, sample, clients)
+    outcome = case.run()
+    assert not outcome.off_site
+    dump = case.state_directory / f"backups/host1/backups/{outcome.manifest.id}/database.sql.zst"
+    assert oct(dump.stat().st_mode)[-3:] == "600", "members of the group read that there is a backup, not what is in it"
+    assert oct(dump.with_name("manifest.json").stat().st_mode)[-3:] == "640"
+    assert "NOT OFF-SITE" in case.command("backup", "list").stdout
+
+
+def test_object_that_changes_before_it_is_read_back_is_no_backup(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms
+) -> None:
+    case = make_case(tmp_path, sample, clients)
+
+    def flip() -> None:
+        (path,) = (case.state_directory / "backups").rglob("database.sql.zst")
+        with path.open("r+b") as file:
+            file.seek(100_000)
+            byte = file.read(1)
+            file.seek(100_000)
+            file.write(bytes([byte[0] ^ 1]))
+
+    with pytest.raises(BackupFailedError, match="another SHA-256"):
+        case.run(Once("reading back", flip, from_start=True))
+    assert list(case.stored().values()) == ["incomplete"]
+    assert "none; make one" in case.command("backup", "list").stdout
+    assert "INCOMPLETE" in case.command("backup", "list", "--all").stdout
