@@ -49,10 +49,10 @@ class Message:
         return shortened(f"[{mark}] {self.host}: {self.title}", _LONGEST_SUBJECT)
 
     def body(self) -> str:
-        """A few lines; parts that are empty take none."""
+        """A few lines, never none (Apprise sends no empty text); parts that are empty take none."""
         labelled = (("Why", self.why), ("Do", self.remedy), ("Look", self.look))
         lines = [shortened(f"{label}: {text}", _LONGEST_LINE) for label, text in labelled if text]
-        return "\n".join([shortened(self.what, _LONGEST_WHAT), *lines])
+        return "\n".join([shortened(self.what or self.title, _LONGEST_WHAT), *lines])
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

@@ -1,0 +1,373 @@
+"""Delivery by the command itself, as a process of its own, to a real HTTP receiver that works, refuses or hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.testbed.receiver import Receiver
+from wbagent.alerts import outbox
+from wbagent.alerts.destination import destinations
+from wbagent.alerts.message import Kind, Message
+from wbagent.alerts.storage import transaction
+from wbagent.state import State
+
+MESSAGE = Message(
+    fingerprint="cpu",
+    kind=Kind.FIRING,
+    severity="warning",
+    title="CPU 63 % busy for 5min",
+    what="The processors are 63 % busy.",
+    host="db1",
+    at=1_000_000.0,
+    why="the guide says so",
+)
+
+
+class Agent:
+    """A state directory and a configuration, with the command line at hand."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config = directory / "wbagent.toml"
+        self.urls: list[str] = []
+        self.environment = os.environ | {"WBAGENT_STATE_DIRECTORY": str(directory)}
+        self.environment.pop("JOURNAL_STREAM", None)
+
+    def tell(self, *urls: str) -> None:
+        self.urls = list(urls)
+        self.config.write_text(f"[alerts]\nto = {json.dumps(urls)}\n")
+        self.config.chmod(0o600)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "wbagent.cli.main", "--config", str(self.config), "alerts", *command]
+        return subprocess.Popen(
+            line,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        process = self.start(*command)
+        out, err = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def enqueue(self, message: Message = MESSAGE) -> None:
+        with State(self.directory / "state.db") as state, transaction(state):
+            outbox.enqueue(state, message, destinations(self.urls), time.time())
+
+    def waiting(self) -> tuple[outbox.Waiting, ...]:
+        with State(self.directory / "state.db") as state:
+            return outbox.waiting(state)
+
+    def let_time_pass(self) -> None:
+        """As if the back-off were over."""
+        with State(self.directory / "state.db") as state:
+            state.connection.execute("UPDATE outbox SET next_attempt_at = 0")
+
+    def age(self, seconds: float) -> None:
+        """As if what waits had been raised `seconds` earlier."""
+        with State(self.directory / "state.db") as state:
+            state.connection.execute("UPDATE outbox SET created_at = created_at - ?", (seconds,))
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Agent:
+    return Agent(tmp_path)
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """An address where connections are accepted by the kernel and nobody ever reads or answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"json://127.0.0.1:{listener.getsockname()[1]}/never"
+
+
+def test_delivered_once(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    agent.enqueue()
+    done = agent.run("deliver")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f'delivered to json://127.0.0.1:{receiver.port}: "CPU 63 % busy for 5min"\n'
+    (alert,) = receiver.alerts
+    assert alert.body["title"] == "[warning] db1: CPU 63 % busy for 5min"
+    assert alert.body["message"] == "The processors are 63 % busy.\nWhy: the guide says so"
+    assert alert.body["type"] == "warning"
+    assert agent.run("deliver").returncode == 0
+    assert len(receiver.alerts) == 1
+
+
+def test_refused_kept_and_delivered_when_the_receiver_is_back(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    agent.enqueue()
+    receiver.behave("refuse")
+    done = agent.run("deliver")
+    assert done.returncode == 75
+    assert "503" in done.stderr
+    assert "stay in the outbox" in done.stderr
+    (row,) = agent.waiting()
+    assert row.attempts == 1
+    assert "503" in row.last_error
+    # Not due yet: neither tried nor a failure.
+    assert agent.run("deliver").returncode == 0
+    assert len(receiver.alerts) == 1
+    receiver.behave("accept")
+    agent.let_time_pass()
+    assert agent.run("deliver").returncode == 0
+    assert [alert.accepted for alert in receiver.alerts] == [False, True]
+    assert agent.waiting() == ()
+
+
+def test_the_end_is_told_after_the_beginning(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    agent.enqueue()
+    receiver.behave("refuse")
+    assert agent.run("deliver").returncode == 75
+    agent.enqueue(Message("cpu", Kind.RESOLVED, "info", "CPU below 40 % again", "12 %", "db1", 1_000_100.0))
+    # Only the first of the two is tried while it is refused.
+    assert agent.run("deliver").returncode == 75
+    assert len(receiver.alerts) == 2
+    receiver.behave("accept")
+    agent.let_time_pass()
+    assert agent.run("deliver").returncode == 0
+    assert [alert.body["type"] for alert in receiver.alerts if alert.accepted] == ["warning", "success"]
+
+
+@pytest.mark.parametrize("way", ["no answer", "no reading"])
+def test_a_hanging_destination_holds_up_no_other(agent: Agent, receiver: Receiver, deaf: str, way: str) -> None:
+    with Receiver() as slow:
+        slow.behave("hang")
+        agent.tell(deaf if way == "no reading" else slow.url, receiver.url)
+        agent.enqueue()
+        process = agent.start("deliver")
+        receiver.wait_for(lambda _: True, timeout=30)
+        # The other one has its message while this one still keeps the process waiting.
+        assert process.poll() is None
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "Read timed out" in err
+    assert [row.label for row in agent.waiting()] == [destinations(agent.urls)[0].label]
+
+
+_CARRY = """
+import json, sys
+from wbagent.alerts.courier import Parcel, carry
+from wbagent.alerts.destination import destinations
+from wbagent.alerts.message import Message
+
+urls, messages, message_limit, round_limit = json.load(sys.stdin)
+parcels = [Parcel(to, tuple(Message.from_json(each) for each in messages)) for to in destinations(urls)]
+for answer in carry(parcels, message_limit=message_limit, round_limit=round_limit):
+    print(json.dumps([urls.index(answer.destination.url), answer.index, answer.error, answer.tried]), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("message_limit", "round_limit"), [(1.5, 60.0), (60.0, 1.5)])
+def test_a_destination_that_answers_byte_by_byte_is_ended(
+    receiver: Receiver, dripping: str, message_limit: float, round_limit: float
+) -> None:
+    """Apprise's time-outs hold between two bytes; the whole is bounded by the courier, here with shorter limits."""
+    other = Message("disk", Kind.EVENT, "info", "disk full", "", "db1", 0.0)
+    work = [[dripping, receiver.url], [MESSAGE.to_json(), other.to_json()], message_limit, round_limit]
+    done = subprocess.run(
+        [sys.executable, "-c", _CARRY], input=json.dumps(work), capture_output=True, text=True, timeout=30, check=True
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert answers == [
+        [1, 0, "", True],
+        [1, 1, "", True],
+        [0, 0, "no answer within 1.5 s", True],
+        [0, 1, "not tried: no answer within 1.5 s", False],
+    ]
+    assert len(receiver.alerts) == 2
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """An address that sends one byte of a header a second, for ever."""
+    program = (
+        "import socket, time\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listener.getsockname()[1], flush=True)\n"
+        "caller, _ = listener.accept()\n"
+        "caller.sendall(b'HTTP/1.1 200 OK\\r\\nX-Long: ')\n"
+        "while True:\n"
+        "    caller.sendall(b'x')\n"
+        "    time.sleep(1)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"json://127.0.0.1:{process.stdout.readline().strip()}/drip"
+        process.kill()
+
+
+def test_killed_between_the_outbox_and_delivery(agent: Agent, receiver: Receiver) -> None:
+    """The deliverer is SIGKILLed while the receiver holds its request: the message is still there, and goes out."""
+    agent.tell(receiver.url)
+    agent.enqueue()
+    receiver.behave("hang")
+    process = agent.start("deliver")
+    while not receiver.alerts:
+        assert process.poll() is None
+        os.sched_yield()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+    assert len(agent.waiting()) == 1
+    receiver.behave("accept")
+    assert agent.run("deliver").returncode == 0
+    assert [alert.accepted for alert in receiver.alerts] == [False, True]
+    assert agent.waiting() == ()
+
+
+def test_killed_while_telling_of_a_unit(agent: Agent, receiver: Receiver) -> None:
+    """wbagent-alert@.service is SIGKILLed before its destination answered: the next deliverer tells it."""
+    agent.tell(receiver.url)
+    receiver.behave("hang")
+    process = agent.start("unit-failed", "wbagent-backup.service")
+    while not receiver.alerts:
+        assert process.poll() is None
+        os.sched_yield()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+    receiver.behave("accept")
+    assert agent.run("deliver").returncode == 0
+    assert "backup failed" in receiver.alerts[-1].text
+    assert receiver.alerts[-1].accepted
+
+
+def test_two_deliverers_do_not_send_the_same_twice(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    for number in range(10):
+        agent.enqueue(Message(f"alert {number}", Kind.EVENT, "info", f"number {number}", "", "db1", 0.0))
+    both = [agent.start("deliver"), agent.start("deliver")]
+    errors = [process.communicate(timeout=60)[1] for process in both]
+    assert errors == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted(alert.text for alert in receiver.alerts) == sorted({alert.text for alert in receiver.alerts})
+    assert len(receiver.alerts) == 10
+
+
+def test_urls_that_apprise_cannot_read_are_told(agent: Agent, receiver: Receiver) -> None:
+    agent.tell("nosuch://hunter2hunter2/x", "slack://bad", receiver.url)
+    agent.enqueue()
+    done = agent.run("deliver")
+    assert done.returncode == 75
+    assert "hunter2" not in done.stdout + done.stderr
+    assert done.stderr.count("Apprise cannot read this URL") == 2
+    assert len(receiver.alerts) == 1
+    assert len(agent.waiting()) == 2
+
+
+def test_secrets_stay_out_of_errors_and_the_state_file(agent: Agent) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    agent.tell(f"json://user:hunter2secret@127.0.0.1:{port}/hooktoken")
+    agent.enqueue()
+    done = agent.run("deliver")
+    assert "Connection refused" in done.stderr
+    shown = agent.run("list").stdout + agent.run("list", "--json").stdout + done.stderr
+    for secret in ("hunter2secret", "hooktoken"):
+        assert secret not in shown
+        assert secret.encode() not in (agent.directory / "state.db").read_bytes()
+
+
+def test_a_destination_that_is_silent_for_long_is_told_to_the_others(agent: Agent, receiver: Receiver) -> None:
+    with Receiver() as broken:
+        broken.behave("refuse")
+        agent.tell(broken.url, receiver.url)
+        agent.enqueue()
+        assert agent.run("deliver").returncode == 75
+        agent.age(3601)
+        agent.let_time_pass()
+        assert agent.run("deliver").returncode == 75
+        told = receiver.wait_for(lambda alert: "alerts do not reach" in alert.text, timeout=10)
+        assert f"json://127.0.0.1:{broken.port}" in told.text
+        assert "503" in told.text
+        broken.behave("accept")
+        agent.let_time_pass()
+        assert agent.run("deliver").returncode == 0
+        receiver.wait_for(lambda alert: "again" in alert.text and alert.body["type"] == "success", timeout=10)
+    assert len(receiver.alerts) == 3
+
+
+def test_test_shows_each_answer(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url, "nosuch://x")
+    done = agent.run("test")
+    assert done.returncode == 75
+    assert done.stdout.splitlines()[0] == f"json://127.0.0.1:{receiver.port}: taken"
+    assert "cannot read" in done.stdout.splitlines()[1]
+    assert "[test]" in receiver.alerts[0].text
+    agent.tell(receiver.url)
+    assert agent.run("test").returncode == 0
+
+
+def test_nobody_to_tell_is_said(agent: Agent) -> None:
+    agent.tell()
+    assert "journal only" in agent.run("test").stdout
+    assert agent.run("deliver").returncode == 0
+    listed = agent.run("list")
+    assert "journal only" in listed.stdout
+    assert "no alert is firing" in listed.stdout
+    failed = agent.run("unit-failed", "wbagent.service")
+    assert failed.returncode == 0
+    assert "until it runs again nothing is watched" in failed.stderr
+
+
+def test_listed_for_people_and_programs(agent: Agent, receiver: Receiver) -> None:
+    receiver.behave("refuse")
+    agent.tell(receiver.url)
+    agent.enqueue()
+    agent.run("deliver")
+    text = agent.run("list").stdout
+    assert "not delivered to json://127.0.0.1" in text
+    assert "1 attempts, the next in" in text
+    listed: dict[str, Any] = json.loads(agent.run("list", "--json").stdout)
+    assert listed["destinations"] == [f"json://127.0.0.1:{receiver.port}"]
+    assert listed["waiting"][0]["message"]["title"] == "CPU 63 % busy for 5min"
+    assert listed["alerts"] == []
+
+
+def test_a_unit_failure_goes_out_though_the_rest_of_the_configuration_is_wrong(
+    agent: Agent, receiver: Receiver
+) -> None:
+    agent.tell(receiver.url)
+    agent.config.write_text('[server]\nhost = "no url"\n' + agent.config.read_text())
+    assert agent.run("unit-failed", "wbagent.service").returncode == 0
+    assert "the agent failed" in receiver.alerts[0].text
+
+
+def test_a_unit_failure_goes_out_though_the_state_file_is_broken(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    (agent.directory / "state.db").write_bytes(b"this is no SQLite file" * 100)
+    done = agent.run("unit-failed", "wbagent-backup.service")
+    assert done.returncode == 73
+    assert "Traceback" not in done.stderr
+    assert "backup failed" in receiver.alerts[0].text
+
+
+def test_a_locked_state_file_is_an_error_and_no_traceback(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    agent.enqueue()
+    with closing(sqlite3.connect(agent.directory / "state.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        done = agent.run("deliver")
+    assert done.returncode == 73
+    assert "locked" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert agent.run("deliver").returncode == 0
+    assert len(receiver.alerts) == 1

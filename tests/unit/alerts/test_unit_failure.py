@@ -1,0 +1,136 @@
+"""What is told of a unit that failed: how it ended in words, its own reason and hint, and bursts as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wbagent.alerts import outbox
+from wbagent.alerts.destination import destinations
+from wbagent.alerts.settings import alert_settings
+from wbagent.alerts.unit_failure import Ended, compose
+from wbagent.alerts.unit_report import report
+from wbagent.config import load
+from wbagent.errors import ConfigError
+from wbagent.moment import Moment
+from wbagent.state import State
+
+TO = destinations(["json://alerts.example.com/"])
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (Ended("exit-code", "exited", "74", ""), "ended with exit status 74/IOERR"),
+        (Ended("exit-code", "exited", "3", ""), "ended with exit status 3"),
+        (Ended("signal", "killed", "KILL", ""), "was killed by signal KILL"),
+        (Ended("core-dump", "dumped", "SEGV", ""), "was killed by signal SEGV"),
+        (Ended("timeout", "killed", "TERM", ""), "took longer than its time limit and was ended"),
+        (Ended("oom-kill", "killed", "KILL", ""), "was killed because memory ran out"),
+        (Ended("", "", "", ""), "failed (systemd names no reason)"),
+    ],
+)
+def test_how_it_ended_in_words(ended: Ended, words: str) -> None:
+    assert ended.sentence() == words
+
+
+def test_systemd_tells_the_unit_that_it_starts() -> None:
+    told = {
+        "MONITOR_SERVICE_RESULT": "exit-code",
+        "MONITOR_EXIT_CODE": "exited",
+        "MONITOR_EXIT_STATUS": "74",
+        "MONITOR_INVOCATION_ID": "abc",
+        "MONITOR_UNIT": "wbagent-backup.service",
+    }
+    assert Ended.from_environment(told) == Ended("exit-code", "exited", "74", "abc")
+    assert Ended.from_environment({}) is None
+
+
+@pytest.mark.parametrize(
+    "unit", ["wandb-local.service", "wbagent.service", "wbagent-backup.service", "wbagent-drill.service"]
+)
+def test_every_part_is_there(unit: str) -> None:
+    message = compose(unit, Ended("exit-code", "exited", "1", ""), "the disk is full", "", 0.0)
+    assert message.what == f"{unit} ended with exit status 1: the disk is full"
+    assert message.why
+    assert message.remedy
+    assert unit in message.look
+
+
+def test_the_units_own_hint_goes_before_ours() -> None:
+    message = compose("wbagent-backup.service", Ended("", "", "", ""), "no space", "make room in the bucket", 0.0)
+    assert message.remedy == "make room in the bucket"
+
+
+@pytest.fixture
+def backup_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment in which systemd starts wbagent-alert@wbagent-backup.service.service."""
+    monkeypatch.setenv("MONITOR_UNIT", "wbagent-backup.service")
+    monkeypatch.setenv("MONITOR_SERVICE_RESULT", "exit-code")
+    monkeypatch.setenv("MONITOR_EXIT_CODE", "exited")
+    monkeypatch.setenv("MONITOR_EXIT_STATUS", "74")
+    monkeypatch.setenv("MONITOR_INVOCATION_ID", "0" * 32)
+
+
+@pytest.mark.usefixtures("backup_ended")
+def test_a_failed_backup_tells_its_own_reason(state: State) -> None:
+    state.put("backup.last_failure", {"at": 1000.0, "reason": "mysqldump was killed", "hint": "look at memory"}, 1000.0)
+    message = report(state, "wbagent-backup.service", TO, Moment(1001.0, 1.0, "boot"))
+    assert message is not None
+    assert message.what == "wbagent-backup.service ended with exit status 74/IOERR: mysqldump was killed"
+    assert message.remedy == "look at memory"
+    assert [row.message for row in outbox.waiting(state)] == [message]
+
+
+@pytest.mark.usefixtures("backup_ended")
+def test_yesterdays_reason_is_not_todays(state: State) -> None:
+    state.put("backup.last_failure", {"at": 1000.0, "reason": "mysqldump was killed", "hint": ""}, 1000.0)
+    message = report(state, "wbagent-backup.service", TO, Moment(87_400.0, 1.0, "boot"))
+    assert message is not None
+    assert "mysqldump" not in message.what
+
+
+@pytest.mark.usefixtures("backup_ended")
+def test_every_failed_backup_is_told(state: State) -> None:
+    for second in range(3):
+        assert report(state, "wbagent-backup.service", TO, Moment(1000.0 + second, second, "boot"))
+    assert len(outbox.waiting(state)) == 3
+
+
+def test_a_unit_that_fails_in_a_loop_is_told_in_summaries(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONITOR_SERVICE_RESULT", "signal")
+    monkeypatch.setenv("MONITOR_UNIT", "wbagent.service")
+    titles = []
+    for number in range(20):
+        monkeypatch.setenv("MONITOR_INVOCATION_ID", f"{number:032x}")
+        message = report(state, "wbagent.service", TO, Moment(1000.0 + 60 * number, 60.0 * number, "boot"))
+        titles += [message.title] if message else []
+    assert titles == ["the agent failed", "the agent failed, 10 times in 9min"]
+
+
+WRONG_ELSEWHERE = """
+[server]
+host = "no url"
+[alerts]
+to = ["json://alerts.example.com/"]
+repeat_every = "1h"
+"""
+
+
+def test_who_is_told_is_known_even_when_the_rest_of_the_configuration_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "wbagent.toml"
+    path.write_text(WRONG_ELSEWHERE)
+    with pytest.raises(ConfigError):
+        load(path)
+    settings = alert_settings(path)
+    assert [url.get_secret_value() for url in settings.to] == ["json://alerts.example.com/"]
+    assert settings.repeat_every == 3600.0
+
+
+@pytest.mark.parametrize("text", ["[alerts\n", "[alerts]\nto = 5\n", 'alerts = "x"\n', ""])
+def test_where_that_cannot_be_known_nobody_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "wbagent.toml"
+    path.write_text(text)
+    assert alert_settings(path).to == ()
+    assert alert_settings(tmp_path / "missing.toml").to == ()
