@@ -1,0 +1,239 @@
+"""The server under systemd, from the installed package: every way to end it, and what users and operators see then."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.testbed.bed import IMAGE, Bed, configure
+from tests.testbed.host import Host
+from tests.testbed.standin_image import image_changes, image_tar
+from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
+from wbagent import events
+
+UNIT = "wandb-local.service"
+SLOW_TAG = "wandb/local:slow-migrations"
+
+
+@pytest.fixture
+def serving(hosts: Bed) -> Bed:
+    """The server runs on web1, with quick liveness probes."""
+    configure(hosts.web, hosts.web_settings(**QUICK_PROBES))
+    hosts.web.run(["systemctl", "reload", "wbagent.service"])
+    hosts.web.run(["systemctl", "start", UNIT])
+    return hosts
+
+
+QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
+
+
+def get(bed: Bed, path: str = "/ready") -> int:
+    """The status that a user's browser gets; 0 when nothing answers."""
+    try:
+        with urllib.request.urlopen(f"http://{bed.web.address}:8080{path}", timeout=5) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def post(bed: Bed, switch: str) -> None:
+    """Turn one of the stand-in's switches."""
+    request = urllib.request.Request(f"http://{bed.web.address}:8080/standin/{switch}", method="POST")
+    # A server that crashes or hangs on request gives no answer to it.
+    with suppress(OSError):
+        urllib.request.urlopen(request, timeout=5).close()
+
+
+def container(host: Host) -> dict[str, Any]:
+    """The one container, as Docker sees it."""
+    [found] = json.loads(host.run(["docker", "inspect", "wandb-local"]).stdout)
+    assert host.run(["docker", "ps", "--all", "--quiet"]).stdout.count("\n") == 1
+    return dict(found)
+
+
+def status(host: Host) -> dict[str, Any]:
+    """`wbagent status --json`."""
+    page: dict[str, Any] = json.loads(host.run(["wbagent", "status", "--json"], check=False).stdout)
+    return page
+
+
+def wait_until_serving_again(bed: Bed, restarts: int) -> None:
+    wait_for_unit(
+        bed.web,
+        UNIT,
+        lambda unit: unit["ActiveState"] == "active" and int(unit["NRestarts"]) == restarts,
+        timeout=60,
+    )
+    assert get(bed) == 200
+
+
+def test_the_container_is_what_the_guide_says(serving: Bed) -> None:
+    found = container(serving.web)
+    names = {entry.partition("=")[0] for entry in found["Config"]["Env"]}
+    assert {"HOST", "BUCKET", "BUCKET_QUEUE", "AWS_REGION", "MYSQL"} <= names
+    assert f"MYSQL={serving.mysql_url}" in found["Config"]["Env"]
+    assert found["Config"]["Image"] == IMAGE
+    host = found["HostConfig"]
+    assert host["RestartPolicy"]["Name"] == "no"
+    assert host["PortBindings"]["8080/tcp"] == [{"HostIp": "0.0.0.0", "HostPort": "8080"}]
+    assert host["CgroupParent"] == "wandb.slice"
+    # Limits of memory and processors are accepted but not enforced where the kernel has no such controllers.
+    assert host["LogConfig"]["Type"] == "journald"
+
+
+def test_a_killed_container_is_back_with_the_reason_recorded(serving: Bed) -> None:
+    with journal_from_now(serving.web, f"MESSAGE_ID={events.SERVER_ENDED}") as journal:
+        serving.web.run(["docker", "kill", "wandb-local"])
+        entry = journal.wait_for("SIGKILL")
+    assert entry["WBAGENT_EXIT_CODE"] == "137"
+    assert entry["OBJECT_SYSTEMD_UNIT"] == UNIT
+    wait_until_serving_again(serving, restarts=1)
+    page = status(serving.web)
+    assert page["server"]["restarts"] == 1
+    assert (page["last_end"]["reason"], page["last_end"]["exit_code"]) == ("exited", 137)
+    assert any("serves http" in line for line in page["last_end"]["log"])
+    told = serving.receiver.wait_for(lambda alert: "restarted" in alert.text, timeout=30)
+    assert "SIGKILL" in told.text
+
+
+def test_a_crash_keeps_its_exit_code(serving: Bed) -> None:
+    post(serving, "crash?code=3")
+    wait_until_serving_again(serving, restarts=1)
+    assert status(serving.web)["last_end"]["exit_code"] == 3
+    lines = [entry["MESSAGE"] for entry in serving.web.journal(UNIT)]
+    assert sum("*** Booting runit daemon..." in line for line in lines) == 2
+
+
+def test_a_hanging_container_is_restarted_after_the_threshold(serving: Bed) -> None:
+    before = container(serving.web)["Id"]
+    post(serving, "hang")
+    wait_until_serving_again(serving, restarts=1)
+    assert container(serving.web)["Id"] != before
+    end = status(serving.web)["last_end"]
+    assert end["reason"] == "liveness lost"
+    assert end["detail"].startswith("3 failed probes in a row")
+    assert "no answer in 1 s" in end["probe"]
+
+
+def test_migrations_of_90_seconds_survive_a_base_timeout_of_10(hosts: Bed) -> None:
+    web = hosts.web
+    web.import_image(image_tar(), SLOW_TAG, image_changes(STANDIN_MIGRATION_SECONDS="90"))
+    configure(web, hosts.web_settings(server={"image": SLOW_TAG}))
+    web.write("/etc/systemd/system/wandb-local.service.d/short.conf", "[Service]\nTimeoutStartSec=10s\n")
+    web.run(["systemctl", "daemon-reload"])
+    assert web.properties(UNIT)["TimeoutStartUSec"] == "10s"
+    web.run(["systemctl", "start", UNIT], timeout=150)
+    unit = web.properties(UNIT)
+    assert (unit["ActiveState"], unit["NRestarts"]) == ("active", "0")
+    assert hosts.sql("SELECT dirty FROM schema_migrations", "wandb_local").strip() == "0"
+
+
+def test_a_start_that_never_gets_ready_ends_with_its_budget(hosts: Bed) -> None:
+    web = hosts.web
+    web.import_image(image_tar(), SLOW_TAG, image_changes(STANDIN_PANIC="panic: NoSuchBucket"))
+    probes = {"server.probes": {"startup_failures": 4, "startup_period": "1s"}}
+    configure(web, hosts.web_settings(server={"image": SLOW_TAG}, **probes))
+    started = web.run(["systemctl", "start", UNIT], check=False)
+    assert started.returncode != 0
+    page = status(web)
+    assert page["last_end"]["reason"] == "start-up budget spent"
+    assert any("NoSuchBucket" in line for line in page["last_end"]["log"])
+
+
+def test_a_killed_runner_leaves_neither_an_orphan_nor_a_second_container(serving: Bed) -> None:
+    before = container(serving.web)["Id"]
+    serving.web.kill(int(serving.web.properties(UNIT)["MainPID"]))
+    wait_until_serving_again(serving, restarts=1)
+    assert container(serving.web)["Id"] == before
+    assert status(serving.web)["last_end"]["reason"] == "runner died"
+    serving.web.run(["systemctl", "stop", UNIT])
+    assert serving.web.run(["docker", "ps", "--all", "--quiet"]).stdout == ""
+
+
+def test_a_stop_removes_the_container_and_is_no_failure(serving: Bed) -> None:
+    serving.web.run(["systemctl", "stop", UNIT])
+    assert serving.web.run(["docker", "ps", "--all", "--quiet"]).stdout == ""
+    assert serving.web.properties(UNIT)["Result"] == "success"
+    assert status(serving.web)["last_end"] is None
+
+
+def test_a_reboot_ends_with_a_serving_server(serving: Bed) -> None:
+    serving.web.run(["systemctl", "enable", UNIT])
+    serving.web.reboot()
+    wait_for_property(serving.web, UNIT, "ActiveState", "active")
+    assert get(serving) == 200
+    container(serving.web)
+
+
+def test_a_power_cut_ends_with_a_serving_server(serving: Bed) -> None:
+    serving.web.run(["systemctl", "enable", UNIT])
+    serving.web.power_cut()
+    serving.web.boot()
+    wait_for_property(serving.web, UNIT, "ActiveState", "active")
+    assert get(serving) == 200
+    assert "lost power" in status(serving.web)["last_end"]["detail"]
+
+
+def test_a_killed_agent_disturbs_nothing(serving: Bed) -> None:
+    before = container(serving.web)["Id"]
+    agent = serving.web.properties("wbagent.service")["MainPID"]
+    serving.web.kill(int(agent))
+    wait_for_unit(
+        serving.web, "wbagent.service", lambda unit: unit["ActiveState"] == "active" and unit["MainPID"] != agent
+    )
+    assert container(serving.web)["Id"] == before
+    assert serving.web.properties(UNIT)["NRestarts"] == "0"
+    assert get(serving) == 200
+
+
+def test_a_foreign_container_of_the_same_name_is_left_alone(hosts: Bed) -> None:
+    web = hosts.web
+    web.run(["docker", "create", "--name=wandb-local", IMAGE])
+    configure(web, hosts.web_settings())
+    assert web.run(["systemctl", "start", UNIT], check=False).returncode != 0
+    assert "did not create" in status(web)["last_end"]["detail"]
+    assert web.run(["docker", "ps", "--all", "--quiet"]).stdout.count("\n") == 1
+
+
+def test_a_missing_image_is_named_with_the_remedy(hosts: Bed) -> None:
+    configure(hosts.web, hosts.web_settings(server={"image": "wandb/local:0.0.1"}))
+    assert hosts.web.run(["systemctl", "start", UNIT], check=False).returncode != 0
+    lines = "\n".join(entry["MESSAGE"] for entry in hosts.web.journal(UNIT))
+    assert "wandb/local:0.0.1 is not on this host" in lines
+    assert "docker pull wandb/local:0.0.1" in lines
+
+
+def test_status_works_without_root_and_without_the_agent(serving: Bed) -> None:
+    web = serving.web
+    web.run(["docker", "kill", "wandb-local"])
+    wait_until_serving_again(serving, restarts=1)
+    web.run(["systemctl", "stop", "wbagent.service"])
+    for group in ("wbagent", "systemd-journal"):
+        web.run(["useradd", "--no-create-home", "--groups", group, f"of-{group}"])
+        try:
+            shown = web.run(["wbagent", "status"], user=f"of-{group}", check=False)
+            assert shown.returncode == 3
+            assert "NOT RUNNING" in shown.stdout
+            assert "137" in shown.stdout
+            assert "MySQL 9." in shown.stdout
+            assert shown.stderr == ""
+        finally:
+            web.run(["userdel", f"of-{group}"])
+
+
+def test_no_secret_is_in_argv_or_journal(serving: Bed) -> None:
+    secrets = {serving.mysql_url.password, str(serving.mysql_url), serving.store.credentials.secret_key}
+    secrets |= {str(serving.bucket("wandb-files"))}
+    lines = "\n".join(str(entry.get("MESSAGE")) for entry in serving.web.journal())
+    arguments = serving.web.run(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]).stdout
+    for secret in secrets:
+        assert secret not in lines
+        assert secret not in arguments

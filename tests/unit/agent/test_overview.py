@@ -1,0 +1,76 @@
+"""The agent's one-line story, for each state that a tired operator can meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from wbagent.agent.overview import BACKUP_FACT, BACKUP_FAILURE_FACT, Overview, UnitState, story, unit_state
+from wbagent.state import Fact
+
+NOW = 1_800_000_000.0
+SERVING = UnitState("active", "running", enabled=True, text="", restarts=0, since=NOW - 7200, main_pid=1)
+IDLE = replace(SERVING, active="inactive", sub="dead", enabled=False, main_pid=0)
+BOTH = {"server": True, "database": True, "backup": True}
+BACKUP = {"finished_at": NOW - 18_000, "stored_bytes": 2 * 1024**3, "off_site": True}
+
+
+def overview(
+    server: UnitState = SERVING, backup: UnitState = IDLE, firing: tuple[str, ...] = (), **facts: Any
+) -> Overview:
+    return Overview(server, SERVING, backup, None, facts, firing)
+
+
+def told(**changes: Any) -> str:
+    facts = {BACKUP_FACT: Fact(BACKUP, NOW - 18_000)} | changes.pop("facts", {})
+    return story(replace(overview(**changes), facts=facts), BOTH, NOW)
+
+
+def test_all_is_well() -> None:
+    assert told() == "server serving for 2h | backup 5h ago, 2.00G, off-site | no alerts"
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        (replace(SERVING, restarts=3), "server serving for 2h, restarted 3x"),
+        (replace(SERVING, active="activating", text="migrations may run"), "server starting (migrations may run)"),
+        (replace(SERVING, active="failed"), "server FAILED"),
+        (replace(SERVING, active="deactivating"), "server stopping"),
+        (IDLE, "server not running (systemctl enable --now wandb-local)"),
+        (replace(IDLE, enabled=True), "server not running |"),
+    ],
+)
+def test_the_server(server: UnitState, says: str) -> None:
+    assert told(server=server).startswith(says)
+
+
+def test_a_failed_backup_is_not_hidden_by_an_older_good_one() -> None:
+    failed = {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 60)}
+    assert "but the latest try FAILED" in told(facts=failed)
+    mended = {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 90_000)}
+    assert "FAILED" not in told(facts=mended)
+
+
+def test_a_backup_on_this_host_is_not_called_off_site() -> None:
+    assert "NOT off-site" in told(facts={BACKUP_FACT: Fact(BACKUP | {"off_site": False}, NOW)})
+
+
+def test_no_backup_yet() -> None:
+    assert "no backup yet" in story(overview(), BOTH, NOW)
+    running = replace(SERVING, active="activating")
+    assert "first backup is being made" in story(overview(backup=running), BOTH, NOW)
+
+
+def test_alerts_come_last_and_loud() -> None:
+    assert told(firing=("CPU at 40 % or more for 5min",)).endswith("ALERT: CPU at 40 % or more for 5min")
+
+
+def test_nothing_configured_says_what_to_do() -> None:
+    assert "set [server] or [database]" in story(overview(), dict.fromkeys(BOTH, False), NOW)
+
+
+def test_a_unit_that_systemd_does_not_know() -> None:
+    assert unit_state({}).active == "inactive"
