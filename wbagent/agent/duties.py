@@ -77,6 +77,7 @@ class Duties:
         attempt = self._state.get(overview.ATTEMPT_FACT)
         last = datetime.fromtimestamp(attempt.at, now.tzinfo) if attempt else None
         if not backup_due(self.settings.backup.at, last, now):
+            log.debug("the daily backup is not due")
             return
         # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
         self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())

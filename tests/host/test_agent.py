@@ -1,0 +1,142 @@
+"""The agent from the installed package: its schedule, its reload, its alerts, and what its death disturbs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from tests.testbed.bed import Bed, configure
+from tests.testbed.host import Host
+from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
+from wbagent import events
+
+AGENT = "wbagent.service"
+BACKUP = "wbagent-backup.service"
+
+# The guide's rule is 40 % for 5 minutes; the same rule in a tenth of the time.
+QUICK_RULE: dict[str, Any] = {"above_percent": 60, "for_minutes": 0.1, "sample_every": "1s"}
+
+
+def reload(host: Host) -> None:
+    host.run(["systemctl", "reload", AGENT])
+
+
+@contextmanager
+def busy(host: Host) -> Iterator[None]:
+    """All processors of the host are busy, for real."""
+    with ExitStack() as load:
+        for _ in range(os.cpu_count() or 1):
+            load.enter_context(host.running(["sh", "-c", "while :; do :; done"]))
+        yield
+
+
+def test_a_fresh_agent_says_what_is_missing(hosts: Bed) -> None:
+    for host in hosts.hosts:
+        unit = host.properties(AGENT)
+        assert unit["ActiveState"] == "active"
+        assert "set [server] or [database] in /etc/wbagent.toml" in unit["StatusText"]
+
+
+def test_a_reload_takes_the_new_file_or_keeps_the_old_one_and_says_why(hosts: Bed) -> None:
+    web = hosts.web
+    configure(web, hosts.web_settings())
+    reload(web)
+    assert web.properties(AGENT)["StatusText"].startswith("server not running")
+    configure(web, hosts.web_settings(backup={"keep_dayss": 7}))
+    with journal_from_now(web, f"MESSAGE_ID={events.CONFIG_INVALID}") as journal:
+        reload(web)
+        assert 'did you mean "keep_days"?' in journal.wait_for("the old configuration is kept")["MESSAGE"]
+    text = web.properties(AGENT)["StatusText"]
+    assert text.startswith("NEW CONFIGURATION REFUSED")
+    assert "server not running" in text
+    configure(web, hosts.web_settings())
+    reload(web)
+    assert "REFUSED" not in web.properties(AGENT)["StatusText"]
+
+
+def test_a_broken_file_at_the_start_is_one_clear_message(hosts: Bed) -> None:
+    web = hosts.web
+    configure(web, hosts.web_settings(server={"mysql": "mysql://u:SECRET+x@h/db"}))
+    with journal_from_now(web, f"MESSAGE_ID={events.CONFIG_INVALID}") as journal:
+        web.run(["systemctl", "restart", AGENT], check=False)
+        message = journal.wait_for("%2B")["MESSAGE"]
+    assert "SECRET" not in message
+    assert "[server] mysql" in message
+    unit = web.properties(AGENT)
+    assert (unit["ActiveState"], unit["ExecMainStatus"]) == ("failed", "78")
+
+
+def test_a_missed_backup_is_made_up_for_once(hosts: Bed) -> None:
+    db = hosts.db
+    hosts.sql("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", "wandb_local")
+    configure(db, hosts.db_settings(backup={"at": "00:00", "catch_up_after": "1s"}))
+    with journal_from_now(db, f"MESSAGE_ID={events.BACKUP_DONE}") as journal:
+        db.run(["systemctl", "restart", AGENT])
+        journal.wait_for("is complete", timeout=60)
+    wait_for_property(db, BACKUP, "ActiveState", "inactive")
+    first = db.properties(BACKUP)["InvocationID"]
+    # Down and up again on the same day: nothing was missed, so nothing is started.
+    verbose = "[Service]\nExecStart=\nExecStart=/usr/bin/wbagent --verbose agent run\n"
+    db.write(f"/etc/systemd/system/{AGENT}.d/verbose.conf", verbose)
+    db.run(["systemctl", "daemon-reload"])
+    with journal_from_now(db, f"_SYSTEMD_UNIT={AGENT}") as journal:
+        db.run(["systemctl", "restart", AGENT])
+        journal.wait_for("the daily backup is not due", timeout=30)
+    assert db.properties(BACKUP)["InvocationID"] == first
+
+
+def test_real_load_fires_once_and_resolves_once(hosts: Bed) -> None:
+    db = hosts.db
+    configure(db, hosts.db_settings(**{"monitor.cpu": QUICK_RULE}))
+    reload(db)
+    with busy(db):
+        fired = hosts.receiver.wait_for(lambda alert: "db1" in alert.text and "CPU" in alert.text, timeout=60)
+        assert "short of resources" in fired.text
+        assert "ALERT" in db.properties(AGENT)["StatusText"]
+        # The state outlives the agent: restarted while the load lasts, it fires no second time.
+        db.kill(int(db.properties(AGENT)["MainPID"]))
+        wait_for_unit(db, AGENT, lambda unit: unit["ActiveState"] == "active" and "ALERT" in unit["StatusText"])
+    hosts.receiver.wait_for(lambda alert: "resolved" in alert.text.lower(), timeout=60)
+    cpu = [alert for alert in hosts.receiver.alerts if "CPU" in alert.text]
+    assert len(cpu) == 2
+    assert "no alerts" in wait_for_unit(db, AGENT, lambda unit: "no alerts" in unit["StatusText"])["StatusText"]
+
+
+def test_a_short_burst_of_load_fires_nothing(hosts: Bed) -> None:
+    db = hosts.db
+    configure(db, hosts.db_settings(**{"monitor.cpu": QUICK_RULE | {"for_minutes": 1}}))
+    reload(db)
+    with busy(db), journal_from_now(db, f"_SYSTEMD_UNIT={AGENT}"):
+        wait_for_unit(db, AGENT, lambda _unit: _pending(db), timeout=60)
+    wait_for_unit(db, AGENT, lambda _unit: not _pending(db), timeout=60)
+    assert hosts.receiver.alerts == []
+
+
+def _pending(host: Host) -> bool:
+    listed = json.loads(host.run(["wbagent", "alerts", "list", "--json"]).stdout)
+    return any(alert["phase"] == "pending" for alert in listed["alerts"])
+
+
+def test_an_agent_that_hangs_is_restarted_by_the_watchdog(hosts: Bed) -> None:
+    web = hosts.web
+    web.write(f"/etc/systemd/system/{AGENT}.d/quick.conf", "[Service]\nWatchdogSec=3s\n")
+    web.run(["systemctl", "daemon-reload"])
+    web.run(["systemctl", "restart", AGENT])
+    pid = web.properties(AGENT)["MainPID"]
+    web.run(["kill", "-STOP", pid])
+    wait_for_unit(web, AGENT, lambda unit: unit["ActiveState"] == "active" and unit["MainPID"] != pid, timeout=60)
+    assert int(web.properties(AGENT)["NRestarts"]) == 1
+
+
+def test_the_database_going_away_is_seen(hosts: Bed) -> None:
+    db = hosts.db
+    configure(db, hosts.db_settings())
+    db.run(["systemctl", "stop", "mysql.service"])
+    try:
+        db.run(["systemctl", "restart", AGENT])
+        wait_for_unit(db, AGENT, lambda _unit: "AWAY" in db.run(["wbagent", "status"], check=False).stdout)
+    finally:
+        db.run(["systemctl", "start", "mysql.service"])
