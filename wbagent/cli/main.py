@@ -47,7 +47,8 @@ class _LazyGroups(click.Group):
 @click.version_option(__version__, prog_name="wbagent")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    # Not checked here: whether it can be read is said, with a remedy, by the commands that need it.
+    type=click.Path(path_type=Path, readable=False),
     default=Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml")),
     show_default=True,
     help="The configuration file; drop-ins are read from the directory of the same name with .d added.",
