@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from tests.testbed.bed import IMAGE, Bed, create_database
 from tests.testbed.command import CommandError, DeadlineError, lines
 from tests.testbed.host import Host
+from tests.testbed.package import installed_version, version_of
 from tests.testbed.watch import journal_from_now, wait_for_end, wait_for_property, wait_for_unit
 
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2)"
@@ -126,9 +126,4 @@ def test_unit_changes_and_journal_lines_are_awaited(booted: Bed) -> None:
 
 def test_the_package_is_installed_from_its_file(booted: Bed) -> None:
     for host in booted.hosts:
-        status = host.run(["dpkg-query", "--show", "--showformat=${Status} ${Version}", "wbagent"]).stdout
-        assert status == f"install ok installed {_version(booted.deb)}"
-
-
-def _version(deb: Path) -> str:
-    return deb.name.split("_")[1]
+        assert installed_version(host) == version_of(booted.deb) != ""

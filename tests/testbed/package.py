@@ -76,5 +76,17 @@ def install(host: Host, deb: Path) -> None:
     host.run(["rm", target])
 
 
+def installed_version(host: Host) -> str:
+    """Return the version of the package that is completely installed on the host, "" when none is."""
+    query = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Version}", "wbagent"]
+    state = host.run(query, check=False).stdout
+    return state.removeprefix("ii ") if state.startswith("ii ") else ""
+
+
+def version_of(deb: Path) -> str:
+    """Return the version that a package file's name tells."""
+    return deb.name.split("_")[1]
+
+
 def _is_executable(path: Path) -> bool:
     return bool(path.stat().st_mode & 0o100)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.testbed.bed import BUCKETS, PRISTINE, Bed, create_database
 from tests.testbed.host import Host
+from tests.testbed.package import install, installed_version, version_of
 
 # As the package's own maintainer scripts leave a host; what a test may have changed goes.
 _SET_BACK = rf"""
@@ -31,7 +33,7 @@ def set_back(bed: Bed) -> None:
     """Bring both hosts, the database and the buckets back to how the tests found them at the start."""
     bed.bucket_place.restore()
     with ThreadPoolExecutor() as pool:
-        list(pool.map(_set_host_back, bed.hosts))
+        list(pool.map(lambda host: _set_host_back(host, bed.deb), bed.hosts))
     create_database(bed)
     for bucket in BUCKETS:
         _empty(bed, bucket)
@@ -39,10 +41,13 @@ def set_back(bed: Bed) -> None:
     bed.receiver.forget()
 
 
-def _set_host_back(host: Host) -> None:
+def _set_host_back(host: Host, deb: Path) -> None:
     if not host.runs:
         host.boot()
     host.restore()
+    if installed_version(host) != version_of(deb):
+        host.run(["dpkg", "--purge", "wbagent"])
+        install(host, deb)
     host.run(["sh", "-c", _SET_BACK], timeout=180)
 
 
