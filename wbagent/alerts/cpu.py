@@ -30,6 +30,7 @@ def rule(settings: Settings) -> Rule:
         severity=Severity.WARNING,
         above=cpu.above_percent,
         for_seconds=window,
+        longest_gap=max(window, 2.5 * cpu.sample_every),
         repeat_every=settings.alerts.repeat_every,
     )
 

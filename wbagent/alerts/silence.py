@@ -38,6 +38,7 @@ def _rule(destination: Destination, repeat_every: float) -> Rule:
         severity=Severity.CRITICAL,
         above=LIMIT_S,
         for_seconds=0.0,
+        longest_gap=0.0,
         repeat_every=repeat_every,
     )
 

@@ -3,7 +3,7 @@
 Phases: inactive -> pending -> firing -> inactive. The invariant, for any order of samples, gaps, restarts and reboots:
 
 1. Between the first breaching sample of a streak and `FIRING` at least `for_seconds` have passed, every sample in that
-   time breached, and no two of them in a row are further apart than `for_seconds`.
+   time breached, and no two of them in a row are further apart than `longest_gap`.
 2. `FIRING` is told once per firing period; `REPEATED` only while firing, at least `repeat_every` after the last notice.
 3. `RESOLVED` is told exactly when a firing period ends, and only a sample below the threshold ends it.
 4. No sample (None) changes nothing: it neither fires, nor resolves, nor repeats. Only the time it lasts counts, by 1.
@@ -45,13 +45,18 @@ class Transition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A number that must stay below `above`: at or over it for `for_seconds` (0: at once) the alert fires."""
+    """A number that must stay below `above`: at or over it for `for_seconds` (0: at once) the alert fires.
+
+    After more than `longest_gap` seconds without a sample a streak begins anew. It is the window itself, or two and a
+    half sampling periods where the window is shorter than that: a sampler's own rhythm is no gap.
+    """
 
     fingerprint: str
     title: str
     severity: Severity
     above: float
     for_seconds: float
+    longest_gap: float
     repeat_every: float
 
 
@@ -120,12 +125,12 @@ def evaluate(rule: Rule, previous: AlertState, sample: Sample | None, now: Momen
 
 
 def _streak_begins(rule: Rule, previous: AlertState, now: Moment) -> Moment:
-    """When the streak of breaches that `now` belongs to began: a gap longer than the window begins a new one."""
+    """When the streak of breaches that `now` belongs to began: a gap that is too long begins a new one."""
     if previous.since is None or previous.last_breach is None:
         return now
     gap = now.since(previous.last_breach)
     unknown = gap is None or now.since(previous.since) is None
-    return now if unknown or (gap or 0.0) > rule.for_seconds else previous.since
+    return now if unknown or (gap or 0.0) > rule.longest_gap else previous.since
 
 
 def _still_firing(rule: Rule, previous: AlertState, sample: Sample, now: Moment) -> Evaluation:

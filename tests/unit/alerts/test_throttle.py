@@ -114,3 +114,9 @@ def test_what_the_history_has_lost_is_told_by_the_clock(lost: int) -> None:
     burst = Burst("e5", EPOCH + 50)
     told = look(burst, history[lost:], at(1000))[1]
     assert told == [one.key for one in history[max(6, lost) :]]
+
+
+def test_a_line_of_the_history_that_was_lost_brings_no_old_news() -> None:
+    """The event told last cannot be read any more; older ones can."""
+    history = [event(number, number * 10) for number in range(40) if number != 5]
+    assert look(Burst("e5", EPOCH + 50), history, at(1000))[1][0] == "e6"

@@ -17,7 +17,7 @@ REPEAT = 1000.0
 
 
 def rule(for_seconds: float = 300.0) -> Rule:
-    return Rule("cpu", "CPU", Severity.WARNING, LIMIT, for_seconds, REPEAT)
+    return Rule("cpu", "CPU", Severity.WARNING, LIMIT, for_seconds, max(for_seconds, 25.0), REPEAT)
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ def expected(chosen: Rule, steps: list[Step]) -> list[Transition | None]:
 def streak_start(chosen: Rule, readings: list[tuple[int, bool]]) -> int:
     start = readings[-1][0]
     for at, breach in reversed(readings):
-        if not breach or start - at > chosen.for_seconds:
+        if not breach or start - at > chosen.longest_gap:
             break
         start = at
     return start
 
 
 values = st.one_of(st.none(), st.sampled_from([0.0, 39.999, 40.0, 63.0, 100.0]))
-elapsed = st.one_of(st.just(10), st.sampled_from([0, 1, 150, 299, 300, 301, 1000]), st.integers(0, 2000))
+elapsed = st.one_of(st.just(10), st.sampled_from([0, 1, 24, 25, 26, 150, 299, 300, 301, 1000]), st.integers(0, 2000))
 windows = st.sampled_from([0.0, 10.0, 20.0, 300.0])
 quiet_steps = st.lists(st.builds(Step, elapsed, values, st.booleans()), max_size=60)
 wild_steps = st.lists(
@@ -140,6 +140,10 @@ def test_an_outage_of_the_agent_while_pending(outage: int, fires_at_once: bool) 
     assert (replay(rule(), steps)[-1] is Transition.FIRING) is fires_at_once
 
 
+def test_a_window_shorter_than_the_sampling_period_fires_too() -> None:
+    assert replay(rule(6.0), [Step(10, 90.0), Step(10, 90.0)]) == [None, Transition.FIRING]
+
+
 def test_no_data_keeps_a_firing_alert_firing_and_silent() -> None:
     steps = [Step(10, 90.0) for _ in range(31)] + [Step(600, None) for _ in range(10)]
     told = replay(rule(), [*steps, Step(10, 10.0)])
@@ -165,6 +169,11 @@ def test_a_clock_set_back_across_a_reboot_neither_repeats_nor_silences() -> None
     told = replay(rule(), steps)
     assert told[31] is None
     assert told[32] is Transition.REPEATED
+
+
+def test_a_clock_set_back_across_a_reboot_while_pending_begins_the_window_anew() -> None:
+    steps = [Step(10, 90.0), Step(10, 90.0, reboot=True, clock_set_by=-(10**5)), *[Step(10, 90.0) for _ in range(30)]]
+    assert replay(rule(), steps).index(Transition.FIRING) == 31
 
 
 def test_phases() -> None:

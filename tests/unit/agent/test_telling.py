@@ -1,0 +1,88 @@
+"""The agent's side of alerts: real history, real state file, and no trouble with either ends the agent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from wbagent.agent.telling import Teller
+from wbagent.alerts import outbox
+from wbagent.config import Settings
+from wbagent.server import history
+from wbagent.server.history import Reason, Record
+from wbagent.state import State
+
+SETTINGS = Settings.model_validate(
+    {"monitor": {"cpu": {"for_minutes": 1e-9}}, "alerts": {"to": ["json://alerts.example.com/"]}}
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
+    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(tmp_path))
+    (tmp_path / "server").mkdir()
+    with State() as opened:
+        yield opened
+
+
+def titles(state: State) -> list[str]:
+    return [row.message.title for row in outbox.waiting(state)]
+
+
+def test_restarts_come_from_the_servers_history(state: State) -> None:
+    teller = Teller(state)
+    teller.tell_restarts(SETTINGS)
+    assert titles(state) == []
+    history.append(Record(time.time(), Reason.READY, "ready after 3s", "one"))
+    history.append(Record(time.time(), Reason.STOPPED, "systemctl stop", "one"))
+    teller.tell_restarts(SETTINGS)
+    assert titles(state) == []
+    history.append(Record(time.time(), Reason.OUT_OF_MEMORY, "the container was killed", "two", oom_killed=True))
+    teller.tell_restarts(SETTINGS)
+    teller.tell_restarts(SETTINGS)
+    assert titles(state) == ["W&B server restarted"]
+    (row,) = outbox.waiting(state)
+    assert row.message.what.endswith("out of memory; the container was killed")
+
+
+def test_a_sample_becomes_an_alert(state: State) -> None:
+    teller = Teller(state)
+    teller.judge_cpu(SETTINGS, 90.0)
+    teller.judge_cpu(SETTINGS, None)
+    teller.judge_cpu(SETTINGS, 90.0)
+    assert len(titles(state)) == 1
+    assert len(teller.firing()) == 1
+
+
+def test_the_deliverer_is_started_when_something_is_due_and_not_without_pause(state: State) -> None:
+    teller = Teller(state)
+    assert not teller.delivery_due(SETTINGS, 100.0)
+    teller.judge_cpu(SETTINGS, 90.0)
+    teller.judge_cpu(SETTINGS, 90.0)
+    now = time.time()
+    assert teller.delivery_due(SETTINGS, now)
+    assert not teller.delivery_due(SETTINGS, now + 10)
+    assert teller.delivery_due(SETTINGS, now + 60)
+    # A failed attempt is news, once its back-off is over.
+    (row,) = outbox.waiting(state)
+    again = outbox.failed(state, row, "refused", now + 61, 0.0)
+    assert not teller.delivery_due(SETTINGS, again - 0.1)
+    assert teller.delivery_due(SETTINGS, again)
+    outbox.delivered(state, row)
+    assert not teller.delivery_due(SETTINGS, again + 1000)
+
+
+def test_a_broken_state_file_is_told_once_and_ends_nothing(state: State) -> None:
+    state.connection.execute("DROP TABLE alert")
+    state.connection.execute("DROP TABLE outbox")
+    teller = Teller(state)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(5):
+            teller.judge_cpu(SETTINGS, 90.0)
+        assert teller.firing() == ()
+    assert [line["log_level"] for line in logs] == ["error"]
+    assert not teller.delivery_due(SETTINGS, 100.0)

@@ -1,0 +1,80 @@
+"""Whom the agent tells what: samples and restarts become messages in the outbox, and the outbox gets delivered."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import structlog
+
+from wbagent.alerts import cpu, outbox, states
+from wbagent.alerts.destination import configured
+from wbagent.alerts.restarts import tell_restarts
+from wbagent.alerts.throttle import Event
+from wbagent.config import Settings
+from wbagent.errors import StateError
+from wbagent.moment import Moment
+from wbagent.server import history
+from wbagent.state import State
+
+# A deliverer that found nothing to do about the same messages is not started again before this (seconds).
+_SAME_AGAIN_S: Final = 60.0
+_COMPLAIN_AGAIN_S: Final = 600.0
+
+log = structlog.get_logger()
+
+
+class Teller:
+    """The agent's side of alerts. A state file that cannot be used is told in the journal and never ends the agent."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._complaints: dict[str, float] = {}
+        self._last_due: tuple[tuple[int, int], ...] = ()
+        self._last_start = 0.0
+
+    def firing(self) -> tuple[str, ...]:
+        """What fires, in a few words each."""
+        try:
+            return states.firing_titles(self._state)
+        except StateError as error:
+            self._complain(error)
+            return ()
+
+    def judge_cpu(self, settings: Settings, busy: float | None) -> None:
+        """One sample of the processors, in percent; None when there was none."""
+        try:
+            cpu.judge(self._state, settings, busy, Moment.now())
+        except StateError as error:
+            self._complain(error)
+
+    def tell_restarts(self, settings: Settings) -> None:
+        """Tell of ends of the server that nobody asked for."""
+        try:
+            ends = [record for record in history.read() if record.is_end]
+            events = [Event(f"{end.at}:{end.invocation}", end.at, f"{end.reason}; {end.detail}") for end in ends]
+            tell_restarts(self._state, settings, events, Moment.now())
+        except StateError as error:
+            self._complain(error)
+        except OSError as error:
+            self._complain(StateError(f"the server's history cannot be read: {error}"))
+
+    def delivery_due(self, settings: Settings, now: float) -> bool:
+        """Whether the deliverer is to be started."""
+        to = [destination.id for destination in configured(settings.alerts)]
+        try:
+            due = tuple((row.id, row.attempts) for row in outbox.due(self._state, to, now))
+        except StateError as error:
+            self._complain(error)
+            return False
+        if not due or (due == self._last_due and 0 <= now - self._last_start < _SAME_AGAIN_S):
+            return False
+        self._last_due, self._last_start = due, now
+        return True
+
+    def _complain(self, error: StateError) -> None:
+        now = time.monotonic()
+        # This is tried again every few seconds; the journal need not hear of it each time.
+        if now - self._complaints.get(error.message, -_COMPLAIN_AGAIN_S) >= _COMPLAIN_AGAIN_S:
+            self._complaints = {error.message: now}
+            log.error(f"alerts cannot be kept: {error.message}", message_id=error.message_id, hint=error.hint)
