@@ -140,9 +140,9 @@ def test_account_without_the_rights_for_triggers_is_refused_before_anything_is_t
 ) -> None:
     guide = empty_server.create("by_the_guide", "guide", "password")
     try:
-        with pytest.raises(RestoreError, match="lacks SET_ANY_DEFINER and SUPER") as caught:
+        with pytest.raises(RestoreError, match="lacks SET_ANY_DEFINER, SYSTEM_USER, SUPER") as caught:
             restore(backed_up, guide)
-        assert "GRANT SET_ANY_DEFINER, SUPER ON *.* TO 'guide'@'%'" in caught.value.hint
+        assert "GRANT SET_ANY_DEFINER, SYSTEM_USER, SUPER ON *.* TO 'guide'@'%'" in caught.value.hint
         assert empty_server.execute("SHOW TABLES", database="by_the_guide") == []
     finally:
         empty_server.execute("DROP DATABASE by_the_guide")

@@ -90,13 +90,17 @@ def refuse_unfit_account(server: ServerFacts, manifest: Manifest) -> None:
     foreign = [definer for definer in manifest.definers if quoted_account(definer) != grants.account]
     if foreign and not grants.has("SUPER", "SET_ANY_DEFINER", "SET_USER_ID"):
         missing.append("SET_ANY_DEFINER" if server.version >= (8, 2, 0) else "SET_USER_ID")
+    # Only an account that has it may make objects of another one that has it, as root does.
+    of_root = any(definer.startswith("root@") for definer in foreign)
+    if of_root and server.version >= (8, 0, 16) and not grants.has("SYSTEM_USER"):
+        missing.append("SYSTEM_USER")
     functions = any(routine.startswith("FUNCTION ") for routine in manifest.routines)
     distrusted = server.binary_log and not server.trusts_creators and not grants.has("SUPER")
     if distrusted and (functions or manifest.triggers):
         missing.append("SUPER")
     if missing:
         raise RestoreError(
-            f"the account {grants.account} lacks {' and '.join(missing)}, which the backup's triggers, functions or"
+            f"the account {grants.account} lacks {', '.join(missing)}, which the backup's triggers, functions or"
             " objects of other accounts need; nothing was touched",
             hint=f"restore as an administrator, or: {grants.statement(missing)}"
             + (" (instead of SUPER: SET GLOBAL log_bin_trust_function_creators = 1)" if "SUPER" in missing else ""),

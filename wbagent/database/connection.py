@@ -25,7 +25,7 @@ _HINTS: Final = {
     ER.HOST_NOT_PRIVILEGED: "create the account for this host, for example 'wandb_local'@'%'",
     ER.CON_COUNT_ERROR: "raise max_connections, or find out who holds the connections: SHOW PROCESSLIST",
     CR.CR_CONN_HOST_ERROR: "check that mysqld runs and listens on that address, and the firewall in between",
-    CR.CR_SSL_CONNECTION_ERROR: 'check the "tls" option of the connection string against the server\'s certificate',
+    CR.CR_SSL_CONNECTION_ERROR: "set the server up for TLS (ssl_ca, ssl_cert, ssl_key), or write tls=preferred",
 }
 
 
@@ -64,7 +64,8 @@ def connect(url: MysqlURL, *, database: str | None = None, read_timeout: float =
         "host": url.host,
         "port": url.port,
         "user": url.user,
-        "password": url.password,
+        # Bytes, because PyMySQL would write a text in latin-1, which is not what MySQL's own programs send.
+        "password": url.password.encode(),
         "database": (url.database if database is None else database) or None,
         "charset": "utf8mb4",
         "autocommit": True,
@@ -115,6 +116,8 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[-1] if error.args else error).replace("\n", " ")[:300]
     hint = _HINTS.get(code, "check that the server is up and reachable from this host")
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"
     return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint)
 
 

@@ -1,0 +1,102 @@
+"""The catalog counts only what has a commit record that matches, whatever else lies about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.backup.sample_manifest import ID, manifest
+from wbagent.backup.catalog import committed, find_backup, read_catalog
+from wbagent.backup.layout import backup_id, dump_key, is_backup_id, manifest_key, owner_prefix
+from wbagent.backup.manifest import parse_manifest
+from wbagent.bucket.directory import DirectoryStore
+from wbagent.errors import BackupError, RestoreError
+
+LATER = "20261125T030000Z"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path)
+
+
+def put(store: DirectoryStore, name: str = ID, owner: str = "host1", **changes: object) -> None:
+    store.put(dump_key(owner, name), b"dump")
+    store.put(manifest_key(owner, name), manifest(**{"id": name, "owner": owner, **changes}).to_bytes())
+
+
+def states(store: DirectoryStore) -> dict[str, str]:
+    return {each.id: each.state for each in read_catalog(store, "host1")}
+
+
+def test_ids_sort_by_time() -> None:
+    assert backup_id(0) == "19700101T000000Z"
+    assert backup_id(1_795_489_200) == ID
+    assert is_backup_id(ID)
+    assert not is_backup_id(f"{ID}/..")
+
+
+def test_complete_backups_are_found_oldest_first(store: DirectoryStore) -> None:
+    put(store, LATER)
+    put(store)
+    put(store, owner="host10")
+    assert states(store) == {ID: "complete", LATER: "complete"}
+    assert [each.id for each in committed(read_catalog(store, "host1"))] == [ID, LATER]
+    assert find_backup(store, "host1", "latest").id == LATER
+    assert find_backup(store, "host1", ID).id == ID
+
+
+def test_dump_without_commit_record_is_no_backup(store: DirectoryStore) -> None:
+    put(store)
+    store.put(dump_key("host1", LATER), b"half")
+    assert states(store) == {ID: "complete", LATER: "incomplete"}
+    assert find_backup(store, "host1", "latest").id == ID
+    with pytest.raises(RestoreError, match=f"holds no complete backup {LATER}"):
+        find_backup(store, "host1", LATER)
+
+
+def test_commit_record_without_its_dump_is_damaged(store: DirectoryStore) -> None:
+    put(store)
+    store.delete(dump_key("host1", ID))
+    (found,) = read_catalog(store, "host1")
+    assert (found.state, found.reason) == ("damaged", "database.sql.zst is missing")
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"not json", b'{"format": 2}'])
+def test_commit_record_that_cannot_be_read_is_damaged(store: DirectoryStore, text: bytes) -> None:
+    put(store)
+    store.put(manifest_key("host1", ID), text)
+    assert states(store) == {ID: "damaged"}
+    with pytest.raises(BackupError, match="cannot be read"):
+        find_backup(store, "host1", ID)
+
+
+@pytest.mark.parametrize("changes", [{"owner": "host2"}, {"id": LATER}])
+def test_commit_record_of_another_backup_is_damaged(store: DirectoryStore, changes: dict[str, str]) -> None:
+    put(store)
+    store.put(manifest_key("host1", ID), manifest(**changes).to_bytes())
+    assert states(store) == {ID: "damaged"}
+
+
+def test_what_is_no_backup_is_passed_over(store: DirectoryStore) -> None:
+    store.put("host1/backups/README", b"by hand")
+    store.put("host1/backups/old/database.sql.zst", b"by hand")
+    assert states(store) == {}
+
+
+def test_nothing_there_at_all(store: DirectoryStore) -> None:
+    assert read_catalog(store, "host1") == ()
+    with pytest.raises(RestoreError, match="no complete backup of 'host1'"):
+        find_backup(store, "host1", "latest")
+    with pytest.raises(RestoreError, match="is not the id of a backup"):
+        find_backup(store, "host1", "../../etc")
+
+
+def test_manifest_is_read_as_it_was_written() -> None:
+    record = manifest(warnings=("é",))
+    assert parse_manifest(record.to_bytes(), "here") == record
+
+
+def test_prefix_ends_in_a_slash() -> None:
+    assert not owner_prefix("node10").startswith(owner_prefix("node1"))

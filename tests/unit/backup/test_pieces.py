@@ -1,0 +1,45 @@
+"""Small parts of backups: the progress line, the lock, and what a comparison finds missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.backup.sample_manifest import manifest
+from wbagent.backup.compare import missing_objects
+from wbagent.backup.lock import only_one
+from wbagent.backup.progress import Meter, Progress
+from wbagent.database.schema import DatabaseFacts, TableFacts
+from wbagent.errors import BackupError, StateError
+
+
+def test_line_for_systemd() -> None:
+    progress = Progress("dumping", 1_300_000_000, 450_000_000, 13.0)
+    assert progress.line() == "dumping: 1.21G read, 429M stored, 95.4M/s"
+    assert Progress("reading back", 0, 0, 0.0).line() == "reading back: 0B read, 0B/s"
+
+
+def test_meter_reports_first_and_last() -> None:
+    seen: list[Progress] = []
+    meter = Meter("dumping", seen.append)
+    for _ in range(1000):
+        meter.add(10, 1)
+    meter.done()
+    assert [(each.read, each.stored) for each in (seen[0], seen[-1])] == [(0, 0), (10_000, 1000)]
+    assert len(seen) < 10, "at most one a second"
+
+
+def test_lock_is_for_one(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(BackupError, match="another backup runs"), only_one(tmp_path):
+        pass
+    with only_one(tmp_path):
+        pass
+    with pytest.raises(StateError), only_one(tmp_path / "missing"):
+        pass
+
+
+def test_what_is_missing_after_a_restore_is_named() -> None:
+    found = DatabaseFacts("w", "", "", (TableFacts("extra", "InnoDB", 0, 0, ""),), (), (), (), (), (), (), ())
+    record = manifest(views=("v",), events=("e",))
+    assert missing_objects(found, record) == ("tables missing: runs", "views missing: v", "events missing: e")

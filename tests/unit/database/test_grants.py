@@ -1,0 +1,32 @@
+"""Grants as MySQL 5.7, 8 and 9 show them, and the accounts as a statement names them."""
+
+from __future__ import annotations
+
+from wbagent.database.grants import parse_grants, quoted_account
+
+
+def test_only_global_privileges_count() -> None:
+    grants = parse_grants(
+        "wandb_local@%",
+        [
+            "GRANT USAGE ON *.* TO `wandb_local`@`%`",
+            "GRANT REPLICATION CLIENT, RELOAD ON *.* TO `wandb_local`@`%` WITH GRANT OPTION",
+            "GRANT FLUSH_TABLES,SHOW_ROUTINE ON *.* TO `wandb_local`@`%`",
+            "GRANT SUPER ON `wandb_local`.* TO `wandb_local`@`%`",
+            "GRANT `role`@`%` TO `wandb_local`@`%`",
+        ],
+    )
+    assert grants.has("RELOAD")
+    assert grants.has("SHOW_ROUTINE")
+    assert not grants.has("SUPER")
+    assert grants.missing_for_position((8, 4, 0)) == ()
+
+
+def test_all_privileges_are_all() -> None:
+    grants = parse_grants("root@localhost", ["GRANT ALL PRIVILEGES ON *.* TO 'root'@'localhost'"])
+    assert grants.has("SET_ANY_DEFINER")
+
+
+def test_account_is_quoted() -> None:
+    assert quoted_account("o'neil@%.example.com") == r"'o\'neil'@'%.example.com'"
+    assert quoted_account("a@b@localhost") == "'a@b'@'localhost'"
