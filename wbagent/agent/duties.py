@@ -13,16 +13,12 @@ import structlog
 from wbagent import events
 from wbagent.agent import overview
 from wbagent.agent.schedule import backup_due
-from wbagent.alerts import cpu, outbox, restarts, states
-from wbagent.alerts.destination import configured
-from wbagent.alerts.throttle import Event
+from wbagent.agent.telling import Teller
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
 from wbagent.errors import DatabaseError
-from wbagent.moment import Moment
 from wbagent.monitor.cpu import CpuSampler
-from wbagent.server import history
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 
@@ -38,6 +34,7 @@ class Duties:
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings = settings
         self._state = state
+        self._teller = Teller(state)
         self._sampler = CpuSampler()
         self._seen: overview.Overview | None = None
         self._database_ok: bool | None = None
@@ -62,14 +59,13 @@ class Duties:
         if bus is None:
             self._seen = None
             return
-        self._seen = overview.gather(bus, self._state, states.firing_titles(self._state))
+        self._seen = overview.gather(bus, self._state, self._teller.firing())
         server = self._seen.server
         if server is not None and server.serving and server.restarts and now - server.since > _HEALTHY_S:
             bus.reset_failed(overview.SERVER_UNIT)
             log.info(f"the server was healthy for {_HEALTHY_S / 60:g} minutes; its back-off starts anew")
-        restarts.tell_restarts(self._state, self.settings, _ends(), Moment.now())
-        to = [destination.id for destination in configured(self.settings.alerts)]
-        if outbox.due(self._state, to, now):
+        self._teller.tell_restarts(self.settings)
+        if self._teller.delivery_due(self.settings, now):
             bus.start(overview.DELIVER_UNIT)
 
     def back_up_when_due(self, bus: Bus, now: datetime) -> None:
@@ -104,20 +100,11 @@ class Duties:
 
     def sample_cpu(self) -> None:
         """One sample of the host's processors, judged by the guide's rule."""
-        cpu.judge(self._state, self.settings, self._sampler.sample(), Moment.now())
+        self._teller.judge_cpu(self.settings, self._sampler.sample())
 
     def note_configuration(self, now: float) -> None:
         """What this host is set up for, for `wbagent status` of users that may not read the configuration."""
         self._state.put(overview.CONFIG_FACT, dict(self.configured()), now)
-
-
-def _ends() -> list[Event]:
-    """The ends of the server that nobody asked for."""
-    return [
-        Event(f"{record.invocation}:{record.at}", record.at, f"{record.reason}; {record.detail}")
-        for record in history.read()
-        if record.is_end
-    ]
 
 
 def _version(url: MysqlURL) -> str:

@@ -44,7 +44,11 @@ class Teller:
     def judge_cpu(self, settings: Settings, busy: float | None) -> None:
         """One sample of the processors, in percent; None when there was none."""
         try:
+            before = states.load(self._state, cpu.FINGERPRINT).phase
             cpu.judge(self._state, settings, busy, Moment.now())
+            after = states.load(self._state, cpu.FINGERPRINT).phase
+            if after is not before:
+                log.debug(f"cpu: {before} -> {after}")
         except StateError as error:
             self._complain(error)
 
