@@ -124,6 +124,17 @@ def test_a_hanging_container_is_restarted_after_the_threshold(serving: Bed) -> N
     assert "no answer in 1 s" in end["probe"]
 
 
+def test_losing_readiness_is_told_and_restarts_nothing(serving: Bed) -> None:
+    before = container(serving.web)["Id"]
+    with journal_from_now(serving.web, f"MESSAGE_ID={events.READINESS_LOST}") as journal:
+        post(serving, "unready")
+        journal.wait_for("lives but is not ready: /ready: 503", timeout=20)
+        assert "NOT READY" in serving.web.properties(UNIT)["StatusText"]
+        post(serving, "ready")
+        journal.wait_for("ready again", timeout=20)
+    assert container(serving.web)["Id"] == before
+
+
 def test_migrations_of_90_seconds_survive_a_base_timeout_of_10(hosts: Bed) -> None:
     web = hosts.web
     web.import_image(image_tar(), SLOW_TAG, image_changes(STANDIN_MIGRATION_SECONDS="90"))

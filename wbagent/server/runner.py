@@ -163,7 +163,7 @@ class Runner:
                 )
             case Decision.ANNOUNCE_READY:
                 prober.watch_liveness()
-                notify("READY=1", f"STATUS={self._serving(found)}")
+                notify("READY=1", f"STATUS={self._standing(found, state)}")
                 report.ready(found, time.monotonic() - self._begun, adopted=self._adopted)
             case Decision.GIVE_UP_START:
                 detail = f"not ready within {format_duration(self._limits.startup_budget)}; {answer.sentence()}"
@@ -171,12 +171,23 @@ class Runner:
             case Decision.RESTART:
                 detail = f"{state.failures} failed probes in a row; {answer.sentence()}"
                 return Outcome(Reason.LIVENESS_LOST, detail, EX_UNAVAILABLE)
+            case Decision.TELL_UNREADY | Decision.TELL_READY_AGAIN:
+                unready = f"the server lives but is not ready: {answer.sentence()}"
+                level, text = ("warning", unready) if state.unready else ("info", "the server is ready again")
+                journal.send(text, level=level, message_id=events.READINESS_LOST)
+                notify(f"STATUS={self._standing(found, state)}")
             case Decision.WAIT:
-                failing = f"probe {state.failures} of {self._limits.liveness_failures} failed; {answer.sentence()}"
-                notify(f"STATUS={self._serving(found) if answer.ok else failing}")
+                if state.failures and not answer.ok:
+                    journal.send(self._standing(found, state), level="warning", message_id=events.LIVENESS_FAILED)
+                notify(f"STATUS={self._standing(found, state)}")
         return None
 
-    def _serving(self, found: Found) -> str:
+    def _standing(self, found: Found, state: Supervision) -> str:
+        answer = state.last.sentence() if state.last else ""
+        if state.failures:
+            return f"{state.failures} of {self._limits.liveness_failures} liveness probes failed; {answer}"
+        if state.unready:
+            return f"alive but NOT READY; {answer}"
         return f"serving {found.image} for {self._settings.host} on port {self._settings.port}"
 
     def _stop(self, docker: Docker, found: Found) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from wbagent.server.probe import Answer
+from wbagent.server.probe import READINESS, Answer
 
 
 class Phase(Enum):
@@ -23,6 +23,8 @@ class Decision(Enum):
     ANNOUNCE_READY = "announce ready"
     GIVE_UP_START = "give up start"
     RESTART = "restart"
+    TELL_UNREADY = "tell unready"
+    TELL_READY_AGAIN = "tell ready again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Supervision:
     phase: Phase
     since: float
     failures: int = 0
+    unready: bool = False
     last: Answer | None = None
 
 
@@ -51,13 +54,18 @@ def judge(
     Invariant: while starting, nothing but the spent budget ends the container, however many probes failed (a killed
     migration leaves the database dirty). While serving, only `liveness_failures` failures in a row do, and never while
     Docker is away: then nothing could be started in its place, and "cannot reach Docker" does not mean "server dead".
+    Lost readiness is told once and once more when it is over; it ends nothing (Kubernetes' meaning of the two probes).
     """
     state = replace(state, last=answer)
     if state.phase is Phase.STARTING:
         if answer.ok:
-            return Supervision(Phase.SERVING, now, 0, answer), Decision.ANNOUNCE_READY
+            return Supervision(Phase.SERVING, now, last=answer), Decision.ANNOUNCE_READY
         spent = now - state.since >= limits.startup_budget
         return state, Decision.GIVE_UP_START if spent else Decision.EXTEND_START
+    if answer.path == READINESS:
+        if state.unready is not answer.ok:
+            return state, Decision.WAIT
+        return replace(state, unready=not answer.ok), Decision.TELL_READY_AGAIN if answer.ok else Decision.TELL_UNREADY
     if answer.ok:
         return replace(state, failures=0), Decision.WAIT
     state = replace(state, failures=state.failures + 1)

@@ -90,7 +90,7 @@ class Waiter(threading.Thread):
 
 
 class Prober(threading.Thread):
-    """Asks /ready until told that the server serves, then /healthz every period."""
+    """Asks /ready until told that the server serves, then /healthz and /ready every period."""
 
     def __init__(self, addresses: Sequence[tuple[str, int]], probes: Probes, events: queue.SimpleQueue[Event]) -> None:
         super().__init__(name="prober", daemon=True)
@@ -101,7 +101,7 @@ class Prober(threading.Thread):
         self._stopped = threading.Event()
 
     def watch_liveness(self) -> None:
-        """From now on ask /healthz."""
+        """From now on ask /healthz too."""
         self._serving.set()
 
     def stop(self) -> None:
@@ -111,14 +111,20 @@ class Prober(threading.Thread):
     def run(self) -> None:
         pause = _FIRST_PAUSE_S
         while not self._stopped.is_set():
-            path = LIVENESS if self._serving.is_set() else READINESS
-            answer = probe(self._addresses, path, self._probes.timeout)
-            self._events.put(Probed(answer))
-            if self._serving.is_set() or (path == READINESS and answer.ok):
+            serving = self._serving.is_set()
+            alive = self._ask(LIVENESS) if serving else None
+            # A server that does not say whether it lives is not asked whether it is ready: that would cost a time-out.
+            ready = self._ask(READINESS) if alive is None or alive.ok else None
+            if serving or (ready and ready.ok):
                 pause = self._probes.liveness_period
             else:
                 pause = min(pause * 1.5, _LONGEST_START_PAUSE_S)
-            self._rest(pause - answer.seconds)
+            self._rest(pause - sum(answer.seconds for answer in (alive, ready) if answer))
+
+    def _ask(self, path: str) -> Answer:
+        answer = probe(self._addresses, path, self._probes.timeout)
+        self._events.put(Probed(answer))
+        return answer
 
     def _rest(self, seconds: float) -> None:
         while seconds > 0 and not self._stopped.wait(min(seconds, _LONGEST_REST_S)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbagent.server.probe import Answer
+from wbagent.server.probe import LIVENESS, READINESS, Answer
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 
 LIMITS = Limits(startup_budget=600, liveness_failures=3)
@@ -13,8 +13,8 @@ LIMITS = Limits(startup_budget=600, liveness_failures=3)
 steps = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0.01, 120)), max_size=60)
 
 
-def answer(*, ok: bool) -> Answer:
-    return Answer("/x", ok=ok, status=200 if ok else 0, text="", seconds=0.01)
+def answer(*, ok: bool, path: str = LIVENESS) -> Answer:
+    return Answer(path, ok=ok, status=200 if ok else 0, text="", seconds=0.01)
 
 
 @given(steps)
@@ -50,3 +50,19 @@ def test_a_server_that_hangs_while_docker_is_away_is_restarted_when_docker_is_ba
         assert decision is Decision.WAIT
     _, decision = judge(state, answer(ok=False), 11, LIMITS, docker_away=False)
     assert decision is Decision.RESTART
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+def test_readiness_ends_nothing_and_each_change_of_it_is_told_once(sequence: list[tuple[bool, bool]]) -> None:
+    state, unready, row = Supervision(Phase.SERVING, 0.0), False, 0
+    for number, (about_readiness, ok) in enumerate(sequence):
+        path = READINESS if about_readiness else LIVENESS
+        state, decision = judge(state, answer(ok=ok, path=path), float(number), LIMITS)
+        if about_readiness:
+            changed, unready = unready is ok, not ok
+            told = {Decision.TELL_READY_AGAIN, Decision.TELL_UNREADY} if changed else {Decision.WAIT}
+            assert decision in told
+        else:
+            row = 0 if ok else row + 1
+            assert (decision is Decision.RESTART) == (row >= 3)
+        assert state.unready is unready
