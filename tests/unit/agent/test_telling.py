@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from wbagent.agent.duties import Duties
 from wbagent.agent.telling import Teller
 from wbagent.alerts import outbox
 from wbagent.config import Settings
@@ -56,6 +57,18 @@ def test_a_sample_becomes_an_alert(state: State) -> None:
     teller.judge_cpu(SETTINGS, 90.0)
     assert len(titles(state)) == 1
     assert len(teller.firing()) == 1
+
+
+def test_an_alert_ends_with_the_watch_that_raised_it(state: State) -> None:
+    duties = Duties(SETTINGS, state)
+    for _ in range(2):
+        Teller(state).judge_cpu(SETTINGS, 90.0)
+    duties.note_configuration(100.0)
+    assert len(Teller(state).firing()) == 1
+    duties.settings = Settings.model_validate({"monitor": {"cpu": {"enabled": False}}, "alerts": SETTINGS.alerts})
+    duties.note_configuration(101.0)
+    assert Teller(state).firing() == ()
+    assert titles(state)[-1] == "CPU no longer watched"
 
 
 def test_the_deliverer_is_started_when_something_is_due_and_not_without_pause(state: State) -> None:
