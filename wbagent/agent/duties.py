@@ -12,7 +12,7 @@ import structlog
 
 from wbagent import events
 from wbagent.agent import overview
-from wbagent.agent.schedule import backup_due
+from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
@@ -24,6 +24,8 @@ from wbagent.systemd.bus import Bus
 
 # After this long without a restart the back-off starts anew: systemd itself never forgets (RestartSteps=).
 _HEALTHY_S: Final = 600.0
+# A start so long after its time was not on time: the agent or the host was down then.
+_LATE_S: Final = 120.0
 
 log = structlog.get_logger()
 
@@ -78,7 +80,12 @@ class Duties:
         # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
         self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())
         bus.start(overview.BACKUP_UNIT)
-        log.info("the daily backup is started", message_id=events.BACKUP_STARTED)
+        due = last_occurrence(self.settings.backup.at, now)
+        if last is not None and (now - due).total_seconds() > _LATE_S:
+            missed = f"the backup of {due:%Y-%m-%d %H:%M} was missed and is made now"
+            log.warning(missed, message_id=events.BACKUP_MISSED)
+        else:
+            log.info("the daily backup is started", message_id=events.BACKUP_STARTED)
 
     async def look_at_database(self) -> None:
         """Ask MySQL for its version, in a thread since PyMySQL blocks, and note the answer."""
