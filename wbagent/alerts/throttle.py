@@ -80,13 +80,6 @@ def decide(previous: Burst | None, history: Sequence[Event], now: Moment) -> Dec
     return Decision(Burst(fresh[-1].key, fresh[-1].at, began=now, window=window), fresh)
 
 
-def window_ends(burst: Burst, now: Moment) -> float | None:
-    """Seconds until the next look can tell something that is known already; None when no window is open."""
-    if burst.began is None or not _open(burst, now):
-        return None
-    return burst.window - (now.since(burst.began) or 0.0)
-
-
 def _open(burst: Burst, now: Moment) -> bool:
     elapsed = now.since(burst.began) if burst.began else None
     return elapsed is not None and elapsed < burst.window
