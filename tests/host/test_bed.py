@@ -96,6 +96,15 @@ def test_a_power_cut_leaves_no_process(booted: Bed) -> None:
     assert booted.web.run(["systemctl", "is-system-running"], check=False).stdout == "running\n"
 
 
+def test_a_shutdown_ends_services_in_order(booted: Bed) -> None:
+    booted.db.shutdown()
+    assert not booted.db.runs
+    booted.db.boot()
+    with_crash = [entry["MESSAGE"] for entry in booted.db.journal("mysql.service") if "crash" in str(entry["MESSAGE"])]
+    assert with_crash == []
+    assert booted.sql("SELECT 1") == "1\n"
+
+
 def test_commands_fail_loudly(booted: Bed) -> None:
     with pytest.raises(CommandError, match=r"(?s)root@web1.*status 3.*a reason"):
         booted.web.run(["sh", "-c", "echo a reason >&2; exit 3"])

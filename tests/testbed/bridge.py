@@ -48,15 +48,6 @@ class Bridge:
         """Return the IPv4 address that ends in `last`."""
         return f"10.99.{self.number}.{last}"
 
-    def add_address(self, last: int) -> str:
-        """Give the outer machine one more address on the bridge, for a service of its own, and return it."""
-        run(["ip", "address", "add", f"{self.address(last)}/24", "dev", self.name])
-        return self.address(last)
-
-    def confined(self, name: str, command: list[str]) -> list[str]:
-        """Return `command` such that it and its children end with this run, even when the run is killed."""
-        return cgroup.command_in(cgroup.create(f"{self.group}/{name}"), command)
-
 
 @contextmanager
 def bridge() -> Iterator[Bridge]:

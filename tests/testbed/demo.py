@@ -164,3 +164,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except BedError as error:
         sys.exit(f"\nthe demo stopped: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.testbed.cache import cached, entry_path
 from tests.testbed.errors import BedError
 
-_SYSTEM = "acl ca-certificates dbus iproute2 libpam-systemd nftables polkitd procps python3 systemd systemd-sysv zstd"
+_SYSTEM = "acl ca-certificates dbus iproute2 libpam-systemd polkitd procps python3 systemd systemd-sysv zstd"
 _WBAGENT = (
     "apprise python3-apscheduler python3-boto3 python3-click python3-docker python3-psutil "
     "python3-pydantic-settings python3-pymysql python3-pystemd python3-rich python3-structlog "
@@ -31,23 +31,26 @@ _DPKG_OPTIONS = (
 )
 
 
+Step = Callable[[Path], None]
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """What a root file system is made of.
+    """What a root file system is made of: packages of a Debian suite, then steps that complete the tree.
 
-    `finish` gets the directory of the installed tree and completes it; its source text is part of
-    the recipe, so that a change of it makes a new tree.
+    Each step gets the tree's directory. `needs` are other trees that a step takes something from.
     """
 
     name: str
     suite: str
     packages: str
-    finish: Callable[[Path], None] | None = None
+    steps: tuple[Step, ...] = ()
+    needs: tuple[Recipe, ...] = ()
 
     def text(self) -> str:
         """Return everything that decides about the result, for the cache's key."""
-        finish = inspect.getsource(self.finish) if self.finish else ""
-        return "\n".join((self.suite, self.packages, *_DPKG_OPTIONS, finish))
+        steps = (inspect.getsource(step) for step in self.steps)
+        return "\n".join((self.suite, self.packages, *_DPKG_OPTIONS, *steps, *(tree.text() for tree in self.needs)))
 
 
 def root_file_system(recipe: Recipe) -> Path:
@@ -55,8 +58,8 @@ def root_file_system(recipe: Recipe) -> Path:
 
     def build(directory: Path) -> None:
         _mmdebstrap(recipe, directory)
-        if recipe.finish:
-            recipe.finish(directory)
+        for step in recipe.steps:
+            step(directory)
 
     return cached(recipe.name, recipe.text(), build)
 
@@ -100,7 +103,7 @@ def _apt_options() -> list[str]:
     ]
 
 
-def _finish_host(tree: Path) -> None:
+def _add_mysql_client(tree: Path) -> None:
     """Give a Debian 13 host MySQL's own client, which Debian 13 does not package: sid's, with its libraries."""
     source = root_file_system(DATABASE_HOST)
     client = tree / "opt/mysql-client"
@@ -120,13 +123,11 @@ def _finish_host(tree: Path) -> None:
             f'--library-path /opt/mysql-client/lib /opt/mysql-client/libexec/{program} "$@"\n'
         )
         wrapper.chmod(0o755)
-    _settle(tree)
 
 
-def _finish_database_host(tree: Path) -> None:
-    # Every server makes its own identity at its first start; a shared one breaks replication.
+def _forget_server_id(tree: Path) -> None:
+    """Let every MySQL server make its own identity at its first start: a shared one breaks replication."""
     (tree / "var/lib/mysql/auto.cnf").unlink(missing_ok=True)
-    _settle(tree)
 
 
 def _settle(tree: Path) -> None:
@@ -144,9 +145,17 @@ def _settle(tree: Path) -> None:
         (tree / name).unlink(missing_ok=True)
 
 
+DATABASE_HOST = Recipe(
+    "database-host", "sid", f"{_SYSTEM} {_WBAGENT} mysql-server mysql-client", (_forget_server_id, _settle)
+)
 # In Debian 13 the `docker` command is a package of its own, apart from the daemon.
-HOST = Recipe("host", "trixie", f"{_SYSTEM} {_WBAGENT} docker.io docker-cli iptables", _finish_host)
-DATABASE_HOST = Recipe("database-host", "sid", f"{_SYSTEM} {_WBAGENT} mysql-server mysql-client", _finish_database_host)
+HOST = Recipe(
+    "host",
+    "trixie",
+    f"{_SYSTEM} {_WBAGENT} docker.io docker-cli iptables",
+    (_add_mysql_client, _settle),
+    needs=(DATABASE_HOST,),
+)
 MYSQL = DATABASE_HOST  # One tree serves both: a second one would cost more than it saves.
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(
