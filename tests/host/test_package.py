@@ -45,6 +45,7 @@ def test_fresh_installation(hosts: Bed) -> None:
     for page in ("man5/wbagent.toml.5.gz", "man8/wbagent.8.gz"):
         assert f"/usr/share/man/{page}" in files
     assert web.run(["dpkg", "--verify", "wbagent"]).stdout == ""
+    assert not web.run(["dpkg-query", "--show", "--showformat=${Conffiles}", "wbagent"]).stdout, "it never asks"
 
 
 def test_units_are_correct(booted: Bed) -> None:
@@ -144,6 +145,9 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
     assert len(container) == 1
     agent = web.properties("wbagent.service")
 
+    configuration = web.read("/etc/wbagent.toml")
+    web.run(["chmod", "0644", "/etc/wbagent.toml"])
+
     install(web, _newer(life.deb, tmp_path))
     assert web.run(["dpkg-query", "--show", "--showformat=${Version}", "wbagent"]).stdout.endswith("+later")
     assert _containers(web) == container, "an upgrade leaves the server alone"
@@ -152,7 +156,8 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
         assert after[name] == serving[name]
     restarted = wait_for_property(web, "wbagent.service", "ActiveState", "active")
     assert restarted["MainPID"] != agent["MainPID"], "an upgrade restarts the agent"
-    assert "mysql://" in web.read("/etc/wbagent.toml"), "an upgrade leaves the configuration alone"
+    assert web.read("/etc/wbagent.toml") == configuration, "an upgrade leaves the configuration alone"
+    assert web.run(["stat", "--format=%a", "/etc/wbagent.toml"]).stdout == "640\n"
 
     web.run(["systemctl", "stop", "wandb-local.service"])
     install(web, _newer(life.deb, tmp_path, "+latest"))
