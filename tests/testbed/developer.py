@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +17,8 @@ from tests.testbed.errors import BedError
 from tests.testbed.keep import enter, stop_all
 from tests.testbed.missing import why_no_hosts
 from tests.testbed.package import lint, package
-from tests.testbed.prepare import prepare_trees
+from tests.testbed.prepare import TREES, TREES_OF_TESTS, prepare_trees
+from tests.testbed.rootfs import Recipe
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("lint", "unit", "integration", "host")
@@ -70,7 +71,7 @@ def test(arguments: list[str]) -> int:
         parts = [part for part in PARTS if any(f"tests/{part}" in other for other in others)]
     else:
         chosen = [*(f"tests/{part}" for part in parts if (ROOT / "tests" / part).is_dir()), *others]
-    prepare(hosts="host" in parts or "integration" in parts)
+    prepare(trees=TREES_OF_TESTS if "host" in parts or "integration" in parts else ())
     return subprocess.call([python(say), "-m", "pytest", *chosen], cwd=ROOT, env=variables())
 
 
@@ -78,7 +79,7 @@ def demo(arguments: list[str]) -> int:
     """Show the main job; returns when it has been shown, with --keep while it stays up."""
     if set(arguments) - {"--keep"}:
         raise UsageError("./dev demo [--keep]")
-    if not prepare(hosts=True):
+    if not prepare(trees=TREES):
         return 69
     command = [python(say), "-m", "tests.testbed.demo", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, env=variables(), stdout=subprocess.PIPE)
@@ -100,7 +101,7 @@ def build(arguments: list[str]) -> int:
     """Build the package into dist/; the status is 1 when lintian complains."""
     if arguments:
         raise UsageError("./dev build")
-    if not prepare(hosts=True):
+    if not prepare(trees=TREES):
         return 69
     deb = package()
     complaints = lint(deb)
@@ -126,21 +127,25 @@ def stop(arguments: list[str]) -> int:
     return 0
 
 
-def prepare(*, hosts: bool) -> bool:
-    """Install and build what is missing; return whether hosts can be booted, after saying why not."""
+def prepare(*, trees: Sequence[Recipe]) -> bool:
+    """Install and build what is missing; return whether hosts can be booted, after saying why not.
+
+    Without `trees` only the Python environment is made, and no host is going to be booted.
+    """
     if os.geteuid() == 0:
-        install_packages(say, hosts=hosts)
-    reason = why_no_hosts() if hosts else None
+        install_packages(say, hosts=bool(trees))
+    reason = why_no_hosts() if trees else None
     if reason:
         say(reason)
+    bootable = bool(trees) and reason is None
     with ThreadPoolExecutor() as pool:
         ready = pool.submit(python, say)
-        if hosts and not reason:
-            prepare_trees(say)
+        if bootable:
+            prepare_trees(trees, say)
         ready.result()
-    if hosts and not reason:
+    if bootable:
         subprocess.run([python(say), "-m", "tests.testbed.prepare"], cwd=ROOT, env=variables(), check=True)
-    return reason is None
+    return bootable
 
 
 def say(text: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.testbed.mysql_clients import MARIADB_CLIENT
 from tests.testbed.package import package
 from tests.testbed.rootfs import BUILDER, CEPH, DATABASE_HOST, HOST, Recipe, is_cached, root_file_system
 from tests.testbed.standin_image import image_tar
@@ -15,11 +16,13 @@ Say = Callable[[str], None]
 
 # The host waits for the database host's tree in its last step, so that one comes first.
 TREES = (DATABASE_HOST, HOST, CEPH, BUILDER)
+# The refusal of MariaDB's dump program is tested with the real one.
+TREES_OF_TESTS = (*TREES, MARIADB_CLIENT)
 
 
-def prepare_trees(say: Say) -> None:
-    """Build the root file systems that are missing; raises what the first that failed raised."""
-    missing = [recipe for recipe in TREES if not is_cached(recipe)]
+def prepare_trees(trees: Iterable[Recipe], say: Say) -> None:
+    """Build those of the root file systems that are missing; raises what the first that failed raised."""
+    missing = [recipe for recipe in trees if not is_cached(recipe)]
     if not missing:
         return
     say(f"building root file systems: {', '.join(recipe.name for recipe in missing)}")
