@@ -15,7 +15,6 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from wbagent.backup.job import BackupFailedError
-from wbagent.backup.progress import Progress
 from wbagent.config.dsn import S3URL, MysqlURL
 
 
@@ -60,22 +59,15 @@ def test_upload_cut_half_way_leaves_no_backup_and_the_next_run_clears_up(
     assert list(case.stored().values()) == ["complete"]
 
 
+@pytest.mark.parametrize("stage", ["dumping", "reading back"])
 def test_short_cut_of_the_link_is_survived(
-    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL, link: Proxy
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL, link: Proxy, stage: str
 ) -> None:
     case = make_case(tmp_path, sample, clients, over(link, bucket))
-    cuts: list[int] = []
-
-    def cut(progress: Progress) -> None:
-        if progress.stage == "reading back" and not cuts:
-            return
-        if progress.stored and not cuts:
-            cuts.append(progress.stored)
-            link.cut()
-
     link.limit_after(0, 8e6)
+    cut = Once(stage, link.cut)
     case.run(cut)
-    assert cuts
+    assert cut.done
     assert list(case.stored().values()) == ["complete"]
 
 

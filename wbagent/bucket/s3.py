@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict, Unpack
 
 import boto3
 from botocore.config import Config
@@ -17,13 +18,33 @@ from wbagent.errors import BucketError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _CHUNK: Final = 1 << 20
-_ATTEMPTS: Final = 5
-_CONNECT_TIMEOUT: Final = 10
-_READ_TIMEOUT: Final = 60
+_MOST_FRUITLESS: Final = 3
+
+
+class _Part(TypedDict, total=False):
+    """Which bytes of an object, and of which version of it."""
+
+    Range: str
+    IfMatch: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """Seconds to wait for a connection and for an answer, and how often a request is made."""
+
+    connect: int
+    answer: int
+    attempts: int
+
+
+_USUAL: Final = _Patience(10, 30, 5)
+# Putting thousands of parts together takes some stores minutes, during which they say nothing.
+_FOR_COMPLETION: Final = _Patience(10, 600, 3)
 # An abort is a courtesy that the next run makes up for: it must not hold up the end of a run whose link is down.
-_COURTESY_TIMEOUT: Final = 5
+_FOR_COURTESY: Final = _Patience(5, 5, 1)
 
 Checksums: TypeAlias = Literal["when_supported", "when_required"]
 
@@ -46,7 +67,7 @@ class S3Store:
         self._prefix = f"{url.prefix}/" if url.prefix else ""
         self._checksums: Checksums = checksums
         with explained(url, "be opened"):
-            self._client = _client(url, checksums, patient=True)
+            self._client = self._client_for(_USUAL)
 
     @property
     def address(self) -> str:
@@ -54,24 +75,44 @@ class S3Store:
 
     @contextmanager
     def writer(self, key: str, *, largest: int) -> Iterator[MultipartUpload]:
-        upload = MultipartUpload(self._client, self._url, self._prefix + key, part_size_for(largest, self._part_size))
+        size = part_size_for(largest, self._part_size)
+        upload = MultipartUpload(self._client, self._client_for(_FOR_COMPLETION), self._url, self._prefix + key, size)
         try:
             yield upload
         finally:
             if not upload.committed:
                 # When the store cannot be told, the next run does it (clear_unfinished).
                 with suppress(BucketError):
-                    upload.abort(_client(self._url, self._checksums, patient=False))
+                    upload.abort(self._client_for(_FOR_COURTESY))
 
     def put(self, key: str, data: bytes) -> None:
         with explained(self._url, f"take {key}"):
             self._client.put_object(Bucket=self._url.bucket, Key=self._prefix + key, Body=data)
 
     def get(self, key: str) -> Iterator[bytes]:
+        # A restore reads for hours, with pauses while MySQL builds indexes, in which stores close the connection:
+        # go on where it broke off, as long as there is progress and it is the same object.
+        answer = self._object(key)
+        size, offset, fruitless = answer["ContentLength"], 0, 0
+        while True:
+            before = offset
+            try:
+                # Leaving the body's block closes the connection; what it gives on entering lacks iter_chunks.
+                with explained(self._url, f"give {key}"), answer["Body"]:
+                    for chunk in answer["Body"].iter_chunks(_CHUNK):
+                        offset += len(chunk)
+                        yield chunk
+            except BucketError:
+                fruitless = 0 if offset > before else fruitless + 1
+                if offset == size or fruitless == _MOST_FRUITLESS:
+                    raise
+            else:
+                return
+            answer = self._object(key, Range=f"bytes={offset}-", IfMatch=answer["ETag"])
+
+    def _object(self, key: str, **part: Unpack[_Part]) -> GetObjectOutputTypeDef:
         with explained(self._url, f"give {key}"):
-            body = self._client.get_object(Bucket=self._url.bucket, Key=self._prefix + key)["Body"]
-            with body:
-                yield from body.iter_chunks(_CHUNK)
+            return self._client.get_object(Bucket=self._url.bucket, Key=self._prefix + key, **part)
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         with explained(self._url, "be listed"):
@@ -104,23 +145,22 @@ class S3Store:
                     count += 1
         return count
 
-
-def _client(url: S3URL, checksums: Checksums, *, patient: bool) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=url.endpoint_url,
-        region_name=url.region or "us-east-1",
-        # Without keys in the URL boto3 looks for the machine's own (instance role, environment).
-        aws_access_key_id=url.access_key or None,
-        aws_secret_access_key=url.secret_key or None,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if url.path_style else "virtual"},
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS if patient else 1},
-            connect_timeout=_CONNECT_TIMEOUT if patient else _COURTESY_TIMEOUT,
-            read_timeout=_READ_TIMEOUT if patient else _COURTESY_TIMEOUT,
-            max_pool_connections=IN_FLIGHT + 2,
-            request_checksum_calculation=checksums,
-            response_checksum_validation=checksums,
-        ),
-    )
+    def _client_for(self, patience: _Patience) -> S3Client:
+        return boto3.client(
+            "s3",
+            endpoint_url=self._url.endpoint_url,
+            region_name=self._url.region or "us-east-1",
+            # Without keys in the URL boto3 looks for the machine's own (instance role, environment).
+            aws_access_key_id=self._url.access_key or None,
+            aws_secret_access_key=self._url.secret_key or None,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path" if self._url.path_style else "virtual"},
+                retries={"mode": "standard", "total_max_attempts": patience.attempts},
+                connect_timeout=patience.connect,
+                read_timeout=patience.answer,
+                max_pool_connections=IN_FLIGHT + 2,
+                request_checksum_calculation=self._checksums,
+                response_checksum_validation=self._checksums,
+            ),
+        )

@@ -32,8 +32,10 @@ class MultipartUpload:
     Invariant: after the first part that failed, nothing more is sent and `commit` cannot succeed.
     """
 
-    def __init__(self, client: S3Client, url: S3URL, key: str, part_size: int) -> None:
+    def __init__(self, client: S3Client, completer: S3Client, url: S3URL, key: str, part_size: int) -> None:
+        """Begin it; `completer` is the client that waits long enough for the store to put the parts together."""
         self._client = client
+        self._completer = completer
         self._url = url
         self._key = key
         self._part_size = part_size
@@ -63,7 +65,7 @@ class MultipartUpload:
         while self._sent:
             self._collect()
         with explained(self._url, f"complete {self._key}"):
-            self._client.complete_multipart_upload(
+            self._completer.complete_multipart_upload(
                 Bucket=self._url.bucket,
                 Key=self._key,
                 UploadId=self._id,
