@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -78,14 +80,43 @@ class State:
         self.connection.close()
 
     def get(self, key: str) -> Fact | None:
-        """The fact stored under `key`, or None."""
-        row = self.connection.execute("SELECT value, at FROM fact WHERE key = ?", (key,)).fetchone()
-        return Fact(json.loads(row[0]), row[1]) if row else None
+        """The fact stored under `key`, or None; raises StateError."""
+        found = self.rows("SELECT value, at FROM fact WHERE key = ?", (key,))
+        return Fact(json.loads(found[0][0]), found[0][1]) if found else None
 
     def put(self, key: str, value: Any, now: float) -> None:
-        """Store a JSON value as found at wall-clock time `now` (seconds since the epoch)."""
-        self.connection.execute(
+        """Store a JSON value as found at wall-clock time `now` (seconds since the epoch); raises StateError."""
+        self.rows(
             "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key)"
             " DO UPDATE SET value = excluded.value, at = excluded.at",
             (key, json.dumps(value), now),
+        )
+
+    def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """What a statement gives; raises StateError."""
+        try:
+            return self.connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes within become visible at once or not at all; raises StateError."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                # A full disk has rolled back by itself already.
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: sqlite3.Error) -> StateError:
+        return StateError(
+            f"the state file {self.path} cannot be used: {error}",
+            hint=f"check that the disk is not full (df {self.path.parent}) and that user wbagent may write there",
         )

@@ -21,7 +21,6 @@ from tests.testbed.receiver import Receiver
 from wbagent.alerts import outbox
 from wbagent.alerts.destination import destinations
 from wbagent.alerts.message import Kind, Message
-from wbagent.alerts.storage import transaction
 from wbagent.state import State
 
 MESSAGE = Message(
@@ -68,7 +67,7 @@ class Agent:
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def enqueue(self, message: Message = MESSAGE) -> None:
-        with State(self.directory / "state.db") as state, transaction(state):
+        with State(self.directory / "state.db") as state, state.transaction():
             outbox.enqueue(state, message, destinations(self.urls), time.time())
 
     def waiting(self) -> tuple[outbox.Waiting, ...]:

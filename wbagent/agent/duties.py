@@ -39,7 +39,7 @@ class Duties:
         self._teller = Teller(state)
         self._sampler = CpuSampler()
         self._seen: overview.Overview | None = None
-        self._database_ok: bool | None = None
+        self._database_ok = True
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -99,11 +99,11 @@ class Duties:
         else:
             found = {"ok": True, "text": f"MySQL {version} answers at {url.address}", "address": url.address}
         self._state.put(overview.DATABASE_FACT, found, time.time())
-        if self._database_ok is not None and self._database_ok != found["ok"]:
-            back = bool(found["ok"])
+        back = bool(found["ok"])
+        if back is not self._database_ok:
             tell = log.info if back else log.warning
             tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
-        self._database_ok = bool(found["ok"])
+        self._database_ok = back
 
     def sample_cpu(self) -> None:
         """One sample of the host's processors, judged by the guide's rule."""

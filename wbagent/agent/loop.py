@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from wbagent import events
 from wbagent.agent.duties import Duties
 from wbagent.config import load
-from wbagent.errors import AccessError, BusError, ConfigError, StateError
+from wbagent.errors import BusError, ConfigError, WbagentError
 from wbagent.state import State
 from wbagent.systemd.bus import Bus, Properties
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
@@ -75,40 +77,42 @@ class Agent:
 
     def _round(self) -> None:
         self._connect()
-        try:
+        with self._tolerated():
             self._duties.look_at_units(self._bus, time.time())
             if self._bus is not None:
                 # Replies were awaited in there: signals that came in between lie in the bus's own queue.
                 self._bus.process()
-        except (BusError, AccessError) as error:
-            self._disconnect(error)
-        except StateError as error:
-            # A full disk: the server and everything that only watches goes on; the next round tries again.
-            log.warning(error.message, message_id=error.message_id, hint=error.hint)
         notify(f"STATUS={self._refused}{self._duties.story(time.time())}")
+
+    @contextmanager
+    def _tolerated(self) -> Iterator[None]:
+        """What ends a piece of work and never the agent: a bus that is away, a full disk. It is tried again."""
+        try:
+            yield
+        except BusError as error:
+            self._disconnect(error)
+        except WbagentError as error:
+            log.warning(error.message, message_id=error.message_id, hint=error.hint)
 
     def _connect(self) -> None:
         if self._bus is not None:
             return
-        try:
+        with self._tolerated():
             self._bus = Bus()
             self._bus.subscribe(_WATCHED, self._changed)
             asyncio.get_running_loop().add_reader(self._bus.fileno(), self._readable)
-        except (BusError, AccessError) as error:
-            self._disconnect(error)
 
-    def _disconnect(self, error: BusError | AccessError) -> None:
+    def _disconnect(self, error: BusError) -> None:
         log.warning(error.message, message_id=error.message_id, hint=error.hint)
         if self._bus is not None:
             asyncio.get_running_loop().remove_reader(self._bus.fileno())
+            self._bus.close()
             self._bus = None
 
     def _readable(self) -> None:
-        try:
+        with self._tolerated():
             if self._bus is not None:
                 self._bus.process()
-        except BusError as error:
-            self._disconnect(error)
 
     def _changed(self, _unit: str, _properties: Properties) -> None:
         # Called from within the bus's own processing, where no further call may be made: the next round looks.
@@ -119,7 +123,8 @@ class Agent:
 
         They are coalesced: a long sleep of the machine leads to one run and no burst.
         """
-        self._duties.note_configuration(time.time())
+        with self._tolerated():
+            self._duties.note_configuration(time.time())
         self._scheduler.remove_all_jobs()
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         backup = self._settings.backup
@@ -132,18 +137,19 @@ class Agent:
         if self._settings.database_url() is not None:
             now = datetime.now().astimezone()
             every = IntervalTrigger(seconds=_DATABASE_S)
-            self._scheduler.add_job(self._duties.look_at_database, every, next_run_time=now, **defaults)
+            self._scheduler.add_job(self._look_at_database, every, next_run_time=now, **defaults)
         cpu = self._settings.monitor.cpu
         if cpu.enabled:
             self._scheduler.add_job(self._sample_cpu, IntervalTrigger(seconds=cpu.sample_every), **defaults)
 
     async def _back_up(self) -> None:
-        if self._bus is None:
-            return
-        try:
-            self._duties.back_up_when_due(self._bus, datetime.now().astimezone())
-        except (BusError, AccessError) as error:
-            self._disconnect(error)
+        with self._tolerated():
+            if self._bus is not None:
+                self._duties.back_up_when_due(self._bus, datetime.now().astimezone())
+
+    async def _look_at_database(self) -> None:
+        with self._tolerated():
+            await self._duties.look_at_database()
 
     async def _sample_cpu(self) -> None:
         self._duties.sample_cpu()

@@ -12,7 +12,6 @@ from typing import Final
 
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Kind, Message, shortened
-from wbagent.alerts.storage import rows, transaction
 from wbagent.errors import StateError
 from wbagent.state import State
 
@@ -84,7 +83,7 @@ def _take_back_older_word(state: State, message: Message, destination: Destinati
 
 def waiting(state: State) -> tuple[Waiting, ...]:
     """Everything that has not been delivered, oldest first. Raises StateError."""
-    return tuple(_parsed(row) for row in rows(state, f"SELECT {_COLUMNS} FROM outbox ORDER BY id"))  # noqa: S608 - constant
+    return tuple(_parsed(row) for row in state.rows(f"SELECT {_COLUMNS} FROM outbox ORDER BY id"))  # noqa: S608 - constant
 
 
 def due(state: State, to: Collection[str], now: float) -> tuple[Waiting, ...]:
@@ -117,15 +116,15 @@ def _heads(everything: Iterable[Waiting], to: Collection[str]) -> dict[tuple[str
 
 def delivered(state: State, row: Waiting) -> None:
     """The destination took it."""
-    with transaction(state) as connection:
-        connection.execute("DELETE FROM outbox WHERE id = ?", (row.id,))
+    with state.transaction():
+        state.connection.execute("DELETE FROM outbox WHERE id = ?", (row.id,))
 
 
 def failed(state: State, row: Waiting, error: str, now: float, jitter: float) -> float:
     """The destination did not take it; `error` holds no secret. The time of the next attempt (since the epoch)."""
     again = now + retry_delay(row.attempts + 1, jitter)
-    with transaction(state) as connection:
-        connection.execute(
+    with state.transaction():
+        state.connection.execute(
             "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ?, last_error = ? WHERE id = ?",
             (again, shortened(error, _LONGEST_ERROR), row.id),
         )

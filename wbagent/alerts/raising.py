@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from wbagent.alerts import outbox, states
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Message, write_to_journal
-from wbagent.alerts.storage import transaction
 from wbagent.moment import Moment
 from wbagent.monitor.rules import AlertState, Rule, Sample, Transition, evaluate
 from wbagent.state import State
@@ -25,7 +24,7 @@ def judge(
     told twice or not at all. Raises StateError.
     """
     message: Message | None = None
-    with transaction(state):
+    with state.transaction():
         before = states.load(state, rule.fingerprint)
         evaluation = evaluate(rule, before, None if value is None else Sample(value), now)
         if evaluation.state != before:
@@ -40,7 +39,7 @@ def judge(
 
 def withdraw(state: State, fingerprint: str, message: Message, to: Sequence[Destination], now: Moment) -> bool:
     """End the alert of a rule that is no longer watched; `message` is told if it was firing (then True)."""
-    with transaction(state):
+    with state.transaction():
         firing = states.load(state, fingerprint).told is not None
         states.forget(state, fingerprint)
         if firing:

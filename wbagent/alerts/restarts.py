@@ -10,7 +10,6 @@ from wbagent import events
 from wbagent.alerts import outbox
 from wbagent.alerts.destination import configured
 from wbagent.alerts.message import Kind, Message, write_to_journal
-from wbagent.alerts.storage import transaction
 from wbagent.alerts.throttle import Burst, Event, decide
 from wbagent.config import Settings
 from wbagent.config.quantities import format_duration
@@ -27,7 +26,7 @@ def tell_restarts(state: State, settings: Settings, ends: Sequence[Event], now: 
     What has been told is stored together with the message. Raises StateError.
     """
     message: Message | None = None
-    with transaction(state):
+    with state.transaction():
         known = state.get(FACT)
         burst = Burst.from_json(known.value) if known else None
         decision = decide(burst, ends, now)

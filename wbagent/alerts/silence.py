@@ -9,7 +9,6 @@ from typing import Final
 from wbagent.alerts import outbox, raising, states
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Kind, Message
-from wbagent.alerts.storage import transaction
 from wbagent.config.quantities import format_duration
 from wbagent.moment import Moment
 from wbagent.monitor.rules import AlertState, Rule, Severity, Transition
@@ -47,7 +46,7 @@ def _forget_removed(state: State, to: Sequence[Destination]) -> None:
     named = {_PREFIX + destination.id for destination in to}
     for found in states.stored(state):
         if found.fingerprint.startswith(_PREFIX) and found.fingerprint not in named:
-            with transaction(state):
+            with state.transaction():
                 states.forget(state, found.fingerprint)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from wbagent.alerts.storage import rows
 from wbagent.errors import StateError
 from wbagent.monitor.rules import INACTIVE, AlertState, Phase, Rule, Severity
 from wbagent.state import State
@@ -46,7 +45,7 @@ def forget(state: State, fingerprint: str) -> None:
 
 def stored(state: State) -> tuple[StoredAlert, ...]:
     """Every alert that is pending or firing. Raises StateError when a row cannot be understood."""
-    found = rows(state, "SELECT fingerprint, state FROM alert ORDER BY fingerprint")
+    found = state.rows("SELECT fingerprint, state FROM alert ORDER BY fingerprint")
     return tuple(_parsed(fingerprint, text) for fingerprint, text in found)
 
 

@@ -11,7 +11,6 @@ from wbagent.alerts import courier, outbox
 from wbagent.alerts.courier import Answer, Parcel
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Message, write_to_journal
-from wbagent.alerts.storage import transaction
 from wbagent.alerts.throttle import Burst, Event, decide
 from wbagent.alerts.unit_facts import BACKUP_UNIT, how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
@@ -38,7 +37,7 @@ def report(state: State | None, unit: str, to: Sequence[Destination], now: Momen
     if state is None:
         write_to_journal(message, events.UNIT_FAILED)
         return message
-    with transaction(state):
+    with state.transaction():
         failures = (event,) if unit == BACKUP_UNIT else _to_tell(state, unit, event, now)
         if failures:
             message = _summary(message, failures, now)

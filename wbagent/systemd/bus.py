@@ -39,6 +39,10 @@ class Bus:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
         self._dbus.close()
 
     def properties(self, unit: str) -> Properties:

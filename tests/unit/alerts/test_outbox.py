@@ -12,7 +12,6 @@ from tests.unit.alerts.test_message import MESSAGE
 from wbagent.alerts import outbox
 from wbagent.alerts.destination import Destination, destinations
 from wbagent.alerts.message import Kind, Message
-from wbagent.alerts.storage import transaction
 from wbagent.errors import StateError
 from wbagent.state import State
 
@@ -24,7 +23,7 @@ OTHER = replace(MESSAGE, fingerprint="disk", title="disk full")
 
 
 def enqueue(state: State, message: Message, now: float, to: tuple[Destination, ...] = BOTH) -> None:
-    with transaction(state):
+    with state.transaction():
         outbox.enqueue(state, message, to, now)
 
 
@@ -129,7 +128,7 @@ def test_back_off_is_bounded(attempts: int, jitter: float) -> None:
 
 def test_nothing_of_a_transaction_that_failed_is_kept(state: State) -> None:
     def interrupted() -> None:
-        with transaction(state):
+        with state.transaction():
             outbox.enqueue(state, MESSAGE, BOTH, 100.0)
             raise KeyboardInterrupt
 
