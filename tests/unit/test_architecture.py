@@ -22,7 +22,7 @@ FLOORS = (
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},
     {"errors"},
-    {"events"},
+    {"events", "quantities"},
 )
 
 

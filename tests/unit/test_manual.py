@@ -17,8 +17,8 @@ from wbagent import errors
 from wbagent.cli.main import cli
 from wbagent.config import Settings, load
 from wbagent.config.layers import SECRET_KEYS, KeyPath
-from wbagent.config.quantities import parse_duration, parse_size
 from wbagent.config.template import template
+from wbagent.quantities import parse_duration, parse_size
 
 MANUAL = Path(__file__).parents[2] / "docs/man"
 

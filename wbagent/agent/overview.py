@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wbagent.config.quantities import format_duration, format_size
 from wbagent.errors import WbagentError
+from wbagent.quantities import format_duration, format_size
 from wbagent.server import history
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties

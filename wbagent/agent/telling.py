@@ -56,7 +56,7 @@ class Teller:
         """Tell of ends of the server that nobody asked for."""
         try:
             ends = [record for record in history.read() if record.is_end]
-            events = [Event(f"{end.at}:{end.invocation}", end.at, f"{end.reason}; {end.detail}") for end in ends]
+            events = [Event(f"{end.at}:{end.invocation}", end.at, end.sentence()) for end in ends]
             tell_restarts(self._state, settings, events, Moment.now())
         except StateError as error:
             self._complain(error)

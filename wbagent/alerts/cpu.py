@@ -9,9 +9,9 @@ from wbagent.alerts import raising
 from wbagent.alerts.destination import configured
 from wbagent.alerts.message import Kind, Message
 from wbagent.config import Settings
-from wbagent.config.quantities import format_duration
 from wbagent.moment import Moment
 from wbagent.monitor.rules import AlertState, Rule, Severity, Transition
+from wbagent.quantities import format_duration
 from wbagent.state import State
 
 FINGERPRINT: Final = "cpu"

@@ -13,8 +13,8 @@ from wbagent.alerts import courier, outbox
 from wbagent.alerts.courier import Parcel
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.outbox import Waiting
-from wbagent.config.quantities import format_duration
 from wbagent.errors import StateError
+from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.systemd import journal
 

@@ -12,8 +12,8 @@ from wbagent.alerts.destination import configured
 from wbagent.alerts.message import Kind, Message, write_to_journal
 from wbagent.alerts.throttle import Burst, Event, decide
 from wbagent.config import Settings
-from wbagent.config.quantities import format_duration
 from wbagent.moment import Moment
+from wbagent.quantities import format_duration
 from wbagent.state import State
 
 FACT: Final = "alerts.restarts"

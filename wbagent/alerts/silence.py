@@ -9,9 +9,9 @@ from typing import Final
 from wbagent.alerts import outbox, raising, states
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Kind, Message
-from wbagent.config.quantities import format_duration
 from wbagent.moment import Moment
 from wbagent.monitor.rules import AlertState, Rule, Severity, Transition
+from wbagent.quantities import format_duration
 from wbagent.state import State
 
 # Shorter outages of a mail server or a chat are nobody's business: messages wait and arrive.

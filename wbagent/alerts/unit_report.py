@@ -14,8 +14,8 @@ from wbagent.alerts.message import Message, write_to_journal
 from wbagent.alerts.throttle import Burst, Event, decide
 from wbagent.alerts.unit_facts import BACKUP_UNIT, how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
-from wbagent.config.quantities import format_duration
 from wbagent.moment import Moment
+from wbagent.quantities import format_duration
 from wbagent.state import State
 
 # Failures of one unit that are remembered for the summary of a burst.

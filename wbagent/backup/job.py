@@ -21,8 +21,8 @@ from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
-from wbagent.config.quantities import format_duration, format_size
 from wbagent.errors import BackupError, BucketError, ConfigError, WbagentError
+from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
 

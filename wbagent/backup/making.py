@@ -23,9 +23,9 @@ from wbagent.backup.source import Source, check_complete, look, look_again
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.config.quantities import format_size
 from wbagent.database.clients import ClientProgram, find_client
 from wbagent.errors import BackupError
+from wbagent.quantities import format_size
 from wbagent.systemd import journal
 
 Clock = Callable[[], float]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from wbagent.config.quantities import format_size
+from wbagent.quantities import format_size
 from wbagent.systemd.notify import notify
 
 _EVERY_S: Final = 1.0

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from wbagent.config.quantities import format_duration
 from wbagent.errors import BackupError
+from wbagent.quantities import format_duration
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 

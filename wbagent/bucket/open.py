@@ -23,4 +23,4 @@ def open_store(backup: BackupSettings, state_directory: Path) -> Store:
 
 def shown_address(backup: BackupSettings, state_directory: Path) -> str:
     """Where backups go, for people, without opening it."""
-    return backup.destination.masked() if backup.destination else str(state_directory / "backups")
+    return f"s3://{backup.destination.address}" if backup.destination else str(state_directory / "backups")

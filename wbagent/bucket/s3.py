@@ -71,7 +71,7 @@ class S3Store:
 
     @property
     def address(self) -> str:
-        return self._url.masked()
+        return f"s3://{self._url.address}"
 
     @contextmanager
     def writer(self, key: str, *, largest: int) -> Iterator[MultipartUpload]:

@@ -18,9 +18,9 @@ from wbagent.alerts.outbox import Waiting
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.states import StoredAlert
 from wbagent.cli.context import config_path, load_settings
-from wbagent.config.quantities import format_duration
 from wbagent.errors import ConfigError, DeliveryError, StateError
 from wbagent.moment import Moment
+from wbagent.quantities import format_duration
 from wbagent.state import State
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wbagent.cli.context import load_settings
-from wbagent.config.quantities import format_duration, format_size
 from wbagent.errors import EX_IOERR, StateError
+from wbagent.quantities import format_duration, format_size
 from wbagent.state import State, state_directory
 
 if TYPE_CHECKING:

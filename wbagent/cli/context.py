@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from wbagent.config import Loaded, Settings, load
+if TYPE_CHECKING:
+    from wbagent.config import Loaded, Settings
 
 
 def config_path(ctx: click.Context) -> Path:
@@ -17,6 +19,8 @@ def config_path(ctx: click.Context) -> Path:
 
 def load_config(ctx: click.Context) -> Loaded:
     """The configuration with its origins; raises ConfigError."""
+    from wbagent.config import load  # noqa: PLC0415 - pydantic takes 100 ms, and not every command needs it
+
     return load(config_path(ctx))
 
 

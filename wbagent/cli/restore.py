@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from wbagent.cli.context import load_settings
-from wbagent.config.quantities import format_duration, format_size
 from wbagent.errors import UsageError
+from wbagent.quantities import format_duration, format_size
 from wbagent.state import state_directory
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import click
 from wbagent.agent import overview as facts
 from wbagent.agent.overview import Overview
 from wbagent.alerts.states import firing_titles
-from wbagent.config.quantities import format_duration, format_size
 from wbagent.errors import BusError, StateError
+from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 
@@ -58,7 +58,7 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
             yield "", overview.server.text
         if end := overview.last_end:
             ago = format_duration(max(now - end.at, 0.0))
-            yield "", f"last unasked end {ago} ago: {end.reason}; {end.detail}"
+            yield "", f"last unasked end {ago} ago: {end.sentence()}"
     if (database := overview.facts.get(facts.DATABASE_FACT)) is not None:
         seen = f"seen {format_duration(max(now - database.at, 0.0))} ago" + ("" if up else ", the agent is down since")
         yield "database", f"{database.value['text']} ({seen})"

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from wbagent.config.layers import SECRET_KEYS
 from wbagent.config.model import Settings
-from wbagent.config.quantities import format_duration, format_size, parse_duration, parse_size
+from wbagent.quantities import format_duration, format_size, parse_duration, parse_size
 
 _HEAD: Final = """\
 # /etc/wbagent.toml: configuration of wbagent. The whole of it is explained in wbagent.toml(5).

@@ -8,7 +8,6 @@ from typing import Final
 from wbagent import events
 from wbagent.errors import DockerError
 from wbagent.server import report
-from wbagent.server.container import Docker
 from wbagent.systemd import journal
 
 # A runner that systemd had to end (watchdog, time-out) leaves a container that nobody vouches for. After the others
@@ -25,6 +24,8 @@ def clean_up() -> None:
     report.runner_died(result, code, status)
     if result not in _UNTRUSTED_RESULTS:
         return
+    from wbagent.server.container import Docker  # noqa: PLC0415 - see `report`
+
     try:
         with Docker() as docker:
             found = docker.find()

@@ -50,6 +50,11 @@ class Record:
     container: str = ""
     seconds: float = 0.0
 
+    def sentence(self) -> str:
+        """Why it ended, with the last thing that it said, for a status page or an alert."""
+        last = next((line for line in reversed(self.log) if line.strip()), "")
+        return f"{self.reason}; {self.detail}" + (f"; its last line: {last[:200]}" if last else "")
+
     @property
     def is_end(self) -> bool:
         """Whether this tells an end that nobody asked for."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wbagent import events
-from wbagent.config.quantities import format_duration
+from wbagent.quantities import format_duration
 from wbagent.server import history
-from wbagent.server.container import Found
 from wbagent.server.history import Reason, Record
 from wbagent.server.specification import UNIT
 from wbagent.systemd import journal
+
+if TYPE_CHECKING:
+    # The clean-up after each end tells it too, and seldom needs Docker: its SDK takes 80 ms to import.
+    from wbagent.server.container import Found
 
 
 @dataclass(frozen=True, slots=True)

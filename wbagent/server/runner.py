@@ -9,8 +9,8 @@ from typing import Final
 
 from wbagent import events
 from wbagent.config.model import ServerSettings
-from wbagent.config.quantities import format_duration
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
+from wbagent.quantities import format_duration
 from wbagent.server import history, report
 from wbagent.server.container import Docker, DockerAwayError, Found
 from wbagent.server.history import Reason

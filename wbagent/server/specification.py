@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from wbagent.config.model import ServerSettings
+if TYPE_CHECKING:
+    # Only its shape is needed here; pydantic takes 100 ms to import, and every end of the server comes by here.
+    from wbagent.config.model import ServerSettings
 
 NAME: Final = "wandb-local"
 UNIT: Final = "wandb-local.service"

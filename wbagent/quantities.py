@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
-
-from pydantic import BeforeValidator
+from typing import Final
 
 _SECONDS: Final = {
     "ms": 0.001, "msec": 0.001,
@@ -79,7 +77,3 @@ def format_size(size: float) -> str:
         size, power = size / 1024, power + 1
     digits = 0 if size >= 100 or power == 0 else 1 if size >= 10 else 2
     return f"{size:.{digits}f}{('B', 'K', 'M', 'G', 'T', 'P')[power]}"
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-Size = Annotated[int, BeforeValidator(parse_size)]
