@@ -1,0 +1,155 @@
+"""Backups from the installed package: the whole way back, and what is left when a part of it dies half-way."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pymysql
+import pytest
+
+from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.testbed.host import Host
+from tests.testbed.sample import fill
+from tests.testbed.sample_fingerprint import fingerprint
+from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
+from wbagent import events
+
+AGENT = "wbagent.service"
+BACKUP = "wbagent-backup.service"
+DATABASE = "backup_sample"
+# Some seconds of dumping, so that there is a half-way.
+MEGABYTES = 100
+
+
+@contextmanager
+def connected(bed: Bed) -> Iterator[pymysql.Connection[Any]]:
+    connection = pymysql.connect(
+        host=bed.db.address, user="admin", password=PASSWORD, charset="utf8mb4", autocommit=True
+    )
+    with connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def sample(booted: Bed) -> Iterator[None]:
+    """A database that outlasts the setting back between tests, and an administrator who may restore it."""
+    booted.sql(
+        f"CREATE USER 'admin'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'admin'@'%' WITH GRANT OPTION;"
+        f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+    )
+    with connected(booted) as connection:
+        connection.select_db(DATABASE)
+        fill(connection, MEGABYTES)
+    yield
+    booted.sql(f"DROP DATABASE IF EXISTS {DATABASE}; DROP DATABASE IF EXISTS restored; DROP USER 'admin'@'%'")
+
+
+def take_up(bed: Bed) -> None:
+    """Configure db1 for the sample, and let its agent know."""
+    configure(bed.db, bed.db_settings(database={"url": str(replace(bed.backup_url, database=DATABASE))}))
+    bed.db.run(["systemctl", "reload", AGENT])
+
+
+def half_way(host: Host) -> int:
+    """Start a backup and stop its clock (SIGSTOP) in the midst of the dump; returns its process id."""
+    host.run(["systemctl", "start", "--no-block", BACKUP])
+    unit = wait_for_unit(
+        host, BACKUP, lambda unit: re.search("dumping.* stored", unit.get("StatusText", "")) is not None
+    )
+    pid = int(unit["MainPID"])
+    host.kill(pid, signal.SIGSTOP)
+    assert host.run(["pgrep", "-P", str(pid)]).stdout.split(), "mysqldump still runs"
+    return pid
+
+
+def assert_no_backup(bed: Bed, host: Host) -> None:
+    listed = json.loads(host.run(["wbagent", "backup", "list", "--all", "--json"]).stdout)
+    assert listed["backups"] == []
+    assert bed.store.keys("wandb-backups") == []
+    shown = host.run(["wbagent", "status"], check=False).stdout
+    assert "no backup yet" in shown
+    assert "failed" in shown
+
+
+def test_everything_comes_back_from_the_bucket(hosts: Bed, sample: None) -> None:
+    """On Debian 13, over the network, as an operator does it."""
+    web = hosts.web
+    url = replace(hosts.mysql_url, user="wandb_backup", database=DATABASE)
+    configure(web, hosts.web_settings(database={"url": str(url)}))
+    with journal_from_now(web, f"_SYSTEMD_UNIT={BACKUP}") as journal:
+        made = web.run(["wbagent", "backup", "run"], timeout=120)
+        started = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.BACKUP_STARTED)
+        done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.BACKUP_DONE)
+    assert "is complete" in made.stdout
+    assert started["WBAGENT_ID"] == done["WBAGENT_ID"]
+    assert int(done["WBAGENT_SIZE"]) > 1_000_000
+    shown = json.loads(web.run(["wbagent", "backup", "show", "latest", "--json"]).stdout)
+    assert (shown["id"], shown["owner"]) == (done["WBAGENT_ID"], "web1")
+    assert shown["position"]["file"]
+
+    web.write("/root/into", f"{replace(hosts.mysql_url, user='admin', database='restored')}\n", mode=0o600)
+    restored = web.run(["wbagent", "restore", "latest", "--into", "@/root/into"], timeout=180)
+    assert "the checksum was right" in restored.stdout
+    with connected(hosts) as connection:
+        assert fingerprint(connection, "restored") == fingerprint(connection, DATABASE)
+    again = web.run(["wbagent", "restore", "latest", "--into", "@/root/into"], check=False)
+    assert (again.returncode, "is not empty" in again.stderr) == (74, True)
+
+
+def test_dump_killed_half_way(hosts: Bed, sample: None) -> None:
+    db = hosts.db
+    take_up(hosts)
+    pid = half_way(db)
+    db.run(["pkill", "-KILL", "-P", str(pid)])
+    db.kill(pid, signal.SIGCONT)
+    unit = wait_for_property(db, BACKUP, "ActiveState", "failed")
+    assert (unit["Result"], unit["ExecMainStatus"]) == ("exit-code", "74")
+    told = hosts.receiver.wait_for(lambda alert: "backup failed" in alert.text, timeout=60)
+    assert "killed by signal 9" in told.text
+    assert_no_backup(hosts, db)
+    assert hosts.store.unfinished_uploads("wandb-backups") == []
+
+
+def test_upload_cut_half_way(hosts: Bed, sample: None) -> None:
+    db = hosts.db
+    take_up(hosts)
+    pid = half_way(db)
+    with hosts.bucket_place.cut_off():
+        db.kill(pid, signal.SIGCONT)
+        wait_for_property(db, BACKUP, "ActiveState", "failed", timeout=300)
+        told = hosts.receiver.wait_for(lambda alert: "backup failed" in alert.text, timeout=60)
+    assert hosts.store.address in told.text
+    assert_no_backup(hosts, db)
+    # The link is back: the next run clears up and is complete.
+    db.run(["wbagent", "backup", "run"], timeout=120)
+    assert hosts.store.unfinished_uploads("wandb-backups") == []
+    assert len(hosts.store.keys("wandb-backups")) == 2
+
+
+def test_stopped_backup_leaves_nothing(hosts: Bed, sample: None) -> None:
+    db = hosts.db
+    take_up(hosts)
+    pid = half_way(db)
+    db.kill(pid, signal.SIGCONT)
+    db.run(["systemctl", "stop", BACKUP])
+    assert_no_backup(hosts, db)
+    assert hosts.store.unfinished_uploads("wandb-backups") == []
+
+
+def test_killed_agent_does_not_disturb_a_running_backup(hosts: Bed, sample: None) -> None:
+    db = hosts.db
+    take_up(hosts)
+    pid = half_way(db)
+    db.kill(int(db.properties(AGENT)["MainPID"]))
+    wait_for_property(db, AGENT, "ActiveState", "active")
+    assert int(db.properties(BACKUP)["MainPID"]) == pid
+    db.kill(pid, signal.SIGCONT)
+    unit = wait_for_property(db, BACKUP, "ActiveState", "inactive", timeout=120)
+    assert unit["Result"] == "success"
+    assert len(hosts.store.keys("wandb-backups")) == 2
