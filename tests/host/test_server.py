@@ -100,7 +100,7 @@ def test_a_killed_container_is_back_with_the_reason_recorded(serving: Bed) -> No
     assert page["server"]["restarts"] == 1
     assert (page["last_end"]["reason"], page["last_end"]["exit_code"]) == ("exited", 137)
     assert any("serves http" in line for line in page["last_end"]["log"])
-    told = serving.receiver.wait_for(lambda alert: "restarted" in alert.text, timeout=30)
+    told = serving.receiver.wait_for(lambda alert: "W&B server ended" in alert.text, timeout=30)
     assert "SIGKILL" in told.text
 
 
@@ -221,6 +221,30 @@ def test_a_missing_image_is_named_with_the_remedy(hosts: Bed) -> None:
     lines = "\n".join(entry["MESSAGE"] for entry in hosts.web.journal(UNIT))
     assert "wandb/local:0.0.1 is not on this host" in lines
     assert "docker pull wandb/local:0.0.1" in lines
+
+
+def test_a_configuration_that_is_refused_leaves_a_failed_unit_and_a_critical_alert(serving: Bed) -> None:
+    web = serving.web
+    # The agent keeps its old configuration; only the server is started with the new one.
+    configure(web, serving.web_settings(server={"image": "wandb/local:latest"}))
+    assert web.run(["systemctl", "restart", UNIT], check=False).returncode != 0
+    unit = web.properties(UNIT)
+    assert (unit["ActiveState"], unit["ExecMainStatus"]) == ("failed", "78")
+    told = serving.receiver.wait_for(lambda alert: "is not started again" in alert.text, timeout=30)
+    assert "upgrades the server by surprise" in told.text
+    page = status(web)
+    assert page["last_end"]["reason"] == "configuration refused"
+    assert page["firing"] == ["W&B server is down and is not started again"]
+    configure(web, serving.web_settings())
+    web.run(["systemctl", "restart", UNIT])
+    serving.receiver.wait_for(lambda alert: "up again" in alert.text, timeout=30)
+
+
+def test_a_stranger_is_told_that_nothing_is_known(serving: Bed) -> None:
+    shown = serving.web.run(["wbagent", "status"], user="nobody", check=False)
+    assert shown.returncode == 4
+    assert "unknown" in shown.stdout
+    assert "none" not in shown.stdout
 
 
 def test_status_works_without_root_and_without_the_agent(serving: Bed) -> None:

@@ -66,6 +66,8 @@ class Duties:
         if server is not None and server.serving and server.restarts and now - server.since > _HEALTHY_S:
             bus.reset_failed(overview.SERVER_UNIT)
             log.info(f"the server was healthy for {_HEALTHY_S / 60:g} minutes; its back-off starts anew")
+        if server is not None:
+            self._teller.judge_server(self.settings, server.active)
         self._teller.tell_restarts(self.settings)
         if self._teller.delivery_due(self.settings, now):
             bus.start(overview.DELIVER_UNIT)

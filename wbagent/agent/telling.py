@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from wbagent.alerts import cpu, outbox, states
+from wbagent.alerts import cpu, outbox, server, states
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
 from wbagent.alerts.throttle import Event
@@ -15,6 +15,7 @@ from wbagent.config import Settings
 from wbagent.errors import StateError
 from wbagent.moment import Moment
 from wbagent.server import history
+from wbagent.server.history import Reason
 from wbagent.state import State
 
 # A deliverer that found nothing to do about the same messages is not started again before this (seconds).
@@ -52,10 +53,21 @@ class Teller:
         except StateError as error:
             self._complain(error)
 
+    def judge_server(self, settings: Settings, active: str) -> None:
+        """One look at the server's unit: its ActiveState."""
+        try:
+            ends = [record for record in history.read() if record.is_end]
+            server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", Moment.now())
+        except StateError as error:
+            self._complain(error)
+        except OSError as error:
+            self._complain(StateError(f"the server's history cannot be read: {error}"))
+
     def tell_restarts(self, settings: Settings) -> None:
         """Tell of ends of the server that nobody asked for."""
         try:
-            ends = [record for record in history.read() if record.is_end]
+            # What keeps the server down is an alert that lasts, not a restart.
+            ends = [end for end in history.read() if end.is_end and end.reason is not Reason.REFUSED]
             events = [Event(f"{end.at}:{end.invocation}", end.at, end.sentence()) for end in ends]
             tell_restarts(self._state, settings, events, Moment.now())
         except StateError as error:

@@ -43,11 +43,12 @@ def tell_restarts(state: State, settings: Settings, ends: Sequence[Event], now: 
 def _compose(ends: tuple[Event, ...], now: Moment) -> Message:
     last = ends[-1]
     if len(ends) == 1:
-        severity, title, what = "warning", "W&B server restarted", f"The server ended and was restarted: {last.what}"
+        severity, title = "warning", "W&B server ended"
+        what = f"The server ended, and systemd starts it again: {last.what}"
     else:
         span = format_duration(max(1.0, now.wall - ends[0].at))
-        severity, title = "critical", f"W&B server restarted {len(ends)} times in {span}"
-        what = f"The server ended {len(ends)} times and was restarted each time; the last time: {last.what}"
+        severity, title = "critical", f"W&B server ended {len(ends)} times in {span}"
+        what = f"The server ended {len(ends)} times, and systemd starts it again; the last time: {last.what}"
     return Message(
         fingerprint=_FINGERPRINT,
         kind=Kind.EVENT,

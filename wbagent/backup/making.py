@@ -66,7 +66,7 @@ class Making:
             tables=len(source.database.tables),
         )
         options = dump_options(client, position=source.plan.wanted)
-        dumped = self._dump(client, source, options, dump_key(owner, name))
+        dumped = self._dump(client, source, options, dump_key(owner, name), previous_size)
         prove(
             self._store,
             dump_key(owner, name),
@@ -103,7 +103,7 @@ class Making:
             started += 1
         return backup_id(started)
 
-    def _dump(self, client: ClientProgram, source: Source, options: list[str], key: str) -> _Dumped:
+    def _dump(self, client: ClientProgram, source: Source, options: list[str], key: str, expected_size: int) -> _Dumped:
         """Dump into the store; the object is there when this returns, and nothing is when it raises."""
         largest_last = sorted(source.database.tables, key=lambda table: table.size)
         with ExitStack() as stack:
@@ -111,7 +111,7 @@ class Making:
             stack.callback(counter.stop)
             writer = stack.enter_context(self._store.writer(key, largest=source.database.size))
             dump = stack.enter_context(Dump(client, self._url, options))
-            meter = Meter("dumping", self._report)
+            meter = Meter("dumping", self._report, expected=expected_size)
             pipeline = Pipeline(writer, Compression(self._settings.compression_level), meter)
             pipeline.run(dump.chunks(), lambda: counter.begin(table.name for table in largest_last))
             complaints = dump.finish()

@@ -15,13 +15,17 @@ _EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`read` and `stored` in bytes, `elapsed` in seconds since this stage began; `expected` bytes to read, or 0."""
+    """`read` and `stored` in bytes, `elapsed` in seconds since this stage began; `expected` bytes to read, or 0.
+
+    `finished` is set in the last report of a stage.
+    """
 
     stage: str
     read: int
     stored: int
     elapsed: float
     expected: int = 0
+    finished: bool = False
 
     @property
     def rate(self) -> float:
@@ -47,7 +51,7 @@ class Meter:
         self._began = time.monotonic()
         self._next = self._began + _EVERY_S
         self._read = self._stored = 0
-        self.done()
+        self._tell(finished=False)
 
     def add(self, read: int, stored: int = 0) -> None:
         """So many bytes more."""
@@ -55,12 +59,15 @@ class Meter:
         self._stored += stored
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY_S
-            self.done()
+            self._tell(finished=False)
 
     def done(self) -> None:
-        """Report now."""
+        """The stage is over."""
+        self._tell(finished=True)
+
+    def _tell(self, *, finished: bool) -> None:
         elapsed = time.monotonic() - self._began
-        self._report(Progress(self._stage, self._read, self._stored, elapsed, self._expected))
+        self._report(Progress(self._stage, self._read, self._stored, elapsed, self._expected, finished))
 
 
 def to_systemd(progress: Progress) -> None:

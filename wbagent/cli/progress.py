@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wbagent.backup.progress import Progress, Reporter, to_systemd
+from wbagent.quantities import format_size
 
 
 @contextmanager
@@ -16,7 +17,14 @@ def progress_reporter() -> Iterator[Reporter]:
         yield to_systemd
         return
     from rich.console import Console  # noqa: PLC0415 - not needed under systemd, where memory counts
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TransferSpeedColumn,
+    )
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
     columns = (
@@ -28,12 +36,14 @@ def progress_reporter() -> Iterator[Reporter]:
         TimeElapsedColumn(),
     )
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        stages = {}
+        stages: dict[str, TaskID] = {}
 
         def report(progress: Progress) -> None:
             if progress.stage not in stages:
-                stages[progress.stage] = bar.add_task(progress.stage, total=progress.expected or None, stored="")
-            stored = f"{progress.line().split(', ')[1]}" if progress.stored else ""
-            bar.update(stages[progress.stage], completed=progress.read, stored=stored)
+                stages[progress.stage] = bar.add_task(progress.stage, stored="")
+            stored = f"{format_size(progress.stored)} stored" if progress.stored else ""
+            # What is expected of a dump is the size of the last one: the bar waits at its end for what is more.
+            total = progress.read if progress.finished else max(progress.expected, progress.read) or None
+            bar.update(stages[progress.stage], completed=progress.read, total=total, stored=stored)
 
         yield report

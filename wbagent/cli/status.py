@@ -21,13 +21,18 @@ from wbagent.systemd.bus import Bus
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show server, database, last backup and alerts. Exit status 3 when something needs a person (LSB: not running)."""
+    """Show server, database, last backup and alerts.
+
+    Exit status 0: all is well; 3: something needs a person; 4: this user may not read enough to tell (as LSB has them).
+    """
     overview, now = _read(), time.time()
     if as_json:
         click.echo(json.dumps(facts.as_json(overview, now), indent=2, ensure_ascii=False))
     else:
         for name, line in _lines(overview, now):
             click.echo(f"{name:<9} {line}")
+    if facts.CONFIG_FACT not in overview.facts:
+        ctx.exit(4)
     ctx.exit(0 if _well(overview) else 3)
 
 
@@ -62,9 +67,12 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     if (database := overview.facts.get(facts.DATABASE_FACT)) is not None:
         seen = f"seen {format_duration(max(now - database.at, 0.0))} ago" + ("" if up else ", the agent is down since")
         yield "database", f"{database.value['text']} ({seen})"
-    if parts.get("backup", True):
-        yield from _backup_lines(overview, now)
-    yield "alerts", "; ".join(overview.firing) or "none"
+    if configured is None:
+        yield "", "database, backups and alerts are unknown"
+    else:
+        if parts.get("backup"):
+            yield from _backup_lines(overview, now)
+        yield "alerts", "; ".join(overview.firing) or "none"
     if overview.unreadable:
         yield "note", overview.unreadable
 

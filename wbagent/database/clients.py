@@ -50,10 +50,15 @@ def find_client(name: str, key: str) -> ClientProgram:
             capture_output=True,
             env=environment(),
             timeout=30,
-            check=True,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise DatabaseError(f"{path} --version failed: {error}", hint=_GET_IT.format(key=key)) from None
+    if answer.returncode:
+        said = answer.stderr.decode(errors="replace").strip()[:300]
+        raise DatabaseError(
+            f"{path} --version failed with status {answer.returncode}: {said}", hint=_GET_IT.format(key=key)
+        )
     return parse_client(path, answer.stdout.decode(errors="replace"))
 
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     NOT_STARTED = "not started"
     RUNNER_DIED = "runner died"
+    REFUSED = "configuration refused"
 
 
 @dataclass(frozen=True, slots=True)

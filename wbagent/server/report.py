@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wbagent import events
+from wbagent.errors import ConfigError
 from wbagent.quantities import format_duration
 from wbagent.server import history
 from wbagent.server.history import Reason, Record
@@ -54,6 +55,11 @@ def ended(
         probe=probe or None,
         served_seconds=f"{seconds:.1f}",
     )
+
+
+def refused(error: ConfigError) -> None:
+    """The configuration does not say what to run; systemd will not try again (RestartPreventExitStatus=)."""
+    ended(Outcome(Reason.REFUSED, " | ".join(error.problems) or error.message, error.exit_status), None)
 
 
 def missing_end() -> None:

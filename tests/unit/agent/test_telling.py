@@ -45,7 +45,7 @@ def test_restarts_come_from_the_servers_history(state: State) -> None:
     history.append(Record(time.time(), Reason.OUT_OF_MEMORY, "the container was killed", "two", oom_killed=True))
     teller.tell_restarts(SETTINGS)
     teller.tell_restarts(SETTINGS)
-    assert titles(state) == ["W&B server restarted"]
+    assert titles(state) == ["W&B server ended"]
     (row,) = outbox.waiting(state)
     assert row.message.what.endswith("out of memory; the container was killed")
 

@@ -137,12 +137,12 @@ def test_restarts_of_the_server(state: State, crashes: list[Event]) -> None:
     assert tell_restarts(state, settings(), [], at(0)) is None
     first = tell_restarts(state, settings(), crashes[:1], at(1))
     assert first is not None
-    assert first.title == "W&B server restarted"
+    assert first.title == "W&B server ended"
     assert "exit status 1" in first.what
     for number in range(2, 10):
         assert tell_restarts(state, settings(), crashes[:number], at(60 * (number - 1) + 1)) is None
     summary = tell_restarts(state, settings(), crashes[:11], at(601))
     assert summary is not None
-    assert summary.title == "W&B server restarted 10 times in 9min 1s"
+    assert summary.title == "W&B server ended 10 times in 9min 1s"
     assert summary.severity == "critical"
     assert len(outbox.waiting(state)) == 4
