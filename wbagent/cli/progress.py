@@ -40,7 +40,7 @@ def progress_reporter() -> Iterator[Reporter]:
 
         def report(progress: Progress) -> None:
             if progress.stage not in stages:
-                stages[progress.stage] = bar.add_task(progress.stage, stored="")
+                stages[progress.stage] = bar.add_task(progress.stage, total=None, stored="")
             stored = f"{format_size(progress.stored)} stored" if progress.stored else ""
             # What is expected of a dump is the size of the last one: the bar waits at its end for what is more.
             total = progress.read if progress.finished else max(progress.expected, progress.read) or None
