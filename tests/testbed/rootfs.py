@@ -70,7 +70,7 @@ def is_cached(recipe: Recipe) -> bool:
 
 
 def _mmdebstrap(recipe: Recipe, directory: Path) -> None:
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet"]
+    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
     command += [f"--aptopt={line}" for line in _apt_options()]
     command += [f"--dpkgopt={line}" for line in _DPKG_OPTIONS]
     command += [f"--include={','.join(recipe.packages.split())}", recipe.suite, str(directory), mirror()]
@@ -95,8 +95,9 @@ def mirror() -> str:
 def _apt_options() -> list[str]:
     """Return apt's settings that a tree needs: proxies of this machine, and no expiry of sid's indexes."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
-    wanted = re.compile(r'Acquire::(https?::|Check-Date|Retries)\S* ".+";')
+    wanted = re.compile(r'Acquire::(https?::|Check-Date)\S* ".+";')
     return [
+        'Acquire::Retries "3"',
         'Acquire::Check-Valid-Until "false"',
         'Acquire::Languages "none"',
         *(line for line in dump.splitlines() if wanted.fullmatch(line)),
@@ -125,9 +126,12 @@ def _add_mysql_client(tree: Path) -> None:
         wrapper.chmod(0o755)
 
 
-def _forget_server_id(tree: Path) -> None:
-    """Let every MySQL server make its own identity at its first start: a shared one breaks replication."""
+def _forget_builder(tree: Path) -> None:
+    """Take out what MySQL's installation noted about the machine that the tree was built on."""
+    # Every server makes its own identity at its first start: a shared one breaks replication.
     (tree / "var/lib/mysql/auto.cnf").unlink(missing_ok=True)
+    # Written when port 3306 is taken, by a MySQL of the developer's own for instance.
+    (tree / "etc/mysql/mysql.conf.d/99-port-backoff.cnf").unlink(missing_ok=True)
 
 
 def _settle(tree: Path) -> None:
@@ -146,7 +150,7 @@ def _settle(tree: Path) -> None:
 
 
 DATABASE_HOST = Recipe(
-    "database-host", "sid", f"{_SYSTEM} {_WBAGENT} mysql-server mysql-client", (_forget_server_id, _settle)
+    "database-host", "sid", f"{_SYSTEM} {_WBAGENT} mysql-server mysql-client", (_forget_builder, _settle)
 )
 # In Debian 13 the `docker` command is a package of its own, apart from the daemon.
 HOST = Recipe(
