@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from wbagent.server.diagnosis import diagnose
 from wbagent.state import state_directory
 
 # About a year of a server that is restarted daily; a crash loop must not fill the disk.
@@ -52,7 +53,9 @@ class Record:
     seconds: float = 0.0
 
     def sentence(self) -> str:
-        """Why it ended, with the last thing that it said, for a status page or an alert."""
+        """Why it ended, for a status page or an alert: with the remedy where its words are known, else its last line."""
+        if known := diagnose([self.detail, *self.log]):
+            return f"{self.reason}; {self.detail}; {known.cause}: {known.remedy}"
         last = next((line for line in reversed(self.log) if line.strip()), "")
         return f"{self.reason}; {self.detail}" + (f"; its last line: {last[:200]}" if last else "")
 

@@ -1,0 +1,39 @@
+"""Known last words of the server, as users have reported them."""
+
+from __future__ import annotations
+
+import pytest
+
+from wbagent.server.diagnosis import diagnose
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("panic: Dirty database version 123. Fix and force version.", "dirty"),
+        ("panic: NoSuchBucket: The specified bucket does not exist", "bucket does not exist"),
+        ("panic: dial tcp 10.0.0.5:3306: connect: connection refused", "does not answer"),
+        ("panic: dial tcp 10.0.0.5:3306: i/o timeout", "does not answer"),
+        ("Error 1045: Access denied for user 'wandb_local'@'10.0.0.4'", "refuses the account"),
+        ("!!! Failed to load settings.", "cannot read its settings"),
+        ("PermissionError: [Errno 13] Permission denied: '/etc/container_environment/PATH'", "group is not 0"),
+        ("mkdir: cannot create directory '/vol/env': Permission denied", "/vol is not writable"),
+        ("write /vol/x: no such luck: No space left on device", "disk is full"),
+        ("Bind for 0.0.0.0:8080 failed: port is already allocated", "port is taken"),
+    ],
+)
+def test_known_lines(line: str, cause: str) -> None:
+    found = diagnose(["*** Running /etc/my_init.d/10_wandb.sh...", line, "*** All services started"])
+    assert found is not None
+    assert cause in found.cause
+    assert found.remedy
+
+
+def test_the_cause_is_named_before_its_consequence() -> None:
+    found = diagnose(["panic: dial tcp 10.0.0.5:3306: i/o timeout", "panic: Dirty database version 7."])
+    assert found is not None
+    assert "dirty" in found.cause
+
+
+def test_nothing_known() -> None:
+    assert diagnose(["*** All services started", '{"level":"INFO","message":"hello"}']) is None

@@ -1,0 +1,82 @@
+"""Known last words of wandb/local: what each means, and what mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A cause in a few words, and what to do about it."""
+
+    cause: str
+    remedy: str
+
+
+# The lines are those that self-hosters reported to wandb/server (the numbers) and wandb/wandb, most telling first:
+# one failure often leads to others.
+_KNOWN: Final = (
+    (
+        r"Dirty database version (\d+)",  # wandb/server #7, #16, #17, #20
+        "a migration was interrupted and left the database dirty",
+        "restore the last backup from before the upgrade, or ask W&B's support how to finish that migration; "
+        "never end the server while it migrates",
+    ),
+    (
+        r"NoSuchBucket",  # wandb/server #80
+        "the bucket does not exist",
+        "create the bucket that [server] bucket names, in the region that it names",
+    ),
+    (
+        r"dial tcp (\S+): (?:connect: connection refused|i/o timeout|connect: no route to host)",  # wandb/server #86
+        "the database does not answer at the address in [server] mysql",
+        "see whether mysqld runs and listens there, and the firewall in between",
+    ),
+    (
+        r"Error 10(?:44|45)\b|Access denied for user",
+        "the database refuses the account in [server] mysql",
+        "check its password (special characters written as %XX) and its grants",
+    ),
+    (
+        r"Failed to load settings",  # wandb/server #13
+        "the server cannot read its settings",
+        "check [server] license and host; if /vol was moved, its owner and rights",
+    ),
+    (
+        r"/etc/container_environment/\S+'?.*Permission|PermissionError.*/etc/container_environment",  # wandb/wandb #2941
+        "the container runs as a user whose group is not 0",
+        'set [server] user to "999" or to a UID of at least 100000 with group 0, such as "100000:0"',
+    ),
+    (
+        r"/vol\S*'?: Permission denied|Permission denied.*'?/vol",  # wandb/server #155, wandb/wandb #2941
+        "/vol is not writable for the container's user",
+        "chown the volume's directory to that user, group 0",
+    ),
+    (
+        r"No space left on device",  # wandb/server #89
+        "a disk is full",
+        "df -h; make room where Docker or the volume lies",
+    ),
+    (
+        r"unknown connection scheme",  # wandb/wandb #4832
+        "a connection string has a scheme that this release does not know",
+        "compare bucket, mysql and redis with W&B's manual of this release",
+    ),
+    (
+        r"port is already allocated|address already in use",
+        "the port is taken by another program",
+        "ss -ltnp shows whose it is; or set another [server] port",
+    ),
+)
+
+
+def diagnose(lines: Iterable[str]) -> Diagnosis | None:
+    """The first known cause, in the order above, that any of the lines names; None when there is none."""
+    text = "\n".join(lines)
+    for pattern, cause, remedy in _KNOWN:
+        if re.search(pattern, text):
+            return Diagnosis(cause, remedy)
+    return None
