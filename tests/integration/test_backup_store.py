@@ -83,10 +83,12 @@ def test_unfinished_uploads_of_this_owner_only_are_cleared(
     assert "/node10/" in left
 
 
-def test_full_disk_leaves_what_there_was(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms) -> None:
+@pytest.mark.parametrize("what", ["backups", "."])
+def test_full_disk_leaves_what_there_was(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, what: str) -> None:
+    """The disk of the backups alone, and one that holds the state file too."""
     case = make_case(tmp_path, sample, clients)
-    disk = case.state_directory / "backups"
-    disk.mkdir()
+    disk = case.state_directory / what
+    disk.mkdir(exist_ok=True)
     run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)])
     try:
         first = case.run().manifest.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,16 +58,11 @@ def run_backup(
             store = open_store(settings.backup, directory)
             with ended_in_order(settings.backup.time_limit):
                 manifest = Making(settings.backup, url, store, report, clock).make(_previous_size(state, settings))
-        except WbagentError as error:
-            record.put_failure(state, error, clock())
-            journal.send(
-                f"no backup was made: {error.message}" + (f"\n  try: {error.hint}" if error.hint else ""),
-                level="error",
-                message_id=events.BACKUP_FAILED,
-                duration=round(time.monotonic() - began, 3),
-                reason=type(error).__name__,
-            )
-            raise BackupFailedError(f"no backup was made: {error.message}", hint=error.hint) from error
+        except Exception as error:
+            failure = _failure(error)
+            record.put_failure(state, failure, clock())
+            _tell_failure(failure, error, time.monotonic() - began)
+            raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
         record.put_success(state, manifest, store, clock())
         _tell(manifest, store)
         return Outcome(manifest, store.address, store.off_site, _tidy(settings, state, store, clock))
@@ -110,6 +106,26 @@ def _warn_of_others(catalog: list[Stored], owner: str) -> None:
             " backups; give each its own [backup] owner",
             level="warning",
         )
+
+
+def _failure(error: Exception) -> WbagentError:
+    """The error itself, or what a person can do with one that nobody foresaw: it is told like every other."""
+    if isinstance(error, WbagentError):
+        return error
+    return BackupError(
+        f"{type(error).__name__}: {error}", hint="this is a fault of wbagent; please report it with the unit's journal"
+    )
+
+
+def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> None:
+    journal.send(
+        f"no backup was made: {failure.message}" + (f"\n  try: {failure.hint}" if failure.hint else ""),
+        level="error",
+        message_id=events.BACKUP_FAILED,
+        duration=round(duration, 3),
+        reason=type(cause).__name__,
+        traceback=None if failure is cause else "".join(traceback.format_exception(cause)),
+    )
 
 
 def _tell(manifest: Manifest, store: Store) -> None:

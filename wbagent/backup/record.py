@@ -8,8 +8,9 @@ from typing import Any, Final
 from wbagent.backup.catalog import Stored
 from wbagent.backup.manifest import Manifest
 from wbagent.bucket.store import Store
-from wbagent.errors import WbagentError
+from wbagent.errors import StateError, WbagentError
 from wbagent.state import State
+from wbagent.systemd import journal
 
 LAST: Final = "backup.last"
 LAST_FAILURE: Final = "backup.last_failure"
@@ -18,7 +19,8 @@ LIST: Final = "backup.list"
 
 def put_success(state: State, manifest: Manifest, store: Store, now: float) -> None:
     """Fact "backup.last": the newest backup that was proven."""
-    state.put(
+    _put(
+        state,
         LAST,
         {
             "id": manifest.id,
@@ -40,12 +42,20 @@ def put_success(state: State, manifest: Manifest, store: Store, now: float) -> N
 
 def put_failure(state: State, error: WbagentError, now: float) -> None:
     """Fact "backup.last_failure"; whether it is the last word is told by its time beside that of "backup.last"."""
-    state.put(LAST_FAILURE, {"at": now, "reason": error.message, "hint": error.hint}, now)
+    _put(state, LAST_FAILURE, {"at": now, "reason": error.message, "hint": error.hint}, now)
 
 
 def put_list(state: State, catalog: Iterable[Stored], now: float) -> None:
     """Fact "backup.list": one short row for each thing stored, oldest first."""
-    state.put(LIST, [short_row(each) for each in catalog], now)
+    _put(state, LIST, [short_row(each) for each in catalog], now)
+
+
+def _put(state: State, key: str, value: Any, now: float) -> None:
+    """Note a fact; that it cannot be noted (a full disk) neither undoes a backup nor hides why there is none."""
+    try:
+        state.put(key, value, now)
+    except StateError as error:
+        journal.send(f"the result of the backup cannot be noted: {error.message}; {error.hint}", level="warning")
 
 
 def short_row(stored: Stored) -> dict[str, Any]:
