@@ -22,8 +22,7 @@ _KNOWN: Final = (
     (
         r"Dirty database version (\d+)",  # wandb/server #7, #16, #17, #20
         "a migration was interrupted and left the database dirty",
-        "restore the last backup from before the upgrade, or ask W&B's support how to finish that migration; "
-        "never end the server while it migrates",
+        "restore the last backup from before the upgrade, or ask W&B's support how to finish that migration",
     ),
     (
         r"NoSuchBucket",  # wandb/server #80
@@ -46,7 +45,8 @@ _KNOWN: Final = (
         "check [server] license and host; if /vol was moved, its owner and rights",
     ),
     (
-        r"/etc/container_environment/\S+'?.*Permission|PermissionError.*/etc/container_environment",  # wandb/wandb #2941
+        # wandb/wandb #2941
+        r"/etc/container_environment/\S+'?.*Permission|PermissionError.*/etc/container_environment",
         "the container runs as a user whose group is not 0",
         'set [server] user to "999" or to a UID of at least 100000 with group 0, such as "100000:0"',
     ),

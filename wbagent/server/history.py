@@ -53,7 +53,7 @@ class Record:
     seconds: float = 0.0
 
     def sentence(self) -> str:
-        """Why it ended, for a status page or an alert: with the remedy where its words are known, else its last line."""
+        """Why it ended, for a status page or an alert: with the remedy where it is known, else the last line."""
         if known := diagnose([self.detail, *self.log]):
             return f"{self.reason}; {self.detail}; {known.cause}: {known.remedy}"
         last = next((line for line in reversed(self.log) if line.strip()), "")
