@@ -111,7 +111,7 @@ def test_backup_is_stored_with_its_commit_record_and_told(case: Case, ceph: Ceph
 def test_password_is_in_no_process_arguments_or_environment(slow: Case) -> None:
     shown: list[str] = []
     look = Once("dumping", lambda: shown.extend(processes_that_show(PASSWORD)))
-    with subprocess.Popen(["sleep", "60", PASSWORD], stderr=subprocess.DEVNULL) as careless:
+    with subprocess.Popen(["sh", "-c", "read line", PASSWORD], stdin=subprocess.PIPE) as careless:
         assert processes_that_show(PASSWORD), "the search finds what there is"
         careless.kill()
     slow.run(look)
