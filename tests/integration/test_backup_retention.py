@@ -13,6 +13,7 @@ from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from wbagent.backup.job import BackupFailedError
+from wbagent.backup.lock import restoring
 from wbagent.config.dsn import S3URL, MysqlURL
 
 DAY = 86400.0
@@ -88,6 +89,16 @@ def test_owner_whose_name_begins_like_another_ones(
     one.run(clock=at(1))
     one.run(clock=at(20))
     assert (list(one.stored()), list(ten.stored())) == (ids(20), ids(1))
+
+
+def test_what_a_restore_reads_is_not_removed(tmp_path: Path, small: MysqlURL, clients: ClientPrograms) -> None:
+    case = make_case(tmp_path, small, clients, keep_at_least=1)
+    case.run(clock=at(1))
+    with restoring(case.state_directory):
+        case.run(clock=at(20))
+    assert list(case.stored()) == ids(1, 20)
+    case.run(clock=at(21))
+    assert list(case.stored()) == ids(20, 21)
 
 
 def test_key_that_may_not_delete_is_told_and_does_not_fail(

@@ -7,11 +7,12 @@ import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from wbagent import events
 from wbagent.backup import record
 from wbagent.backup.catalog import Stored, committed, read_catalog
-from wbagent.backup.lock import only_one
+from wbagent.backup.lock import nobody_restores, only_one
 from wbagent.backup.making import Clock, Making
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
@@ -22,10 +23,12 @@ from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
-from wbagent.errors import BackupError, BucketError, ConfigError, WbagentError
+from wbagent.errors import BackupError, BucketError, ConfigError, StateError, WbagentError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
+
+_IN_USE: Final = "a restore on this host reads one at this moment; the next backup does it"
 
 
 class BackupFailedError(BackupError):
@@ -65,7 +68,7 @@ def run_backup(
             raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
         record.put_success(state, manifest, store, clock())
         _tell(manifest, store)
-        return Outcome(manifest, store.address, store.off_site, _tidy(settings, state, store, clock))
+        return Outcome(manifest, store.address, store.off_site, _tidy(settings, state, directory, store, clock))
 
 
 def _database(settings: Settings) -> MysqlURL:
@@ -80,18 +83,22 @@ def _database(settings: Settings) -> MysqlURL:
     return url
 
 
-def _tidy(settings: Settings, state: State, store: Store, clock: Clock) -> Thinned | None:
+def _tidy(settings: Settings, state: State, directory: Path, store: Store, clock: Clock) -> Thinned | None:
     """Retention and the listing in the state file; a failure here is told, but the backup is made."""
     owner = settings.backup.owner
     policy = Policy(settings.backup.keep_days, settings.backup.keep_at_least)
     try:
-        catalog = read_catalog(store, owner)
-        thinned = thin_out(store, owner, catalog, policy, datetime.fromtimestamp(clock(), UTC))
-    except BucketError as error:
+        with nobody_restores(directory) as free:
+            catalog = read_catalog(store, owner)
+            now = datetime.fromtimestamp(clock(), UTC)
+            thinned = thin_out(store, owner, catalog, policy, now) if free else Thinned((), refusal=_IN_USE)
+    except (BucketError, StateError) as error:
         journal.send(
             f"old backups were not thinned out: {error.message}", level="warning", message_id=events.RETENTION_DONE
         )
         return None
+    if not free:
+        journal.send(f"old backups were not thinned out: {_IN_USE}", message_id=events.RETENTION_DONE)
     left = [each for each in catalog if each.id not in thinned.removed]
     record.put_list(state, left, clock())
     _warn_of_others(left, owner)

@@ -1,11 +1,14 @@
-"""One backup at a time on this host: a lock file in the state directory, let go by the kernel when its holder dies."""
+"""What must not happen at once on this host: two backups, and a restore while retention removes what it reads.
+
+Locks of the kernel on files in the state directory: they are let go when their holder dies, however that comes about.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from wbagent.errors import BackupError, StateError
@@ -13,21 +16,53 @@ from wbagent.errors import BackupError, StateError
 
 @contextmanager
 def only_one(state_directory: Path) -> Iterator[None]:
-    """Hold the lock; raises BackupError when another backup runs, StateError when the directory cannot be used."""
-    path = state_directory / "backup.lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        raise StateError(
-            f"{path} cannot be opened: {error.strerror}", hint="run as root: systemctl start wbagent-backup.service"
-        ) from None
+    """Be the only backup; raises BackupError when another one runs, StateError when the directory cannot be used."""
+    with _locked(state_directory / "backup.lock") as held:
+        if not held:
+            raise BackupError(
+                "another backup runs on this host", hint="watch it: systemctl status wbagent-backup.service"
+            )
+        yield
+
+
+@contextmanager
+def restoring(state_directory: Path) -> Iterator[None]:
+    """Keep retention away while a backup is read; where there is no state directory, there is no retention either."""
+    with ExitStack() as stack:
+        with suppress(StateError):
+            descriptor = _opened(state_directory / "restore.lock")
+            stack.callback(os.close, descriptor)
+            # Waits for a retention that is under way.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def nobody_restores(state_directory: Path) -> Iterator[bool]:
+    """Whether no restore runs on this host; while the block lasts, none begins. Raises StateError."""
+    with _locked(state_directory / "restore.lock") as held:
+        yield held
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    descriptor = _opened(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BackupError(
-                "another backup runs on this host", hint="watch it: systemctl status wbagent-backup.service"
-            ) from None
-        yield
+            yield False
+        else:
+            yield True
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        # Reading is enough to lock it: user wbagent can lock a file that root made.
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be opened: {error.strerror}", hint="run as root: systemctl start wbagent-backup.service"
+        ) from None

@@ -34,6 +34,7 @@ def restore(ctx: click.Context, name: str, into: str, owner: str | None) -> None
     The backup's checksum is proven before anything is touched; afterwards tables and rows are compared.
     """
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
+    from wbagent.backup.lock import restoring  # noqa: PLC0415
     from wbagent.backup.restore import restore_backup  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
@@ -43,7 +44,7 @@ def restore(ctx: click.Context, name: str, into: str, owner: str | None) -> None
     if owner:
         settings = settings.model_copy(update={"owner": owner})
     store = open_store(settings, state_directory())
-    with progress_reporter() as report:
+    with restoring(state_directory()), progress_reporter() as report:
         done = restore_backup(store, settings, name, target, report)
     if done.created:
         click.echo("the database did not exist and was created")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.backup.sample_manifest import manifest
 from wbagent.backup.compare import missing_objects
-from wbagent.backup.lock import only_one
+from wbagent.backup.lock import nobody_restores, only_one, restoring
 from wbagent.backup.progress import Meter, Progress
 from wbagent.database.schema import DatabaseFacts, TableFacts
 from wbagent.errors import BackupError, StateError
@@ -37,6 +37,17 @@ def test_lock_is_for_one(tmp_path: Path) -> None:
         pass
     with pytest.raises(StateError), only_one(tmp_path / "missing"):
         pass
+
+
+def test_restores_go_together_and_keep_retention_away(tmp_path: Path) -> None:
+    with restoring(tmp_path), restoring(tmp_path), nobody_restores(tmp_path) as free:
+        assert not free
+    with nobody_restores(tmp_path) as free:
+        assert free
+    with restoring(tmp_path / "missing"):
+        pass
+    with pytest.raises(StateError, match="of the block"), restoring(tmp_path):
+        raise StateError("of the block")
 
 
 def test_what_is_missing_after_a_restore_is_named() -> None:
