@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.testbed.address import free_port
+from tests.testbed.address import free_port, wait_until_open
 from tests.testbed.command import run
 from tests.testbed.errors import BedError
 from tests.testbed.program import WORK, Program, inside
@@ -169,6 +169,8 @@ class Ceph:
         frontend = f"--rgw-frontends=beast endpoint={self.address}:{self.port}"
         self._gateway = self._start("radosgw", "-f", "--name", "client.rgw", frontend)
         self._gateway.wait_for_line("starting handler: beast", _READY_WITHIN)
+        # That line comes a moment before the port is open.
+        wait_until_open(self.address, self.port, _READY_WITHIN)
 
     def stop_gateway(self) -> None:
         """Take the store off the network at once (connections are refused); it keeps what it holds."""
