@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -33,7 +35,7 @@ MEGABYTES = 24
 def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
     """A filled database whose account has the rights of W&B's guide and those for the position."""
     url = mysql.create("backup_sample", "backup_user", PASSWORD)
-    mysql.execute("GRANT FLUSH_TABLES, REPLICATION CLIENT, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+    mysql.execute("GRANT FLUSH_TABLES, REPLICATION CLIENT, PROCESS, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
     with mysql.connect(url.database) as connection:
         fill(connection, MEGABYTES)
     yield url
@@ -198,7 +200,36 @@ def test_guide_account_backs_up_without_position(
     outcome = make_case(tmp_path, database, clients, bucket).run()
     assert outcome.manifest.position is None
     account = f"'{database.user}'@'%'"
-    assert f"GRANT FLUSH_TABLES, REPLICATION CLIENT ON *.* TO {account};" in outcome.manifest.warnings[0]
+    assert f"GRANT FLUSH_TABLES, REPLICATION CLIENT, PROCESS ON *.* TO {account};" in outcome.manifest.warnings[0]
+
+
+@contextmanager
+def long_statement(mysql: MysqlServer, database: str) -> Iterator[None]:
+    """A statement that reads a table of the database, and to all appearance has done so for a minute."""
+    with mysql.connect(database) as reader, reader.cursor() as cursor:
+        cursor.execute("CREATE TABLE one (id INT PRIMARY KEY)")
+        cursor.execute("INSERT INTO one VALUES (1)")
+        # How long a statement has run is told by its session's clock, which may be set: nobody has to wait.
+        cursor.execute("SET TIMESTAMP = UNIX_TIMESTAMP() - 60")
+        with ThreadPoolExecutor() as pool:
+            reading = pool.submit(cursor.execute, "SELECT SLEEP(300) FROM one")
+            try:
+                while not mysql.execute("SELECT 1 FROM performance_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"):
+                    assert not reading.done()
+                yield
+            finally:
+                mysql.execute(f"KILL QUERY {reader.thread_id()}")  # type: ignore[no-untyped-call]
+
+
+def test_no_lock_is_asked_for_behind_a_long_statement(
+    tmp_path: Path, mysql: MysqlServer, database: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """The flush that the position needs would stop everybody who wants the table that is being read."""
+    mysql.execute("GRANT FLUSH_TABLES, REPLICATION CLIENT, PROCESS ON *.* TO %s@'%%'", database.user)
+    with long_statement(mysql, database.database):
+        warnings = make_case(tmp_path, database, clients, bucket).run().manifest.warnings
+    assert warnings
+    assert "1 statements have run for long" in warnings[0]
 
 
 def test_empty_database_is_refused(tmp_path: Path, database: MysqlURL, clients: ClientPrograms, bucket: S3URL) -> None:

@@ -19,6 +19,7 @@ from wbagent.database.options_file import environment, options_file
 from wbagent.errors import BackupError
 
 _CHUNK: Final = 1 << 20
+_LOCK_WAIT_S: Final = 30
 _MOST_COMPLAINTS: Final = 64 << 10
 _HARMLESS: Final = ("A partial dump from a server that has GTIDs will by default include the GTIDs",)
 
@@ -75,6 +76,8 @@ def dump_options(client: ClientProgram, *, position: bool) -> list[str]:
     if client.version >= (9, 0, 0):
         # On by default in 9.7; wants a right on mysql.column_masking_policy and, without it, ends in an error.
         options.append("--loose-skip-masking-policies")
+        # The lock for the position stops all writers while it waits behind a long statement: not for long.
+        options.append(f"--loose-init-command=SET SESSION lock_wait_timeout = {_LOCK_WAIT_S}")
     return options
 
 
@@ -162,6 +165,8 @@ def _hint(said: str) -> str:
         return "as an administrator: GRANT SHOW_ROUTINE ON *.* to the account in the connection string"
     if "Table definition has changed" in said or "Error in field count" in said:
         return "a migration ran meanwhile; run it again: wbagent backup run"
+    if "Lock wait timeout" in said:
+        return "a statement runs for long: end it, or run it again later"
     if "Lost connection" in said or "gone away" in said:
         return "look at MySQL's error log and the network in between, then: wbagent backup run"
     if "denied" in said:

@@ -83,13 +83,18 @@ def prove(store: Store, key: str, expected: StoredObject, meter: Meter) -> None:
     size = store.size(key)
     if size != expected.size:
         raise _differs(store, key, f"{size} bytes instead of {expected.size}")
+    if stored_digest(store, key, meter) != expected.sha256:
+        raise _differs(store, key, "the same size but another SHA-256")
+
+
+def stored_digest(store: Store, key: str, meter: Meter) -> str:
+    """Read a whole stored object and return its SHA-256 as hexadecimal text; raises BucketError."""
     digest = hashlib.sha256()
     for chunk in store.get(key):
         digest.update(chunk)
         meter.add(len(chunk))
     meter.done()
-    if digest.hexdigest() != expected.sha256:
-        raise _differs(store, key, "the same size but another SHA-256")
+    return digest.hexdigest()
 
 
 def _differs(store: Store, key: str, how: str) -> BackupError:

@@ -15,11 +15,12 @@ from wbagent.backup.compare import differences
 from wbagent.backup.layout import dump_key
 from wbagent.backup.load import Load
 from wbagent.backup.manifest import Manifest
+from wbagent.backup.pipeline import stored_digest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.database.clients import check_client, find_client
+from wbagent.database.clients import ClientProgram, check_client, find_client
 from wbagent.database.connection import Connection, quoted_name, rows, session
 from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.grants import quoted_account
@@ -51,17 +52,11 @@ def restore_backup(store: Store, backup: BackupSettings, name: str, target: Mysq
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
     client = find_client(backup.mysql, "mysql")
-    with session(target, database="") as connection:
-        server = read_server(connection)
-        check_client(client, server.version, "mysql")
-        refuse_unfit_account(server, manifest)
-        exists = _refuse_unless_empty(connection, target, server.version)
-    _prove(store, manifest, report)
-    with session(target, database="") as connection:
-        # Once more: the proof may have taken an hour.
-        exists = _refuse_unless_empty(connection, target, server.version)
-        if not exists:
-            _create(connection, target, manifest)
+    server = _look(target, client, manifest)
+    meter = Meter("checking", report, expected=manifest.object.size)
+    digest = stored_digest(store, dump_key(manifest.owner, manifest.id), meter)
+    _compare_digest(digest, manifest.object.sha256, manifest, "nothing was touched")
+    created = _make_ready(target, server, manifest)
     with Load(client, target) as load:
         for plain in _plain(store, manifest, Meter("restoring", report, expected=manifest.object.plain_size)):
             load.write(plain)
@@ -81,7 +76,7 @@ def restore_backup(store: Store, backup: BackupSettings, name: str, target: Mysq
         tables=len(manifest.tables),
         duration=seconds,
     )
-    return Restored(manifest, target.address, not exists, len(manifest.tables), found.counted, found.row_count, seconds)
+    return Restored(manifest, target.address, created, len(manifest.tables), found.counted, found.row_count, seconds)
 
 
 def refuse_unfit_account(server: ServerFacts, manifest: Manifest) -> None:
@@ -107,9 +102,19 @@ def refuse_unfit_account(server: ServerFacts, manifest: Manifest) -> None:
         )
 
 
-def _refuse_unless_empty(connection: Connection, target: MysqlURL, version: tuple[int, int, int]) -> bool:
+def _look(target: MysqlURL, client: ClientProgram, manifest: Manifest) -> ServerFacts:
+    """The facts of the target server; raises RestoreError or DatabaseError when the restore could not end well."""
+    with session(target, database="") as connection:
+        server = read_server(connection)
+        check_client(client, server.version, "mysql")
+        refuse_unfit_account(server, manifest)
+        _exists_empty(connection, target, server)
+    return server
+
+
+def _exists_empty(connection: Connection, target: MysqlURL, server: ServerFacts) -> bool:
     """Whether the target database exists; raises RestoreError when anything is in it."""
-    found = find_database(connection, target.database, version)
+    found = find_database(connection, target.database, server.version)
     if found is None:
         return False
     if not found.is_empty:
@@ -121,23 +126,20 @@ def _refuse_unless_empty(connection: Connection, target: MysqlURL, version: tupl
     return True
 
 
-def _create(connection: Connection, target: MysqlURL, manifest: Manifest) -> None:
+def _make_ready(target: MysqlURL, server: ServerFacts, manifest: Manifest) -> bool:
+    """Make the target database unless it exists; returns whether it was made, raises RestoreError."""
     charset, collation = manifest.database.charset, manifest.database.collation
     if not (charset.isidentifier() and collation.isidentifier()):
         raise RestoreError(
             "the commit record names a character set that cannot be one", hint="use another backup: wbagent backup list"
         )
-    rows(connection, f"CREATE DATABASE {quoted_name(target.database)} CHARACTER SET {charset} COLLATE {collation}")
-
-
-def _prove(store: Store, manifest: Manifest, report: Reporter) -> None:
-    digest = hashlib.sha256()
-    meter = Meter("checking", report, expected=manifest.object.size)
-    for chunk in store.get(dump_key(manifest.owner, manifest.id)):
-        digest.update(chunk)
-        meter.add(len(chunk))
-    meter.done()
-    _compare_digest(digest.hexdigest(), manifest.object.sha256, manifest, "nothing was touched")
+    with session(target, database="") as connection:
+        # Looked at once more: the proof may have taken an hour.
+        if _exists_empty(connection, target, server):
+            return False
+        name = quoted_name(target.database)
+        rows(connection, f"CREATE DATABASE {name} CHARACTER SET {charset} COLLATE {collation}")
+    return True
 
 
 def _plain(store: Store, manifest: Manifest, meter: Meter) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.schema import DatabaseFacts, read_database
 from wbagent.errors import BackupError, DatabaseError
 
-_LONG_QUERY_S: Final = 10
+_LONG_QUERY_S: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def check_complete(before: DatabaseFacts, after: DatabaseFacts, dumped: Collecti
 
 
 def _long_queries(connection: Connection) -> int:
-    # Without the PROCESS right these are the account's own, W&B's server's among them when they share it.
+    # Without the PROCESS right these are the account's own; the position is left out then in any case.
     running = rows(connection, "SHOW PROCESSLIST")
     return sum(1 for row in running if row[4] in {"Query", "Execute"} and int(row[5] or 0) >= _LONG_QUERY_S)
 

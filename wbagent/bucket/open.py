@@ -19,8 +19,3 @@ def open_store(backup: BackupSettings, state_directory: Path) -> Store:
 
     checksums = cast(Literal["when_supported", "when_required"], backup.request_checksum_calculation)
     return S3Store(backup.destination, part_size=backup.part_size, checksums=checksums)
-
-
-def shown_address(backup: BackupSettings, state_directory: Path) -> str:
-    """Where backups go, for people, without opening it."""
-    return f"s3://{backup.destination.address}" if backup.destination else str(state_directory / "backups")

@@ -26,7 +26,7 @@ _HINTS: Final = {
     "NotImplemented": 'set request_checksum_calculation = "when_required" in [backup]',
 }
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
-_REFUSED: Final = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
+_REFUSED: Final = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "MethodNotAllowed", "NotImplemented"}
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def explained(url: S3URL, action: str) -> Iterator[None]:
         ) from None
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
         raise BucketError(
-            f"{where}: {_short(error)}", hint="check the network to the store and that it is up; the run is made again"
+            f"{where}: {_short(error)}", hint="check the network to the store, and that it is up"
         ) from None
     except RecursionError:
         # botocore follows a redirect to another region that does not name the region for ever.
@@ -64,7 +64,8 @@ def _refusal(error: exceptions.ClientError, where: str) -> BucketError:
     if code in _MISSING:
         return NotStoredError(message, hint="see what there is: wbagent backup list --all")
     if code in _REFUSED or (status == 403 and code not in _HINTS):
-        return NotAllowedError(message, hint="allow this to the access key in the store's policy, or check the keys")
+        hint = _HINTS.get(code, "allow this to the access key in the store's policy, or check the keys")
+        return NotAllowedError(message, hint=hint)
     return BucketError(message, hint=_HINTS.get(code, "ask the store's administrator"))
 
 

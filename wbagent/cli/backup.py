@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,12 +109,15 @@ def _follow() -> int:
     def show_status(line: str) -> None:
         click.echo(f"\r\x1b[K{line}" if terminal else line, err=True, nl=not terminal)
 
+    began = time.time()
     result = run_unit(_UNIT, show_status)
     if terminal:
         click.echo("\r\x1b[K", err=True, nl=False)
-    last, failure = _facts()
+    last, failure = _facts(began)
     if result.ok:
-        if last is not None:
+        if last is None:
+            click.echo("the backup is complete; see: wbagent backup list")
+        else:
             size, took = format_size(last["stored_bytes"]), format_duration(last["duration_s"])
             where = last["destination"] + ("" if last["off_site"] else " (on this host: not off-site)")
             click.echo(f"backup {last['id']} is complete: {last['tables']} tables, {size} in {took}, in {where}")
@@ -125,13 +129,15 @@ def _follow() -> int:
     return result.exit_status or EX_IOERR
 
 
-def _facts() -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _facts(began: float) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """What the run that ended since `began` left in the state file: its result, or the reason for its failure."""
     try:
         with State(read_only=True) as state:
-            last, failure = state.get("backup.last"), state.get("backup.last_failure")
+            facts = [state.get(key) for key in ("backup.last", "backup.last_failure")]
     except StateError:
         return None, None
-    return (last.value if last else None), (failure.value if failure else None)
+    last, failure = (fact.value if fact and fact.at >= began else None for fact in facts)
+    return last, failure
 
 
 def _store(settings: Settings) -> Store:

@@ -22,7 +22,11 @@ class Grants:
         return bool(self.everywhere & {"ALL PRIVILEGES", *alternatives})
 
     def missing_for_position(self, version: tuple[int, int, int]) -> tuple[str, ...]:
-        """The privileges without which mysqldump cannot note the binary log's position; () when none is missing."""
+        """The privileges without which mysqldump cannot note the binary log's position, or not without danger.
+
+        PROCESS shows the statements of other accounts: behind a long one, the flush that the position needs stops all
+        who want the same tables, and goes on doing so after it was given up.
+        """
         # FLUSH_TABLES came with 8.0.23 and allows much less than RELOAD.
         lock = "FLUSH_TABLES" if version >= (8, 0, 23) else "RELOAD"
         missing = []
@@ -30,6 +34,8 @@ class Grants:
             missing.append(lock)
         if not self.has("REPLICATION CLIENT", "SUPER"):
             missing.append("REPLICATION CLIENT")
+        if not self.has("PROCESS"):
+            missing.append("PROCESS")
         return tuple(missing)
 
     def statement(self, privileges: Iterable[str]) -> str:

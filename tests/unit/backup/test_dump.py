@@ -39,7 +39,9 @@ def test_options_that_the_client_knows(version: Version, position: bool, there: 
     )
 
 
-@pytest.mark.parametrize("grants", ["ALL PRIVILEGES", "RELOAD, REPLICATION CLIENT", "FLUSH_TABLES, SUPER"])
+@pytest.mark.parametrize(
+    "grants", ["ALL PRIVILEGES", "RELOAD, PROCESS, REPLICATION CLIENT", "FLUSH_TABLES, SUPER, PROCESS"]
+)
 def test_position_is_noted_where_the_account_may(grants: str) -> None:
     assert plan_position(server(grants), 0).wanted
 
@@ -47,9 +49,9 @@ def test_position_is_noted_where_the_account_may(grants: str) -> None:
 @pytest.mark.parametrize(
     ("facts", "long_queries", "told"),
     [
-        (server("USAGE"), 0, "GRANT FLUSH_TABLES, REPLICATION CLIENT ON *.* TO 'wandb_local'@'%';"),
-        (server("USAGE", version=(5, 7, 44)), 0, "GRANT RELOAD, REPLICATION CLIENT ON *.*"),
-        (server("RELOAD"), 0, "GRANT REPLICATION CLIENT ON *.*"),
+        (server("USAGE"), 0, "GRANT FLUSH_TABLES, REPLICATION CLIENT, PROCESS ON *.* TO 'wandb_local'@'%';"),
+        (server("USAGE", version=(5, 7, 44)), 0, "GRANT RELOAD, REPLICATION CLIENT, PROCESS ON *.*"),
+        (server("RELOAD"), 0, "GRANT REPLICATION CLIENT, PROCESS ON *.*"),
         (server("ALL PRIVILEGES", binary_log=False), 0, "log_bin"),
         (server("ALL PRIVILEGES"), 2, "2 statements have run for long"),
     ],

@@ -11,7 +11,7 @@ def test_only_global_privileges_count() -> None:
         [
             "GRANT USAGE ON *.* TO `wandb_local`@`%`",
             "GRANT REPLICATION CLIENT, RELOAD ON *.* TO `wandb_local`@`%` WITH GRANT OPTION",
-            "GRANT FLUSH_TABLES,SHOW_ROUTINE ON *.* TO `wandb_local`@`%`",
+            "GRANT FLUSH_TABLES,SHOW_ROUTINE,PROCESS ON *.* TO `wandb_local`@`%`",
             "GRANT SUPER ON `wandb_local`.* TO `wandb_local`@`%`",
             "GRANT `role`@`%` TO `wandb_local`@`%`",
         ],
