@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
-from wbagent.quantities import format_size
+from wbagent.quantities import format_size, parse_size
 from wbagent.systemd.notify import notify
 
 _EVERY_S: Final = 1.0
+_LINE: Final = re.compile(
+    r"(?P<stage>[a-z ]+): (?P<read>\S+)(?: of (?P<whole>\S+))? read(?:, (?P<stored>\S+) stored)?, (?P<rate>\S+)/s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,27 @@ class Progress:
         return self.read / self.elapsed if self.elapsed > 0 else 0.0
 
     def line(self) -> str:
-        """For example "dumping: 1.2G read, 430M stored, 95M/s"."""
+        """For example "dumping: 1.20G of 2.10G read, 430M stored, 95.0M/s"; without the whole where it is not known."""
+        whole = self.read if self.finished else max(self.expected, self.read) if self.expected else 0
+        of = f" of {format_size(whole)}" if whole else ""
         stored = f", {format_size(self.stored)} stored" if self.stored else ""
-        return f"{self.stage}: {format_size(self.read)} read{stored}, {format_size(self.rate)}/s"
+        return f"{self.stage}: {format_size(self.read)}{of} read{stored}, {format_size(self.rate)}/s"
+
+    @classmethod
+    def parse(cls, line: str) -> Self | None:
+        """What `line` told, within its rounding: the command that follows the unit draws its bar from this."""
+        found = _LINE.fullmatch(line)
+        if found is None:
+            return None
+        read, expected, stored, rate = (_size(found[name]) for name in ("read", "whole", "stored", "rate"))
+        elapsed = read / rate if rate else 0.0
+        return cls(
+            found["stage"], read, stored, elapsed, expected, finished=bool(read and found["read"] == found["whole"])
+        )
+
+
+def _size(text: str | None) -> int:
+    return parse_size(text) if text and text != "0B" else 0
 
 
 Reporter = Callable[[Progress], None]

@@ -102,17 +102,21 @@ def _make(settings: Settings) -> int:
 
 def _follow() -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
+    from wbagent.backup.progress import Progress  # noqa: PLC0415
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
     from wbagent.systemd.jobs import run_unit  # noqa: PLC0415
 
-    terminal = sys.stderr.isatty()
+    terminal, began = sys.stderr.isatty(), time.time()
+    with progress_reporter() as report:
 
-    def show_status(line: str) -> None:
-        click.echo(f"\r\x1b[K{line}" if terminal else line, err=True, nl=not terminal)
+        def show_status(line: str) -> None:
+            progress = Progress.parse(line)
+            if terminal and progress:
+                report(progress)
+            elif not terminal:
+                click.echo(line, err=True)
 
-    began = time.time()
-    result = run_unit(_UNIT, show_status)
-    if terminal:
-        click.echo("\r\x1b[K", err=True, nl=False)
+        result = run_unit(_UNIT, show_status)
     last, failure = _facts(began)
     if result.ok:
         if last is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.backup.sample_manifest import manifest
 from wbagent.backup.compare import missing_objects
@@ -18,6 +20,24 @@ def test_line_for_systemd() -> None:
     progress = Progress("dumping", 1_300_000_000, 450_000_000, 13.0)
     assert progress.line() == "dumping: 1.21G read, 429M stored, 95.4M/s"
     assert Progress("reading back", 0, 0, 0.0).line() == "reading back: 0B read, 0B/s"
+
+
+@given(st.integers(0, 2**50), st.integers(0, 2**50), st.integers(0, 2**50), st.floats(0.1, 1e6), st.booleans())
+def test_the_follower_reads_what_the_line_told(
+    read: int, stored: int, expected: int, elapsed: float, finished: bool
+) -> None:
+    told = Progress("reading back", read, stored, elapsed, expected, finished=finished)
+    seen = Progress.parse(told.line())
+    assert seen is not None
+    assert seen.stage == told.stage
+    assert seen.read == pytest.approx(read, rel=0.01)
+    assert seen.stored == pytest.approx(stored, rel=0.01)
+    if expected and not finished:
+        assert seen.expected == pytest.approx(max(expected, read), rel=0.01)
+
+
+def test_other_status_lines_are_no_progress() -> None:
+    assert Progress.parse("backup 20261124T033339Z is complete, 17M") is None
 
 
 def test_meter_reports_first_and_last() -> None:
