@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,11 +106,14 @@ def test_local_directory_says_that_it_is_not_off_site(
     tmp_path: Path, sample: MysqlURL, clients: ClientPrograms
 ) -> None:
     case = make_case(tmp_path, sample, clients)
+    os.chown(case.state_directory, 12345, 12346)
     outcome = case.run()
     assert not outcome.off_site
     dump = case.state_directory / f"backups/host1/backups/{outcome.manifest.id}/database.sql.zst"
     assert oct(dump.stat().st_mode)[-3:] == "600", "members of the group read that there is a backup, not what is in it"
     assert oct(dump.with_name("manifest.json").stat().st_mode)[-3:] == "640"
+    made = [path.stat() for path in (case.state_directory / "backups").rglob("*")]
+    assert {(stat.st_uid, stat.st_gid) for stat in made} == {(12345, 12346)}, "root made it for the owner of the state"
     assert "NOT OFF-SITE" in case.command("backup", "list").stdout
 
 

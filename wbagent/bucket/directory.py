@@ -96,6 +96,7 @@ class DirectoryStore:
         missing = [parent for parent in (path, *path.parents) if not parent.exists()]
         for directory in reversed(missing):
             directory.mkdir(mode=0o750, exist_ok=True)
+            _give_to_owner_above(directory)
             _sync_directory(directory.parent)
 
 
@@ -105,6 +106,7 @@ class _FileWriter:
         self._unfinished = path.with_name(path.name + _UNFINISHED)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._file = os.fdopen(os.open(self._unfinished, flags, 0o600), "wb")
+        _give_to_owner_above(self._unfinished)
 
     def readable_by_group(self) -> None:
         os.fchmod(self._file.fileno(), 0o640)
@@ -126,6 +128,13 @@ class _FileWriter:
         with suppress(OSError):
             self._file.close()
         self._unfinished.unlink(missing_ok=True)
+
+
+def _give_to_owner_above(path: Path) -> None:
+    """What root makes in a directory of user wbagent is wbagent's: the next backup has to write there too."""
+    if os.geteuid() == 0:
+        above = path.parent.stat()
+        os.chown(path, above.st_uid, above.st_gid)
 
 
 def _sync_directory(path: Path) -> None:
