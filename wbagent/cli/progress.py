@@ -23,7 +23,6 @@ def progress_reporter() -> Iterator[Reporter]:
         TaskID,
         TextColumn,
         TimeElapsedColumn,
-        TransferSpeedColumn,
     )
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
@@ -31,7 +30,8 @@ def progress_reporter() -> Iterator[Reporter]:
         TextColumn("{task.description:<12}"),
         BarColumn(),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        # The rate that the job itself measured: this process may only hear of it once a second.
+        TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[stored]}"),
         TimeElapsedColumn(),
     )
@@ -40,10 +40,11 @@ def progress_reporter() -> Iterator[Reporter]:
 
         def report(progress: Progress) -> None:
             if progress.stage not in stages:
-                stages[progress.stage] = bar.add_task(progress.stage, total=None, stored="")
+                stages[progress.stage] = bar.add_task(progress.stage, total=None, stored="", rate="")
             stored = f"{format_size(progress.stored)} stored" if progress.stored else ""
+            rate = f"{format_size(progress.rate)}/s"
             # What is expected of a dump is the size of the last one: the bar waits at its end for what is more.
             total = progress.read if progress.finished else max(progress.expected, progress.read) or None
-            bar.update(stages[progress.stage], completed=progress.read, total=total, stored=stored)
+            bar.update(stages[progress.stage], completed=progress.read, total=total, stored=stored, rate=rate)
 
         yield report
