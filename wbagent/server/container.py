@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Self
 
 import docker
@@ -17,15 +20,38 @@ from wbagent.server.specification import CONTAINER_PORT, HASH_LABEL, NAME, Speci
 SOCKET: Final = "unix:///run/docker.sock"
 # Longer than any one answer of a busy daemon takes; waits for a container's end have no limit of their own.
 _TIMEOUT_S: Final = 30
+# As long as a daemon that its socket starts may need for its first answer; a stop shall not wait for more.
+_PING_S: Final = 15
+# What Docker says of it differs between its own table of ports, docker-proxy and the kernel.
+_PORT_TAKEN: Final = re.compile("port is already allocated|address already in use")
 
 
 class DockerAwayError(DockerError):
     """The daemon itself does not answer; nothing follows from this about the container."""
 
 
+class ImageMissingError(DockerError):
+    """The image is not on this host."""
+
+
+class PortTakenError(DockerError):
+    """Another program listens on the port."""
+
+
+class ForeignContainerError(DockerError):
+    """A container under our name that somebody else made; it is left alone."""
+
+
+class SpecificationRefusedError(DockerError):
+    """Docker will not make such a container: a setting of ours makes no sense to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A container under our name. `digest` is None when wbagent did not create it; `addresses` are where it listens."""
+    """A container under our name. `digest` is None when wbagent did not create it; `addresses` are where it listens.
+
+    `removing` is set while somebody is removing it.
+    """
 
     id: str
     image: str
@@ -36,6 +62,7 @@ class Found:
     exit_code: int
     oom_killed: bool
     error: str
+    removing: bool = False
 
 
 class Docker:
@@ -52,6 +79,15 @@ class Docker:
     def __exit__(self, *_: object) -> None:
         self._api.close()
 
+    def ping(self) -> None:
+        """DockerAwayError when the daemon does not answer within seconds: it may be gone, or hang."""
+        patience, self._api.timeout = self._api.timeout, _PING_S
+        try:
+            with _translated("ask whether it is there"):
+                self._api.ping()  # type: ignore[no-untyped-call]
+        finally:
+            self._api.timeout = patience
+
     def systemd_cgroups(self) -> bool:
         """Whether the daemon's cgroup driver is systemd, so that a slice can hold the container."""
         with _translated("read the daemon's settings"):
@@ -66,21 +102,21 @@ class Docker:
             return None
 
     def create(self, specification: Specification) -> str:
-        """Create the container; its id. DockerError says so when the image is not on this host."""
+        """Create the container; its id. Raises ImageMissingError, SpecificationRefusedError."""
         try:
-            with _translated("create the container"):
+            with _translated("create the container", SpecificationRefusedError):
                 # types-docker leaves this method without annotations.
                 created = self._api.create_container_from_config(specification.config, NAME)  # type: ignore[no-untyped-call]
                 return str(created["Id"])
         except docker.errors.NotFound:
-            raise DockerError(
+            raise ImageMissingError(
                 f"the image {specification.image} is not on this host",
                 hint=f"docker pull {specification.image}  (or, without a registry: docker load --input FILE)",
             ) from None
 
     def start(self, container: str) -> None:
-        """Start it; DockerError names a port that is taken."""
-        with _translated("start the container"):
+        """Start it. Raises PortTakenError, SpecificationRefusedError."""
+        with _translated("start the container", SpecificationRefusedError):
             self._api.start(container)
 
     def wait(self, container: str) -> int | None:
@@ -108,7 +144,13 @@ class Docker:
     def remove(self, container: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; it may be gone already."""
         with _translated("remove the container"), _gone_is_fine():
-            self._api.remove_container(container, v=True, force=True)
+            try:
+                self._api.remove_container(container, v=True, force=True)
+            except docker.errors.APIError as error:
+                # Somebody else is removing it; its name is free only when they are done.
+                if error.status_code != HTTPStatus.CONFLICT:
+                    raise
+                self._api.wait(container, timeout=_TIMEOUT_S, condition="removed")
 
 
 def _found(details: dict[str, Any]) -> Found:
@@ -129,18 +171,24 @@ def _found(details: dict[str, Any]) -> Found:
         exit_code=int(state["ExitCode"]),
         oom_killed=bool(state["OOMKilled"]),
         error=state.get("Error") or "",
+        removing=state.get("Status") in {"removing", "dead"},
     )
 
 
 @contextmanager
-def _translated(doing: str) -> Iterator[None]:
+def _translated(doing: str, bad_request: type[DockerError] = DockerError) -> Iterator[None]:
     """Turn the SDK's errors into ours; NotFound passes, since each caller means something else by it."""
     try:
         yield
     except docker.errors.NotFound:
         raise
     except docker.errors.APIError as error:
-        raise DockerError(f"Docker refused to {doing}: {error.explanation or error}", hint="docker info") from None
+        why = str(error.explanation or error)
+        said = f"Docker refused to {doing}: {why}"
+        if _PORT_TAKEN.search(why):
+            raise PortTakenError(said, hint="ss -ltnp shows whose it is; or set another [server] port") from None
+        kind = bad_request if error.status_code == http.HTTPStatus.BAD_REQUEST else DockerError
+        raise kind(said, hint="docker info") from None
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise DockerAwayError(
             f"cannot reach Docker to {doing}: {type(error).__name__}", hint="systemctl status docker.service"

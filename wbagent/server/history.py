@@ -28,8 +28,16 @@ class Reason(StrEnum):
     BUDGET_SPENT = "start-up budget spent"
     STOPPED = "stopped"
     NOT_STARTED = "not started"
+    PORT_TAKEN = "port taken"
+    IMAGE_MISSING = "image missing"
+    DOCKER_AWAY = "Docker away"
+    FOREIGN_CONTAINER = "foreign container"
+    SPECIFICATION_REFUSED = "specification refused"
     RUNNER_DIED = "runner died"
     REFUSED = "configuration refused"
+    REMOVED = "removed by hand"
+    DOCKER_AWAY = "Docker away"
+    PORT_LOST = "published port lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class Record:
 
     `detail` is a sentence for people; `exit_code` is the container's, None when there was none. `probe` is the last
     answer as a sentence; `log` the container's last lines. `seconds` is how long it served (or took to become ready).
+    `noticed_late`: it ended some time before `at`. Of a READY one, `digest` is the hash of the specification that runs,
+    and `systemd_cgroups` what of it Docker decides.
     """
 
     at: float
@@ -51,6 +61,9 @@ class Record:
     image: str = ""
     container: str = ""
     seconds: float = 0.0
+    noticed_late: bool = False
+    digest: str = ""
+    systemd_cgroups: bool = False
 
     def sentence(self) -> str:
         """Why it ended, for a status page or an alert: with the remedy where it is known, else the last line."""
@@ -100,7 +113,8 @@ def _records(lines: Iterable[str]) -> Iterable[Record]:
     for line in lines:
         try:
             fields = json.loads(line)
-        except json.JSONDecodeError:
-            # A line that somebody's editor or a dying disk left half: the others are still worth reading.
+            record = Record(**fields | {"reason": Reason(fields["reason"]), "log": tuple(fields["log"])})
+        except (ValueError, KeyError, TypeError):
+            # Left half by an editor or a dying disk, or written by a newer release: the others are worth reading.
             continue
-        yield Record(**fields | {"reason": Reason(fields["reason"]), "log": tuple(fields["log"])})
+        yield record

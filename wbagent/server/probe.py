@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 LIVENESS: Final = "/healthz"
@@ -15,13 +15,17 @@ _LONGEST_BODY: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a probe saw. Without an HTTP answer `status` is 0 and `text` says why; `seconds` is how long it took."""
+    """What a probe saw. Without an HTTP answer `status` is 0 and `text` says why; `seconds` is how long it took.
+
+    `detour` says why the first address gave no answer, when another one had to be asked.
+    """
 
     path: str
     ok: bool
     status: int
     text: str
     seconds: float
+    detour: str = ""
 
     def sentence(self) -> str:
         """For people, e.g. `/healthz: 503 draining` or `/healthz: no answer in 5 s`."""
@@ -35,10 +39,12 @@ def probe(addresses: Sequence[tuple[str, int]], path: str, timeout: float) -> An
     while the container serves well at its own address.
     """
     answer = Answer(path, ok=False, status=0, text="the container has no address yet", seconds=0.0)
+    detour = ""
     for host, port in addresses:
         answer = _get(host, port, path, timeout)
         if answer.status:
-            break
+            return replace(answer, detour=detour)
+        detour = detour or answer.text
     return answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wbagent import events
@@ -29,20 +29,28 @@ class Outcome:
     exit_status: int
 
 
-def ready(found: Found, seconds: float, *, adopted: bool) -> None:
+def ready(found: Found, seconds: float, *, adopted: bool, systemd_cgroups: bool) -> None:
     """The server answers /ready, `seconds` after the runner began."""
     detail = f"{'adopted and ' if adopted else ''}ready after {format_duration(seconds)}"
-    _append(_record(Reason.READY, detail, found, seconds=seconds))
+    record = _record(Reason.READY, detail, found, seconds=seconds)
+    _append(replace(record, digest=found.digest or "", systemd_cgroups=systemd_cgroups))
     journal.send(
         f"{found.image} is {detail}", message_id=events.SERVER_READY, image=found.image, seconds=f"{seconds:.3f}"
     )
 
 
 def ended(
-    outcome: Outcome, found: Found | None, *, log: tuple[str, ...] = (), probe: str = "", seconds: float = 0.0
+    outcome: Outcome,
+    found: Found | None,
+    *,
+    log: tuple[str, ...] = (),
+    probe: str = "",
+    seconds: float = 0.0,
+    noticed_late: bool = False,
 ) -> None:
-    """The server ended, with what is left of it as evidence."""
+    """The server ended (`noticed_late`: some time ago), with what is left of it as evidence."""
     record = _record(outcome.reason, outcome.detail, found, log=log, probe=probe, seconds=seconds)
+    record = replace(record, noticed_late=noticed_late)
     _append(record)
     journal.send(
         f"the server ended: {outcome.reason}; {outcome.detail}",
@@ -67,7 +75,7 @@ def missing_end() -> None:
     records = history.read()
     if records and records[-1].reason is Reason.READY:
         detail = "the runner ended without a word: killed together with its clean-up, or the host lost power"
-        ended(Outcome(Reason.RUNNER_DIED, detail, 0), None)
+        ended(Outcome(Reason.RUNNER_DIED, detail, 0), None, noticed_late=True)
 
 
 def runner_died(result: str, code: str, status: str) -> None:

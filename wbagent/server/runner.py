@@ -12,7 +12,15 @@ from wbagent.config.model import ServerSettings
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.quantities import format_duration
 from wbagent.server import history, report
-from wbagent.server.container import Docker, DockerAwayError, Found
+from wbagent.server.container import (
+    Docker,
+    DockerAwayError,
+    ForeignContainerError,
+    Found,
+    ImageMissingError,
+    PortTakenError,
+    SpecificationRefusedError,
+)
 from wbagent.server.history import Reason
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
@@ -26,6 +34,13 @@ from wbagent.systemd.notify import notify
 _EXTENSION_S: Final = 30.0
 # dockerd may be starting, or be restarted at this moment; after this the unit fails once and is tried again.
 _DOCKER_WAIT_S: Final = 300.0
+_NO_START: Final[dict[type[DockerError], Reason]] = {
+    DockerAwayError: Reason.DOCKER_AWAY,
+    ForeignContainerError: Reason.FOREIGN_CONTAINER,
+    ImageMissingError: Reason.IMAGE_MISSING,
+    PortTakenError: Reason.PORT_TAKEN,
+    SpecificationRefusedError: Reason.SPECIFICATION_REFUSED,
+}
 
 
 class Runner:
@@ -38,6 +53,7 @@ class Runner:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._docker_away = False
         self._adopted = False
+        self._systemd_cgroups = False
         self._begun = time.monotonic()
 
     def run(self) -> int:
@@ -51,7 +67,8 @@ class Runner:
             with docker:
                 return self._run(docker)
         except DockerError as error:
-            report.ended(Outcome(Reason.NOT_STARTED, error.message, error.exit_status), None)
+            reason = _NO_START.get(type(error), Reason.NOT_STARTED)
+            report.ended(Outcome(reason, error.message, error.exit_status), None)
             raise
 
     def _connect(self) -> Docker | None:
@@ -71,7 +88,8 @@ class Runner:
             return None
 
     def _run(self, docker: Docker) -> int:
-        wanted = specification(self._settings, systemd_cgroups=docker.systemd_cgroups())
+        self._systemd_cgroups = docker.systemd_cgroups()
+        wanted = specification(self._settings, systemd_cgroups=self._systemd_cgroups)
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:
@@ -90,7 +108,7 @@ class Runner:
         if found is None:
             return None
         if found.digest is None:
-            raise DockerError(
+            raise ForeignContainerError(
                 f"a container named {NAME} is there that wbagent did not create (image {found.image}, {found.created})",
                 hint=f"docker stop {NAME} && docker rename {NAME} {NAME}-old",
             )
@@ -164,7 +182,8 @@ class Runner:
             case Decision.ANNOUNCE_READY:
                 prober.watch_liveness()
                 notify("READY=1", f"STATUS={self._standing(found, state)}")
-                report.ready(found, time.monotonic() - self._begun, adopted=self._adopted)
+                took = time.monotonic() - self._begun
+                report.ready(found, took, adopted=self._adopted, systemd_cgroups=self._systemd_cgroups)
             case Decision.GIVE_UP_START:
                 detail = f"not ready within {format_duration(self._limits.startup_budget)}; {answer.sentence()}"
                 return Outcome(Reason.BUDGET_SPENT, detail, EX_UNAVAILABLE)

@@ -23,6 +23,7 @@ class Decision(Enum):
     ANNOUNCE_READY = "announce ready"
     GIVE_UP_START = "give up start"
     RESTART = "restart"
+    REOPEN_PORT = "reopen port"
     TELL_UNREADY = "tell unready"
     TELL_READY_AGAIN = "tell ready again"
 
@@ -37,13 +38,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """What is known of the running container; times in monotonic seconds."""
+    """What is known of the running container; times in monotonic seconds.
+
+    `port_seen`: the published port has answered; `port_failures`: how often in a row it did not since, though the
+    container answered at its own address.
+    """
 
     phase: Phase
     since: float
     failures: int = 0
     unready: bool = False
     last: Answer | None = None
+    port_seen: bool = False
+    port_failures: int = 0
 
 
 def judge(
@@ -54,12 +61,15 @@ def judge(
     Invariant: while starting, nothing but the spent budget ends the container, however many probes failed (a killed
     migration leaves the database dirty). While serving, only `liveness_failures` failures in a row do, and never while
     Docker is away: then nothing could be started in its place, and "cannot reach Docker" does not mean "server dead".
+    A published port that died under a live container (docker-proxy killed) is dead for users and comes back only with a
+    new container: after as many failures in a row it is restarted too, but only if the port had ever answered (else a
+    firewall would make that a loop), and not while Docker is away (a daemon that returns opens the port itself).
     Lost readiness is told once and once more when it is over; it ends nothing (Kubernetes' meaning of the two probes).
     """
     state = replace(state, last=answer)
     if state.phase is Phase.STARTING:
         if answer.ok:
-            return Supervision(Phase.SERVING, now, last=answer), Decision.ANNOUNCE_READY
+            return Supervision(Phase.SERVING, now, last=answer, port_seen=not answer.detour), Decision.ANNOUNCE_READY
         spent = now - state.since >= limits.startup_budget
         return state, Decision.GIVE_UP_START if spent else Decision.EXTEND_START
     if answer.path == READINESS:
@@ -67,7 +77,18 @@ def judge(
             return state, Decision.WAIT
         return replace(state, unready=not answer.ok), Decision.TELL_READY_AGAIN if answer.ok else Decision.TELL_UNREADY
     if answer.ok:
-        return replace(state, failures=0), Decision.WAIT
+        return _judge_port(replace(state, failures=0), answer, limits, docker_away=docker_away)
     state = replace(state, failures=state.failures + 1)
     dead = state.failures >= limits.liveness_failures and not docker_away
     return state, Decision.RESTART if dead else Decision.WAIT
+
+
+def _judge_port(
+    state: Supervision, answer: Answer, limits: Limits, *, docker_away: bool
+) -> tuple[Supervision, Decision]:
+    if not answer.detour:
+        return replace(state, port_seen=True, port_failures=0), Decision.WAIT
+    if docker_away or not state.port_seen:
+        return replace(state, port_failures=0), Decision.WAIT
+    state = replace(state, port_failures=state.port_failures + 1)
+    return state, Decision.REOPEN_PORT if state.port_failures >= limits.liveness_failures else Decision.WAIT
