@@ -36,7 +36,6 @@ class Reason(StrEnum):
     RUNNER_DIED = "runner died"
     REFUSED = "configuration refused"
     REMOVED = "removed by hand"
-    DOCKER_AWAY = "Docker away"
     PORT_LOST = "published port lost"
 
 
