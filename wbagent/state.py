@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from wbagent.errors import StateError
+from wbagent.errors import AccessError, StateError, WbagentError
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/wbagent")
 
@@ -65,11 +65,10 @@ class State:
             if not read_only:
                 self.connection.executescript(_SCHEMA)
                 self.path.chmod(0o640)
+            else:
+                self.connection.execute("SELECT 1 FROM fact LIMIT 1")
         except (sqlite3.Error, OSError) as error:
-            raise StateError(
-                f"the state file {self.path} cannot be opened: {error}",
-                hint="run as root or as a member of group wbagent; check that the disk is not full",
-            ) from None
+            raise self._cannot_be_opened(error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -115,8 +114,33 @@ class State:
         except sqlite3.Error as error:
             raise self._unusable(error) from None
 
+    def _cannot_be_opened(self, error: sqlite3.Error | OSError) -> WbagentError:
+        if "not a database" in str(error) or "malformed" in str(error):
+            return StateError(
+                f"the state file {self.path} is damaged: {error}",
+                hint=f"mv {self.path} {self.path}.damaged && systemctl restart wbagent; the backups are not in it",
+            )
+        if os.geteuid() != 0 and not os.access(self.path, os.R_OK) and _may_exist(self.path):
+            return AccessError(
+                f"this user may not read the state file {self.path}",
+                hint="run as root or as a member of group wbagent or systemd-journal",
+            )
+        if not self.path.exists():
+            return StateError(f"there is no state file {self.path} yet", hint="systemctl status wbagent")
+        return StateError(
+            f"the state file {self.path} cannot be opened: {error}", hint=f"check the disk: df {self.path.parent}"
+        )
+
     def _unusable(self, error: sqlite3.Error) -> StateError:
         return StateError(
             f"the state file {self.path} cannot be used: {error}",
             hint=f"check that the disk is not full (df {self.path.parent}) and that user wbagent may write there",
         )
+
+
+def _may_exist(path: Path) -> bool:
+    """False only where this user can see that it is not there."""
+    try:
+        return path.exists() or not os.access(path.parent, os.X_OK)
+    except PermissionError:
+        return True

@@ -66,6 +66,9 @@ def test_a_reload_takes_the_new_file_or_keeps_the_old_one_and_says_why(hosts: Be
     text = web.properties(AGENT)["StatusText"]
     assert text.startswith("NEW CONFIGURATION REFUSED")
     assert "server not running" in text
+    page = web.run(["wbagent", "status"], check=False)
+    assert page.returncode == 3
+    assert "REFUSED, the old one is in use: /etc/wbagent.toml:" in page.stdout
     configure(web, hosts.web_settings())
     reload(web)
     assert "REFUSED" not in web.properties(AGENT)["StatusText"]

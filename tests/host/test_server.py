@@ -245,6 +245,25 @@ def test_a_stranger_is_told_that_nothing_is_known(serving: Bed) -> None:
     assert shown.returncode == 4
     assert "unknown" in shown.stdout
     assert "none" not in shown.stdout
+    checked = serving.web.run(["wbagent", "config", "check"], user="nobody", check=False)
+    assert checked.returncode == 77
+    assert "may not read it" in checked.stderr
+
+
+def test_what_the_units_run_is_refused_by_hand(serving: Bed) -> None:
+    before = container(serving.web)["Id"]
+    for command in (["server", "run"], ["agent", "run"]):
+        refused = serving.web.run(["wbagent", *command], check=False)
+        assert refused.returncode == 64
+        assert "systemctl start w" in refused.stderr
+    assert container(serving.web)["Id"] == before
+    assert status(serving.web)["last_end"] is None
+
+
+def test_a_mistake_elsewhere_in_the_file_does_not_keep_the_server_down(serving: Bed) -> None:
+    configure(serving.web, serving.web_settings(backup={"keep_dayss": 1}))
+    serving.web.run(["docker", "kill", "wandb-local"])
+    wait_until_serving_again(serving, restarts=1)
 
 
 def test_status_works_without_root_and_without_the_agent(serving: Bed) -> None:

@@ -56,6 +56,7 @@ def enter(name: str) -> list[str]:
     """Return the command line that opens a shell on the kept host of this name; raises BedError without one."""
     for run in runs():
         leader = run.directory / name / "leader"
-        if leader.exists():
+        # Only a run that was kept: a test's host of the same name is no place for a person.
+        if leader.exists() and (run.directory / "keeper").exists():
             return ["nsenter", f"--target={leader.read_text()}", "--all", "--wdns=/root", "--", "bash", "--login"]
     raise BedError(f"no host {name!r} is up: ./dev demo --keep leaves web1 and db1 up")

@@ -19,6 +19,7 @@ from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
 from wbagent.errors import DatabaseError
 from wbagent.monitor.cpu import CpuSampler
+from wbagent.server.diff import wanted_digests
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 
@@ -26,6 +27,9 @@ from wbagent.systemd.bus import Bus
 _HEALTHY_S: Final = 600.0
 # A start so long after its time was not on time: the agent or the host was down then.
 _LATE_S: Final = 120.0
+
+# A backup by hand is as good as one by the clock.
+_TRIES: Final = (overview.ATTEMPT_FACT, overview.BACKUP_FACT, overview.BACKUP_FAILURE_FACT)
 
 log = structlog.get_logger()
 
@@ -40,6 +44,7 @@ class Duties:
         self._sampler = CpuSampler()
         self._seen: overview.Overview | None = None
         self._database_ok = True
+        self._restart_needed = False
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -66,16 +71,28 @@ class Duties:
         if server is not None and server.serving and server.restarts and now - server.since > _HEALTHY_S:
             bus.reset_failed(overview.SERVER_UNIT)
             log.info(f"the server was healthy for {_HEALTHY_S / 60:g} minutes; its back-off starts anew")
+        self._tell_restart_needed(self._seen.restart_needed)
         if server is not None:
             self._teller.judge_server(self.settings, server.active)
         self._teller.tell_restarts(self.settings)
-        if self._teller.delivery_due(self.settings, now):
+        # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
+        delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
+        if not delivering and self._teller.delivery_due(self.settings, now):
             bus.start(overview.DELIVER_UNIT)
+
+    def _tell_restart_needed(self, needed: bool) -> None:
+        if needed and not self._restart_needed:
+            log.warning(
+                "the server still runs with its old settings; `wbagent server diff` shows what"
+                " `systemctl restart wandb-local` would change",
+                message_id=events.RESTART_NEEDED,
+            )
+        self._restart_needed = needed
 
     def back_up_when_due(self, bus: Bus, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
-        attempt = self._state.get(overview.ATTEMPT_FACT)
-        last = datetime.fromtimestamp(attempt.at, now.tzinfo) if attempt else None
+        tries = [fact.at for name in _TRIES if (fact := self._state.get(name))]
+        last = datetime.fromtimestamp(max(tries), now.tzinfo) if tries else None
         if not backup_due(self.settings.backup.at, last, now):
             log.debug("the daily backup is not due")
             return
@@ -111,9 +128,11 @@ class Duties:
         """One sample of the host's processors, judged by the guide's rule."""
         self._teller.judge_cpu(self.settings, self._sampler.sample())
 
-    def note_configuration(self, now: float) -> None:
-        """What this host is set up for, for `wbagent status` of users that may not read the configuration."""
-        self._state.put(overview.CONFIG_FACT, dict(self.configured()), now)
+    def note_configuration(self, refused: str, now: float) -> None:
+        """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
+        self._state.put(overview.CONFIG_FACT, {**self.configured(), "refused": refused}, now)
+        server = self.settings.server
+        self._state.put(overview.WANTED_FACT, wanted_digests(server) if server else {}, now)
         if not self.settings.monitor.cpu.enabled:
             # No sample will ever end an alert that still fires.
             self._teller.judge_cpu(self.settings, None)

@@ -24,7 +24,7 @@ from wbagent.state import State
 from wbagent.systemd.bus import Bus, Properties
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
 
-_WATCHED: Final = ("wandb-local.service", "wbagent-backup.service")
+_WATCHED: Final = ("wandb-local.service", "wbagent-backup.service", "wbagent-deliver.service")
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
 _DATABASE_S: Final = 30
@@ -124,7 +124,7 @@ class Agent:
         They are coalesced: a long sleep of the machine leads to one run and no burst.
         """
         with self._tolerated():
-            self._duties.note_configuration(time.time())
+            self._duties.note_configuration("", time.time())
         self._scheduler.remove_all_jobs()
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         backup = self._settings.backup
@@ -162,9 +162,12 @@ class Agent:
         try:
             self._settings = load(self._path).settings
         except ConfigError as error:
-            self._refused = f"NEW CONFIGURATION REFUSED ({error.problems[0] if error.problems else error.message}) | "
-            for problem in error.problems or (error.message,):
+            problems = error.problems or (error.message,)
+            self._refused = f"NEW CONFIGURATION REFUSED ({problems[0]}) | "
+            for problem in problems:
                 log.warning(f"the old configuration is kept: {problem}", message_id=events.CONFIG_INVALID)
+            with self._tolerated():
+                self._duties.note_configuration(problems[0], time.time())
         else:
             self._refused = ""
             self._duties.settings = self._settings

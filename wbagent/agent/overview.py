@@ -6,13 +6,14 @@ the agent is down.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from wbagent.errors import WbagentError
 from wbagent.quantities import format_duration, format_size
 from wbagent.server import history
+from wbagent.server.diff import restart_needed
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
 
@@ -26,6 +27,12 @@ BACKUP_FACT: Final = "backup.last"
 BACKUP_FAILURE_FACT: Final = "backup.last_failure"
 ATTEMPT_FACT: Final = "backup.attempt"
 CONFIG_FACT: Final = "config"
+WANTED_FACT: Final = "server.wanted"
+
+_RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server diff"
+
+_UNREADABLE: Final = "the state directory is readable by root and the groups wbagent and systemd-journal only"
+_UP: Final = frozenset({"active", "reloading"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class UnitState:
     @property
     def serving(self) -> bool:
         """Whether a notify unit has said READY."""
-        return self.active in {"active", "reloading"}
+        return self.active in _UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +64,20 @@ class Overview:
     facts: Mapping[str, Fact]
     firing: tuple[str, ...]
     unreadable: str = ""
+    restart_needed: bool = False
 
 
 def unit_state(properties: Properties) -> UnitState:
     """The few properties that matter here, out of all of a unit's."""
+    active = str(properties.get("ActiveState", "inactive"))
     return UnitState(
-        active=str(properties.get("ActiveState", "inactive")),
+        active=active,
         sub=str(properties.get("SubState", "dead")),
         enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime"},
         text=str(properties.get("StatusText", "")),
         restarts=int(properties.get("NRestarts", 0)),
-        since=int(properties.get("StateChangeTimestamp", 0)) / 1e6,
+        # Unlike the last change of state, the beginning of "active" is the same after a reload.
+        since=int(properties.get("ActiveEnterTimestamp" if active in _UP else "StateChangeTimestamp", 0)) / 1e6,
         main_pid=int(properties.get("MainPID", 0)),
     )
 
@@ -81,14 +91,30 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         except WbagentError as error:
             units[unit], unreadable = None, error.message
     try:
-        ends = [record for record in history.read() if record.is_end]
+        records = history.read()
     except PermissionError:
-        ends, unreadable = [], "the state directory is readable by root and the groups wbagent and systemd-journal only"
-    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, CONFIG_FACT)
+        records, unreadable = (
+            (),
+            _UNREADABLE,
+        )
+    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, CONFIG_FACT, WANTED_FACT)
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
-        units[SERVER_UNIT], units[AGENT_UNIT], units[BACKUP_UNIT], ends[-1] if ends else None, facts, firing, unreadable
+        units[SERVER_UNIT],
+        units[AGENT_UNIT],
+        units[BACKUP_UNIT],
+        next((record for record in reversed(records) if record.is_end), None),
+        facts,
+        firing,
+        unreadable,
+        WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
     )
+
+
+def server_notes(overview: Overview) -> Iterator[str]:
+    """What else there is to say of the server, each in a few words."""
+    if overview.restart_needed and overview.server is not None and overview.server.serving:
+        yield _RESTART_NEEDED
 
 
 def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str:
@@ -98,6 +124,10 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
     parts = []
     if configured.get("server"):
         parts.append(server_line(overview.server, now))
+        parts.extend(server_notes(overview))
+    database = overview.facts.get(DATABASE_FACT)
+    if configured.get("database") and database is not None and not database.value["ok"]:
+        parts.append("database AWAY")
     if configured.get("backup"):
         parts.append(backup_line(overview, now))
     parts.append(f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts")
@@ -150,6 +180,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
     end = overview.last_end
     return {
         "server": unit(overview.server),
+        "restart_needed": overview.restart_needed,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

@@ -13,14 +13,14 @@ from pydantic import ValidationError
 from wbagent.config import load
 from wbagent.config.layers import Layer, credential_layer, credentials_directory, file_layer
 from wbagent.config.model import AlertSettings
-from wbagent.errors import ConfigError
+from wbagent.errors import AccessError, ConfigError
 
 
 def alert_settings(path: Path) -> AlertSettings:
     """[alerts] as `load` gives it, else what can be made out of the files alone; at worst nobody is to be told."""
     try:
         return load(path).settings.alerts
-    except ConfigError:
+    except (AccessError, ConfigError):
         return _salvaged(path)
 
 
@@ -30,7 +30,7 @@ def _salvaged(path: Path) -> AlertSettings:
     sources.append(partial(credential_layer, credentials_directory()))
     merged: dict[str, Any] = {}
     for read in sources:
-        with suppress(ConfigError):
+        with suppress(AccessError, ConfigError):
             table = read().tree.get("alerts")
             merged |= table if isinstance(table, dict) else {}
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wbagent.cli.context import config_path
+from wbagent.cli.context import config_path, only_systemd
 
 
 @click.group(hidden=True)
@@ -16,6 +16,7 @@ def agent() -> None:
 @click.pass_context
 def run(ctx: click.Context) -> None:
     """Run until stopped (ExecStart= of wbagent.service)."""
+    only_systemd("wbagent.service")
     import asyncio  # noqa: PLC0415 - the agent's own weight, which no other command carries
 
     from wbagent.agent.loop import Agent  # noqa: PLC0415 - as above

@@ -18,7 +18,7 @@ from wbagent.alerts.outbox import Waiting
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.states import StoredAlert
 from wbagent.cli.context import config_path, load_settings
-from wbagent.errors import ConfigError, DeliveryError, StateError
+from wbagent.errors import AccessError, ConfigError, DeliveryError, StateError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
@@ -41,12 +41,12 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     """Show alerts that are pending or firing, and messages that wait to be delivered."""
     with State(read_only=True) as state:
         found, waiting = states.stored(state), outbox.waiting(state)
-    now = Moment.now()
+    now, unknown = Moment.now(), ""
     try:
         to: tuple[Destination, ...] | None = configured(load_settings(ctx).alerts)
-    except ConfigError:
+    except (AccessError, ConfigError) as error:
         # Members of group systemd-journal may read the state and not the configuration.
-        to = None
+        to, unknown = None, error.message
     if as_json:
         click.echo(json.dumps(_as_json(found, waiting, to), indent=2, ensure_ascii=False))
         return
@@ -57,7 +57,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     for row in waiting:
         click.echo(_waiting_line(row, to, now.wall))
     if to is None:
-        click.echo("note: the configuration cannot be read by this user, so the destinations are not known here")
+        click.echo(f"note: the destinations are not known here: {unknown}")
     elif not to:
         click.echo(f"note: {_JOURNAL_ONLY}")
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wbagent.cli.context import load_settings
-from wbagent.errors import EX_IOERR, StateError
+from wbagent.errors import EX_IOERR, AccessError, StateError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State, state_directory
 
@@ -116,7 +116,11 @@ def _follow() -> int:
             elif not terminal:
                 click.echo(line, err=True)
 
-        result = run_unit(_UNIT, show_status)
+        try:
+            result = run_unit(_UNIT, show_status)
+        except KeyboardInterrupt:
+            click.echo(f"the backup goes on without this command; to stop it: systemctl stop {_UNIT}", err=True)
+            raise
     last, failure = _facts(began)
     if result.ok:
         if last is None:
@@ -138,7 +142,7 @@ def _facts(began: float) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     try:
         with State(read_only=True) as state:
             facts = [state.get(key) for key in ("backup.last", "backup.last_failure")]
-    except StateError:
+    except (AccessError, StateError):
         return None, None
     last, failure = (fact.value if fact and fact.at >= began else None for fact in facts)
     return last, failure

@@ -9,9 +9,11 @@ from typing import Any
 import click
 from pydantic import BaseModel, SecretStr
 
+from wbagent.alerts.destination import configured
 from wbagent.cli.context import config_path, load_config
 from wbagent.config.connection_string import MASK, ConnectionString
 from wbagent.config.layers import KeyPath, Origin
+from wbagent.config.model import Settings
 
 
 @click.group()
@@ -31,13 +33,25 @@ def check(ctx: click.Context) -> None:
         click.echo(f"note: {remark}")
 
 
-def _remarks(settings: Any) -> Iterator[str]:
+def _remarks(settings: Settings) -> Iterator[str]:
     if settings.server is None and settings.database is None:
         yield "neither [server] nor [database] is set, so nothing is run, watched or backed up on this host"
     if settings.database_url() is not None and settings.backup.enabled and settings.backup.destination is None:
         yield "[backup] destination is not set: backups stay on this host, which is not off-site"
+    if settings.backup.keep_days < 7:
+        yield f"[backup] keep_days = {settings.backup.keep_days}: W&B's guide asks for at least a week"
+    for label in _unknown_destinations(settings):
+        yield f"[alerts] to: Apprise does not know the form of {label}; nothing can be sent there (wbagent alerts test)"
     if not settings.alerts.to:
         yield "[alerts] to is not set: alerts go to the journal only"
+
+
+def _unknown_destinations(settings: Settings) -> Iterator[str]:
+    import apprise  # noqa: PLC0415 - half a second that only this check needs
+
+    for destination in configured(settings.alerts):
+        if not apprise.Apprise().add(destination.url):
+            yield destination.label
 
 
 @config.command()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from wbagent.errors import UsageError
 
 if TYPE_CHECKING:
     from wbagent.config import Loaded, Settings
@@ -27,3 +30,16 @@ def load_config(ctx: click.Context) -> Loaded:
 def load_settings(ctx: click.Context) -> Settings:
     """The configuration; raises ConfigError."""
     return load_config(ctx).settings
+
+
+def load_section(ctx: click.Context, section: str) -> Settings:
+    """The configuration with this one section of it, whatever is wrong in the others; raises ConfigError."""
+    from wbagent.config import load  # noqa: PLC0415 - as above
+
+    return load(config_path(ctx), only=section).settings
+
+
+def only_systemd(unit: str) -> None:
+    """Refuse what only a unit may run: typed by hand it would be a second one beside the unit's own. UsageError."""
+    if "INVOCATION_ID" not in os.environ or "NOTIFY_SOCKET" not in os.environ:
+        raise UsageError(f"this is what {unit} runs; by hand it would disturb it", hint=f"systemctl start {unit}")

@@ -11,7 +11,7 @@ import click
 from wbagent.agent import overview as facts
 from wbagent.agent.overview import Overview
 from wbagent.alerts.states import firing_titles
-from wbagent.errors import BusError, StateError
+from wbagent.errors import AccessError, BusError, StateError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
@@ -45,10 +45,8 @@ def _read() -> Overview:
     try:
         with State(read_only=True) as state:
             return facts.gather(bus, state, firing_titles(state), unreadable)
-    except StateError:
-        return facts.gather(
-            bus, None, (), unreadable or "no state yet: the agent has not run, or this user may not read it"
-        )
+    except (AccessError, StateError) as error:
+        return facts.gather(bus, None, (), unreadable or f"{error.message}; try: {error.hint}")
 
 
 def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
@@ -57,10 +55,13 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     yield "agent", _agent_line(overview, now)
     configured = overview.facts.get(facts.CONFIG_FACT)
     parts = configured.value if configured else {}
+    if refused := parts.get("refused"):
+        yield "config", f"REFUSED, the old one is in use: {refused}"
     if parts.get("server", True):
         yield "server", facts.server_line(overview.server, now).removeprefix("server ")
         if overview.server is not None and overview.server.text:
             yield "", overview.server.text
+        yield from (("", note) for note in facts.server_notes(overview))
         if end := overview.last_end:
             ago = format_duration(max(now - end.at, 0.0))
             yield "", f"last unasked end {ago} ago: {end.sentence()}"
@@ -111,4 +112,8 @@ def _well(overview: Overview) -> bool:
     agent = overview.agent is not None and overview.agent.serving
     last, failure = overview.facts.get(facts.BACKUP_FACT), overview.facts.get(facts.BACKUP_FAILURE_FACT)
     backup_failed = failure is not None and (last is None or failure.at > last.at)
-    return agent and (serving or not has_server) and not overview.firing and not backup_failed
+    database = overview.facts.get(facts.DATABASE_FACT)
+    database_away = database is not None and not database.value["ok"]
+    refused = bool(configured and configured.value.get("refused"))
+    troubles = bool(overview.firing) or backup_failed or database_away or refused
+    return agent and (serving or not has_server) and not troubles

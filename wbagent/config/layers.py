@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from wbagent.errors import ConfigError
+from wbagent.errors import AccessError, ConfigError
 
 CREDENTIAL_PREFIX: Final = "wbagent."
 
@@ -51,12 +51,12 @@ class Layer:
 
 
 def file_layer(path: Path) -> Layer:
-    """One TOML file; ConfigError when it cannot be read or is no TOML."""
+    """One TOML file; AccessError when this user may not read it, ConfigError when it is no TOML."""
     try:
         text = path.read_text(encoding="utf-8")
         tree = tomllib.loads(text)
     except PermissionError:
-        raise ConfigError(
+        raise AccessError(
             f"{path}: this user may not read it",
             hint="run the command as root or as a member of group wbagent",
         ) from None

@@ -52,14 +52,17 @@ class _LayerSource(PydanticBaseSettingsSource):
         return self._tree
 
 
-def load(path: Path = DEFAULT_PATH, credentials: Path | None = None) -> Loaded:
+def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "") -> Loaded:
     """Read `path`, then `path`.d/*.toml in order, then credentials; a later one wins key by key.
 
+    With `only` the other sections are passed over: a mistake in [backup] is no reason for the server to stay down.
     Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked.
     """
     files = [path, *sorted(path.with_name(path.name + ".d").glob("*.toml"))]
     layers = [file_layer(file) for file in files]
     layers.append(credential_layer(credentials or credentials_directory()))
+    if only:
+        layers = [Layer({only: layer.tree[only]} if only in layer.tree else {}, layer.origins) for layer in layers]
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
 
     class Sourced(Settings):
@@ -126,7 +129,8 @@ def _expected(details: ErrorDetails) -> str:
     }
     if wanted := words.get(details["type"]):
         return f"expected {wanted}"
-    return message[:1].lower() + message[1:]
+    # "Input should be…" is pydantic's; a name in capitals is the operator's.
+    return message if message[:2].isupper() else message[:1].lower() + message[1:]
 
 
 def _shown(key: KeyPath, value: object) -> str:

@@ -90,7 +90,7 @@ class ServerSettings(_Section):
         None, description='"999", or UID >= 100000 with group 0'
     )
     cpus: float = Field(4.0, gt=0, description="processors that the container may use (guide: 4)")
-    memory: Size = Field(8 * 1024**3, description='memory that the container may use (guide: "8G")')
+    memory: Size = Field(8 * 1024**3, ge=64 * 1024**2, description='memory that the container may use (guide: "8G")')
     volume: str = Field("wandb", description="the Docker volume (or an absolute path) mounted at /vol")
     stop_timeout: Duration = Field(60.0, description="how long a stop waits, so that a migration can end")
     env: dict[str, str] = Field(default_factory=dict, description="further environment of the container")
@@ -132,7 +132,7 @@ class BackupSettings(_Section):
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
     compression_level: int = Field(3, ge=1, le=19, description="zstd's level")
-    part_size: Size = Field(16 * 1024**2, description="size of one part of an upload")
+    part_size: Size = Field(16 * 1024**2, ge=5 * 1024**2, description="size of one part of an upload (S3: at least 5M)")
     catch_up_after: Duration = Field(60.0, description="after a boot, how long until a missed backup is made up for")
     time_limit: Duration = Field(6 * 3600.0, description="a backup that takes longer is ended and has failed")
     request_checksum_calculation: str = Field(

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from wbagent.agent.overview import BACKUP_FACT, BACKUP_FAILURE_FACT, Overview, UnitState, story, unit_state
+from wbagent.agent.overview import (
+    BACKUP_FACT,
+    BACKUP_FAILURE_FACT,
+    DATABASE_FACT,
+    Overview,
+    UnitState,
+    story,
+    unit_state,
+)
 from wbagent.state import Fact
 
 NOW = 1_800_000_000.0
@@ -56,6 +64,11 @@ def test_a_failed_backup_is_not_hidden_by_an_older_good_one() -> None:
 
 def test_a_backup_on_this_host_is_not_called_off_site() -> None:
     assert "NOT off-site" in told(facts={BACKUP_FACT: Fact(BACKUP | {"off_site": False}, NOW)})
+
+
+def test_a_database_that_is_away() -> None:
+    away = {DATABASE_FACT: Fact({"ok": False, "text": "AWAY"}, NOW)}
+    assert "| database AWAY |" in told(facts=away)
 
 
 def test_no_backup_yet() -> None:

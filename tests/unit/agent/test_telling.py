@@ -63,10 +63,10 @@ def test_an_alert_ends_with_the_watch_that_raised_it(state: State) -> None:
     duties = Duties(SETTINGS, state)
     for _ in range(2):
         Teller(state).judge_cpu(SETTINGS, 90.0)
-    duties.note_configuration(100.0)
+    duties.note_configuration("", 100.0)
     assert len(Teller(state).firing()) == 1
     duties.settings = Settings.model_validate({"monitor": {"cpu": {"enabled": False}}, "alerts": SETTINGS.alerts})
-    duties.note_configuration(101.0)
+    duties.note_configuration("", 101.0)
     assert Teller(state).firing() == ()
     assert titles(state)[-1] == "CPU no longer watched"
 

@@ -30,9 +30,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "wbagent.toml"
 
 
-def problems(file: Path, text: str, **layers: Path) -> tuple[str, ...]:
+def problems(file: Path, text: str) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        load(write(file, text), **layers)
+        load(write(file, text))
     assert caught.value.exit_status == EX_CONFIG
     told = caught.value.problems or (caught.value.message,)
     shown = " ".join((*told, caught.value.message, caught.value.hint))
@@ -109,7 +109,8 @@ def test_a_secret_in_a_file_of_its_own(file: Path, tmp_path: Path) -> None:
         (SERVER.replace("/files", ""), "names no bucket"),
         (SERVER.replace("s3://KEY:BUCKETSECRET@", "gcs://"), 'did you mean "gs://"'),
         (SERVER + 'user = "1000"\n', "at least 100000"),
-        (SERVER + '[server.env]\nMYSQL = "x"\n', "set by a key of [server]"),
+        (SERVER + '[server.env]\nMYSQL = "x"\n', '"***": MYSQL is set by a key of [server]'),
+        ('[backup]\npart_size = "1K"\n', "part_size"),
         ('[alerts]\nto = ["not a url"]\n', "Apprise"),
         ("[backup\n", "line 1, column"),
         ('[database]\nurl = "mysql://u:p@h/db"\nurl_file = "/x"\n', "has both url and url_file"),
@@ -135,3 +136,14 @@ def test_a_secret_that_others_may_read_is_refused(file: Path, tmp_path: Path) ->
     assert "every user of this host may read it" in problems(file, f'[database]\nurl_file = "{secret}"\n')[0]
     write(file, '[backup]\nat = "04:00"\n', 0o644)
     assert load(file).settings.backup.at == "04:00"
+
+
+def test_a_mistake_in_one_section_leaves_the_others_readable(file: Path) -> None:
+    write(file, SERVER + "\n[backup]\nkeep_dayss = 1\n")
+    server = load(file, only="server").settings.server
+    assert server is not None
+    assert server.image == "wandb/local:0.83.0"
+    with pytest.raises(ConfigError, match="keep_dayss"):
+        load(file)
+    with pytest.raises(ConfigError, match="2 problems"):
+        load(write(file, SERVER.replace("image", "imagee")), only="server")
