@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from wbagent.cli.context import config_path, load_settings
-from wbagent.errors import AccessError, ConfigError, UsageError
+from wbagent.cli.context import config_path, load_section, only_systemd
+from wbagent.errors import AccessError, ConfigError, DockerError, UsageError
 
 if TYPE_CHECKING:
     from wbagent.config.model import ServerSettings
@@ -25,6 +28,7 @@ def server() -> None:
 @click.pass_context
 def run(ctx: click.Context) -> None:
     """Run the container in the foreground (ExecStart= of wandb-local.service)."""
+    only_systemd("wandb-local.service")
     from wbagent.server import report  # noqa: PLC0415 - see `cleanup`
 
     try:
@@ -38,7 +42,7 @@ def run(ctx: click.Context) -> None:
 
 
 def _settings(ctx: click.Context) -> ServerSettings:
-    settings = load_settings(ctx).server
+    settings = load_section(ctx, "server").server
     if settings is None:
         raise ConfigError(
             f"{config_path(ctx)}: has no section [server], so there is no server to run", hint="wbagent config template"
@@ -82,6 +86,41 @@ def history(number: int | None, last: int, as_json: bool, verbose: bool) -> None
         click.echo("the server has not started or ended on this host yet")
     else:
         click.echo("\n".join(server_history.lines(records, last, now, verbose=verbose)))
+
+
+@server.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def diff(ctx: click.Context, as_json: bool) -> None:
+    """Show what a restart of the server would change. Needs root or group docker.
+
+    Exit status 0: nothing; 1: something (as diff has them).
+    """
+    settings = _settings(ctx)
+    from wbagent.server.container import SOCKET, Docker  # noqa: PLC0415 - see `run`
+    from wbagent.server.diff import differences  # noqa: PLC0415
+    from wbagent.server.specification import specification  # noqa: PLC0415
+
+    path = SOCKET.removeprefix("unix://")
+    if Path(path).exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise AccessError("this user may not speak to Docker", hint="run this as root, or as a member of group docker")
+    with Docker() as docker:
+        container = docker.inspect()
+        if container is None:
+            raise DockerError("no server runs, so there is nothing to compare", hint="systemctl start wandb-local")
+        wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups())
+        image = docker.inspect_image(wanted.image)
+        found = differences(
+            container, docker.inspect_image(container["Image"]) or {}, wanted, str(image["Id"]) if image else None
+        )
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+    elif found:
+        click.echo("a restart (systemctl restart wandb-local) would change:")
+        click.echo("\n".join(f"  {one.sentence()}" for one in found))
+    else:
+        click.echo("the server runs with the settings of the configuration: a restart would change nothing")
+    ctx.exit(1 if found else 0)
 
 
 def _records() -> tuple[Record, ...]:

@@ -84,7 +84,7 @@ class Docker:
         patience, self._api.timeout = self._api.timeout, _PING_S
         try:
             with _translated("ask whether it is there"):
-                self._api.ping()  # type: ignore[no-untyped-call]
+                self._api.ping()
         finally:
             self._api.timeout = patience
 
@@ -100,6 +100,21 @@ class Docker:
                 return _found(self._api.inspect_container(name))
         except docker.errors.NotFound:
             return None
+
+    def inspect(self, name: str = NAME) -> dict[str, Any] | None:
+        """Everything that Docker tells of the container; it holds secrets."""
+        with _translated("inspect the container"), _gone_is_fine():
+            details: dict[str, Any] = self._api.inspect_container(name)
+            return details
+        return None
+
+    def inspect_image(self, name: str) -> dict[str, Any] | None:
+        """Everything that Docker tells of the image of that name or id; None when it is not on this host."""
+        with _translated("inspect the image"), _gone_is_fine():
+            # types-docker leaves this method without annotations.
+            details: dict[str, Any] = self._api.inspect_image(name)  # type: ignore[no-untyped-call]
+            return details
+        return None
 
     def create(self, specification: Specification) -> str:
         """Create the container; its id. Raises ImageMissingError, SpecificationRefusedError."""

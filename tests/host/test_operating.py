@@ -1,0 +1,118 @@
+"""What an operator asks and orders on a booted host: the history, what a restart would change, a pause."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.testbed.bed import IMAGE, Bed, configure
+from tests.testbed.host import Host
+from tests.testbed.watch import journal_from_now, wait_for_unit
+from wbagent import events
+
+UNIT = "wandb-local.service"
+QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
+
+
+def start(bed: Bed) -> None:
+    """The server runs on web1, with quick liveness probes, and the agent knows of it."""
+    configure(bed.web, bed.web_settings(**QUICK_PROBES))
+    bed.web.run(["systemctl", "reload", "wbagent.service"])
+    bed.web.run(["systemctl", "start", UNIT])
+
+
+def history(host: Host, user: str | None = None) -> list[dict[str, Any]]:
+    """`wbagent server history --json`, newest last."""
+    shown = host.run(["wbagent", "server", "history", "--json"], user=user).stdout
+    records: list[dict[str, Any]] = json.loads(shown)
+    return records
+
+
+def start_fails(bed: Bed) -> dict[str, Any]:
+    """Start the unit, which must fail; the newest record."""
+    assert bed.web.run(["systemctl", "start", UNIT], check=False).returncode != 0
+    bed.web.run(["systemctl", "stop", UNIT])
+    return next(record for record in reversed(history(bed.web)) if record["reason"] != "stopped")
+
+
+def test_history_tells_each_end_and_how_long_it_lasted(hosts: Bed) -> None:
+    web = hosts.web
+    start(hosts)
+    web.run(["docker", "kill", "wandb-local"])
+    wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] == "active" and unit["NRestarts"] == "1")
+    web.run(["systemctl", "stop", UNIT])
+    web.run(["systemctl", "start", UNIT])
+    records = history(web)
+    assert [record["reason"] for record in records] == ["ready", "exited", "ready", "stopped", "ready"]
+    crash, stop = records[1]["outage"], records[3]["outage"]
+    assert crash["over"] == records[2]["at"]
+    assert 0 < crash["seconds"] < 30
+    assert (crash["asked"], stop["asked"]) == (False, True)
+    shown = web.run(["wbagent", "server", "history", "4"]).stdout
+    assert "SIGKILL" in shown
+    assert "exit status: 137" in shown
+    assert "serves http" in shown
+
+
+def test_history_needs_no_root(hosts: Bed) -> None:
+    web = hosts.web
+    start(hosts)
+    for group in ("wbagent", "systemd-journal"):
+        web.run(["useradd", "--no-create-home", "--groups", group, f"of-{group}"])
+        try:
+            assert [record["reason"] for record in history(web, user=f"of-{group}")] == ["ready"]
+        finally:
+            web.run(["userdel", f"of-{group}"])
+    refused = web.run(["wbagent", "server", "history"], user="nobody", check=False)
+    assert refused.returncode == 77
+    assert "systemd-journal" in refused.stderr
+
+
+def test_a_start_that_cannot_be_has_the_name_of_its_reason(hosts: Bed) -> None:
+    web = hosts.web
+    configure(web, hosts.web_settings(server={"image": "wandb/local:0.0.1"}))
+    assert start_fails(hosts)["reason"] == "image missing"
+    configure(web, hosts.web_settings(server={"volume": "no volume's name"}))
+    assert start_fails(hosts)["reason"] == "specification refused"
+    configure(web, hosts.web_settings())
+    web.run(["docker", "run", "--detach", "--name=squatter", "--publish=8080:8080", IMAGE])
+    try:
+        taken = start_fails(hosts)
+        assert taken["reason"] == "port taken"
+        assert "ss -ltnp" in taken["known"]["remedy"]
+    finally:
+        web.run(["docker", "rm", "--force", "squatter"])
+    web.run(["docker", "create", "--name=wandb-local", IMAGE])
+    try:
+        assert start_fails(hosts)["reason"] == "foreign container"
+    finally:
+        web.run(["docker", "rm", "wandb-local"])
+
+
+def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> None:
+    web = hosts.web
+    start(hosts)
+    same = web.run(["wbagent", "server", "diff"], check=False)
+    assert (same.returncode, same.stderr) == (0, "")
+    changes = {"server": {"memory": "6G", "env": {"OIDC_SECRET": "not-to-be-shown"}}}
+    configure(web, hosts.web_settings(**QUICK_PROBES, **changes))
+    with journal_from_now(web, f"MESSAGE_ID={events.RESTART_NEEDED}") as journal:
+        web.run(["systemctl", "reload", "wbagent.service"])
+        journal.wait_for("old settings", timeout=20)
+    assert "a restart would apply changed settings" in web.properties("wbagent.service")["StatusText"]
+    assert "a restart would apply changed settings" in web.run(["wbagent", "status"], check=False).stdout
+    differs = web.run(["wbagent", "server", "diff"], check=False)
+    assert differs.returncode == 1
+    assert "memory: 8.00G -> 6.00G" in differs.stdout
+    assert "environment OIDC_SECRET: added" in differs.stdout
+    assert "not-to-be-shown" not in differs.stdout
+    web.run(["systemctl", "restart", UNIT])
+    assert web.run(["wbagent", "server", "diff"], check=False).returncode == 0
+    assert "a restart would apply" not in web.run(["wbagent", "status"], check=False).stdout
+    web.run(["useradd", "--no-create-home", "--groups", "wbagent", "operator"])
+    try:
+        refused = web.run(["wbagent", "server", "diff"], user="operator", check=False)
+        assert refused.returncode == 77
+        assert "group docker" in refused.stderr
+    finally:
+        web.run(["userdel", "operator"])
