@@ -12,6 +12,7 @@ import structlog
 
 from wbagent import events
 from wbagent.agent import overview
+from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
 from wbagent.config import Settings
@@ -23,8 +24,6 @@ from wbagent.server.diff import wanted_digests
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 
-# After this long without a restart the back-off starts anew: systemd itself never forgets (RestartSteps=).
-_HEALTHY_S: Final = 600.0
 # A start so long after its time was not on time: the agent or the host was down then.
 _LATE_S: Final = 120.0
 
@@ -68,13 +67,14 @@ class Duties:
             return
         self._seen = overview.gather(bus, self._state, self._teller.firing())
         server = self._seen.server
-        if server is not None and server.serving and server.restarts and now - server.since > _HEALTHY_S:
+        if server is not None and back_off_forgets(server, now):
             bus.reset_failed(overview.SERVER_UNIT)
-            log.info(f"the server was healthy for {_HEALTHY_S / 60:g} minutes; its back-off starts anew")
+            log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
-        if server is not None:
+        paused = self._teller.tell_pause()
+        if server is not None and not paused:
             self._teller.judge_server(self.settings, server.active)
-        self._teller.tell_restarts(self.settings)
+        self._teller.tell_restarts(self.settings, held=paused)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
         delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 import signal
 import time
+from contextlib import suppress
 from typing import Final
 
 from wbagent import events
 from wbagent.config.model import ServerSettings
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
+from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server import history, report
 from wbagent.server.container import (
@@ -22,18 +24,20 @@ from wbagent.server.container import (
     SpecificationRefusedError,
 )
 from wbagent.server.history import Reason
+from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
-from wbagent.server.specification import NAME, Specification, specification
+from wbagent.server.specification import NAME, UNIT, Specification, specification
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 from wbagent.server.watchers import DockerGone, DockerReturned, Ended, Event, Probed, Prober, StopAsked, Waiter
 from wbagent.systemd import journal
 from wbagent.systemd.notify import notify
 
-# How much longer systemd is asked to wait at a time: more than one probe and its pause can take together.
-_EXTENSION_S: Final = 30.0
+# How much longer systemd is asked to wait at a time: more than a probe with its pause, or a call to Docker, can take.
+_EXTENSION_S: Final = 45.0
 # dockerd may be starting, or be restarted at this moment; after this the unit fails once and is tried again.
 _DOCKER_WAIT_S: Final = 300.0
+_BY_HAND: Final = "somebody removed the container (docker rm)"
 _NO_START: Final[dict[type[DockerError], Reason]] = {
     DockerAwayError: Reason.DOCKER_AWAY,
     ForeignContainerError: Reason.FOREIGN_CONTAINER,
@@ -75,10 +79,12 @@ class Runner:
         """Docker's connection; None when a stop was asked for while waiting for it. Raises DockerAwayError."""
         deadline = time.monotonic() + _DOCKER_WAIT_S
         while True:
+            # A daemon that hangs keeps the first try waiting already.
+            notify(_extension(_EXTENSION_S))
             try:
                 return Docker()
             except DockerAwayError:
-                notify("STATUS=waiting for Docker", _extension(_EXTENSION_S), "WATCHDOG=1")
+                notify("STATUS=waiting for Docker")
                 if time.monotonic() > deadline:
                     raise
             try:
@@ -117,7 +123,9 @@ class Runner:
             self._adopted = True
             return found.id
         if found.running and found.digest != wanted.digest:
-            docker.stop(found.id, self._settings.stop_timeout)
+            grace = self._settings.stop_timeout
+            notify("STATUS=stopping a container of another configuration", _extension(grace + _EXTENSION_S))
+            docker.stop(found.id, grace)
         # A stopped wandb/local cannot be started again: its entrypoint is not idempotent (wandb/server #8, #19, #36).
         docker.remove(found.id)
         return None
@@ -127,7 +135,11 @@ class Runner:
         was_ready = any(
             record.reason is Reason.READY and record.container == found.id[:12] for record in history.read()
         )
-        return not was_ready or probe(found.addresses, LIVENESS, self._settings.probes.timeout).ok
+        if not was_ready:
+            return True
+        answer = probe(found.addresses, LIVENESS, self._settings.probes.timeout)
+        # One that answers only at its own address has lost docker-proxy: to users it is dead.
+        return answer.ok and not answer.detour
 
     def _create(self, docker: Docker, wanted: Specification) -> str:
         notify(f"STATUS=starting {wanted.image}", _extension(_EXTENSION_S))
@@ -150,6 +162,7 @@ class Runner:
                 case Probed(answer):
                     now = time.monotonic()
                     state, decision = judge(state, answer, now, self._limits, docker_away=self._docker_away)
+                    decision = hold(decision, paused=current(Moment.now()) is not None)
                     outcome = self._act(decision, found, prober, state, answer)
                 case Ended(exit_code):
                     outcome = _exited(exit_code)
@@ -190,13 +203,16 @@ class Runner:
             case Decision.RESTART:
                 detail = f"{state.failures} failed probes in a row; {answer.sentence()}"
                 return Outcome(Reason.LIVENESS_LOST, detail, EX_UNAVAILABLE)
+            case Decision.REOPEN_PORT:
+                detail = f"the container is well, but the published port is dead (docker-proxy?): {answer.detour}"
+                return Outcome(Reason.PORT_LOST, detail, EX_UNAVAILABLE)
             case Decision.TELL_UNREADY | Decision.TELL_READY_AGAIN:
                 unready = f"the server lives but is not ready: {answer.sentence()}"
                 level, text = ("warning", unready) if state.unready else ("info", "the server is ready again")
                 journal.send(text, level=level, message_id=events.READINESS_LOST)
                 notify(f"STATUS={self._standing(found, state)}")
             case Decision.WAIT:
-                if state.failures and not answer.ok:
+                if (state.failures and not answer.ok) or state.port_failures:
                     journal.send(self._standing(found, state), level="warning", message_id=events.LIVENESS_FAILED)
                 notify(f"STATUS={self._standing(found, state)}")
         return None
@@ -207,12 +223,30 @@ class Runner:
             return f"{state.failures} of {self._limits.liveness_failures} liveness probes failed; {answer}"
         if state.unready:
             return f"alive but NOT READY; {answer}"
-        return f"serving {found.image} for {self._settings.host} on port {self._settings.port}"
+        but = ""
+        if self._docker_away:
+            but = ", but Docker is away: systemctl status docker.service"
+        elif state.last and state.last.detour:
+            but = f", but its published port is dead: {state.last.detour}"
+        return f"serving {found.image} for {self._settings.host} on port {self._settings.port}{but}"
 
     def _stop(self, docker: Docker, found: Found) -> Outcome:
         grace = self._settings.stop_timeout
-        notify("STOPPING=1", f"STATUS=stopping; a migration may take up to {format_duration(grace)} to end")
-        docker.stop(found.id, grace)
+        notify(
+            "STOPPING=1",
+            _extension(grace + 2 * _EXTENSION_S),
+            f"STATUS=stopping; a migration may take up to {format_duration(grace)} to end",
+        )
+        try:
+            docker.ping()
+            docker.stop(found.id, grace)
+        except DockerAwayError as error:
+            detail = (
+                f"a stop was asked for, but {error.message}: the container may go on serving; when Docker is back,"
+                f" systemctl start {UNIT} takes it over, docker rm --force {NAME} ends it"
+            )
+            notify(f"STATUS={detail}")
+            return Outcome(Reason.DOCKER_AWAY, detail, error.exit_status)
         return Outcome(Reason.STOPPED, "stopped through systemd", 0)
 
     def _finish(self, docker: Docker, found: Found, outcome: Outcome, state: Supervision) -> int:
@@ -221,22 +255,49 @@ class Runner:
             # A migration may still run: it gets the same time to end as in a stop.
             grace = self._settings.stop_timeout
             notify(_extension(grace + _EXTENSION_S))
-            docker.stop(found.id, grace)
+            with suppress(DockerAwayError):
+                docker.stop(found.id, grace)
         served = time.monotonic() - state.since if state.phase is Phase.SERVING else 0.0
-        final = docker.find(found.id) or found
-        if final.oom_killed:
-            outcome = Outcome(Reason.OUT_OF_MEMORY, f"killed by the kernel: {outcome.detail}", outcome.exit_status)
-        log = docker.last_log_lines(found.id)
+        outcome, final, log = _evidence(docker, found, outcome)
         report.ended(outcome, final, log=log, probe=state.last.sentence() if state.last else "", seconds=served)
-        # Kills it if it hangs: SIGTERM first would make its users wait for the whole grace of a process that is stuck.
-        docker.remove(found.id)
+        if outcome.reason is not Reason.DOCKER_AWAY:
+            _remove(docker, found)
         # EX_CONFIG means to systemd and people that /etc/wbagent.toml is wrong; a container's 78 means no such thing.
         return outcome.exit_status if outcome.exit_status != EX_CONFIG else 1
 
 
+def _evidence(docker: Docker, found: Found, outcome: Outcome) -> tuple[Outcome, Found, tuple[str, ...]]:
+    """What is left of the container: the outcome in the light of it, its last state and its last lines."""
+    if outcome.reason is Reason.DOCKER_AWAY:
+        return outcome, found, ()
+    try:
+        final = docker.find(found.id)
+    except DockerAwayError:
+        # A daemon that is being stopped ends its containers first and then itself.
+        return outcome, found, ()
+    if outcome.reason is Reason.EXITED and (final is None or final.removing):
+        outcome = Outcome(Reason.REMOVED, _BY_HAND, outcome.exit_status)
+    final = final or found
+    if final.oom_killed:
+        outcome = Outcome(Reason.OUT_OF_MEMORY, f"killed by the kernel: {outcome.detail}", outcome.exit_status)
+    return outcome, final, docker.last_log_lines(found.id)
+
+
+def _remove(docker: Docker, found: Found) -> None:
+    try:
+        # Kills it if it hangs: SIGTERM first would make its users wait for the whole grace of a process that is stuck.
+        docker.remove(found.id)
+    except DockerError as error:
+        journal.send(
+            f"the container is left to the next start, which removes it: {error.message}",
+            level="warning",
+            message_id=events.DOCKER_AWAY,
+        )
+
+
 def _exited(exit_code: int | None) -> Outcome:
     if exit_code is None:
-        return Outcome(Reason.EXITED, "the container was removed by somebody else", EX_UNAVAILABLE)
+        return Outcome(Reason.REMOVED, _BY_HAND, EX_UNAVAILABLE)
     by_signal = ""
     if exit_code > 128:
         try:
