@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ class Moment:
     @classmethod
     def now(cls) -> Self:
         """This moment on this host."""
-        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), _BOOT_ID.read_text().strip())
+        # The runner's unit hides /proc/sys and passes the id (the specifier %b of systemd.unit(5), without dashes).
+        boot_id = os.environ.get("WBAGENT_BOOT_ID") or _BOOT_ID.read_text().strip()
+        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id.replace("-", ""))
 
     def since(self, earlier: Moment) -> float | None:
         """Seconds from `earlier` to this moment; None when the wall clock was set back across a reboot.
@@ -43,4 +46,4 @@ class Moment:
     @classmethod
     def from_json(cls, value: Any) -> Self:
         """What `to_json` gave."""
-        return cls(float(value["wall"]), float(value["boottime"]), str(value["boot_id"]))
+        return cls(float(value["wall"]), float(value["boottime"]), str(value["boot_id"]).replace("-", ""))

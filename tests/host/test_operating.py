@@ -94,7 +94,7 @@ def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> Non
     start(hosts)
     same = web.run(["wbagent", "server", "diff"], check=False)
     assert (same.returncode, same.stderr) == (0, "")
-    changes = {"server": {"memory": "6G", "env": {"OIDC_SECRET": "not-to-be-shown"}}}
+    changes = {"server": {"memory": "6G"}, "server.env": {"OIDC_SECRET": "not-to-be-shown"}}
     configure(web, hosts.web_settings(**QUICK_PROBES, **changes))
     with journal_from_now(web, f"MESSAGE_ID={events.RESTART_NEEDED}") as journal:
         web.run(["systemctl", "reload", "wbagent.service"])
@@ -116,3 +116,38 @@ def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> Non
         assert "group docker" in refused.stderr
     finally:
         web.run(["userdel", "operator"])
+
+
+def test_a_pause_holds_restarts_and_alerts_and_ends_by_itself(hosts: Bed) -> None:
+    web = hosts.web
+    start(hosts)
+    [before] = web.run(["docker", "ps", "--quiet", "--no-trunc"]).stdout.split()
+    matches = [f"MESSAGE_ID={number}" for number in (events.PAUSE_BEGAN, events.PAUSE_ENDED, events.LIVENESS_FAILED)]
+    with journal_from_now(web, *matches) as journal:
+        web.run(["wbagent", "server", "pause", "disk is replaced", "--for", "35s"])
+        # More than the three failures that would end it: the unit's runner goes on counting.
+        web.run(["docker", "pause", "wandb-local"])
+        journal.wait_for("paused for 35s by root: disk is replaced", timeout=20)
+        journal.wait_for("5 of 3 liveness probes failed", timeout=30)
+        assert "PAUSED for" in web.properties("wbagent.service")["StatusText"]
+        web.run(["systemctl", "restart", "wbagent.service"])
+        assert "disk is replaced" in web.run(["wbagent", "status"], check=False).stdout
+        assert web.run(["docker", "ps", "--quiet", "--no-trunc"]).stdout.split() == [before]
+        assert [alert.text for alert in hosts.receiver.alerts] == []
+        journal.wait_for("the pause is over", timeout=60)
+    wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] == "active" and unit["NRestarts"] == "1", timeout=60)
+    assert history(web)[-2]["reason"] == "liveness lost"
+    hosts.receiver.wait_for(lambda alert: "W&B server ended" in alert.text, timeout=30)
+
+
+def test_a_pause_can_be_ended_and_is_for_operators(hosts: Bed) -> None:
+    web = hosts.web
+    start(hosts)
+    web.run(["wbagent", "server", "pause", "network works"])
+    assert "PAUSED for" in web.run(["wbagent", "status"], check=False).stdout
+    web.run(["wbagent", "server", "resume"])
+    assert "PAUSED" not in web.run(["wbagent", "status"], check=False).stdout
+    assert "no pause lasts" in web.run(["wbagent", "server", "resume"]).stdout
+    refused = web.run(["wbagent", "server", "pause", "no right to"], user="nobody", check=False)
+    assert refused.returncode == 77
+    assert web.run(["wbagent", "server", "pause", "too long", "--for", "8d"], check=False).returncode == 64

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wbagent.errors import WbagentError
+from wbagent.moment import Moment
 from wbagent.quantities import format_duration, format_size
-from wbagent.server import history
+from wbagent.server import history, pause
 from wbagent.server.diff import restart_needed
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
@@ -65,6 +66,7 @@ class Overview:
     firing: tuple[str, ...]
     unreadable: str = ""
     restart_needed: bool = False
+    paused: str = ""
 
 
 def unit_state(properties: Properties) -> UnitState:
@@ -108,11 +110,14 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         firing,
         unreadable,
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
+        paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
     )
 
 
 def server_notes(overview: Overview) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
+    if overview.paused:
+        yield overview.paused
     if overview.restart_needed and overview.server is not None and overview.server.serving:
         yield _RESTART_NEEDED
 
@@ -181,6 +186,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
     return {
         "server": unit(overview.server),
         "restart_needed": overview.restart_needed,
+        "paused": overview.paused or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

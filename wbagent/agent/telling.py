@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Final
 
 import structlog
 
+from wbagent import events
 from wbagent.alerts import cpu, outbox, server, states
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
@@ -14,13 +16,15 @@ from wbagent.alerts.throttle import Event
 from wbagent.config import Settings
 from wbagent.errors import StateError
 from wbagent.moment import Moment
-from wbagent.server import history
+from wbagent.quantities import format_duration
+from wbagent.server import history, pause
 from wbagent.server.history import Reason
 from wbagent.state import State
 
 # A deliverer that found nothing to do about the same messages is not started again before this (seconds).
 _SAME_AGAIN_S: Final = 60.0
 _COMPLAIN_AGAIN_S: Final = 600.0
+_PAUSE_FACT: Final = "server.pause"
 
 log = structlog.get_logger()
 
@@ -63,13 +67,37 @@ class Teller:
         except OSError as error:
             self._complain(StateError(f"the server's history cannot be read: {error}"))
 
-    def tell_restarts(self, settings: Settings) -> None:
-        """Tell of ends of the server that nobody asked for."""
+    def tell_pause(self) -> bool:
+        """Tell the journal of a pause that began or ended; whether one lasts."""
+        now = Moment.now()
+        try:
+            last, known = pause.read(), self._state.get(_PAUSE_FACT)
+            told, told_now = pause.news(pause.Told(**known.value) if known else pause.Told(), last, now)
+            if told_now:
+                self._state.put(_PAUSE_FACT, asdict(told), now.wall)
+        except StateError as error:
+            self._complain(error)
+            return pause.current(now) is not None
+        except OSError as error:
+            self._complain(StateError(f"the server's pause cannot be read: {error}"))
+            return False
+        for one in told_now:
+            if one is pause.News.BEGAN and last is not None:
+                text = (
+                    f"the server's supervision is paused for {format_duration(last.seconds)} by {last.by}: {last.why}"
+                )
+                log.warning(text, message_id=events.PAUSE_BEGAN)
+            else:
+                log.info("the pause is over: the server is watched again", message_id=events.PAUSE_ENDED)
+        return told.active
+
+    def tell_restarts(self, settings: Settings, *, held: bool = False) -> None:
+        """Tell of ends of the server that nobody asked for; nobody is told while they are held by a pause."""
         try:
             # What keeps the server down is an alert that lasts, not a restart.
             ends = [end for end in history.read() if end.is_end and end.reason is not Reason.REFUSED]
-            events = [Event(f"{end.at}:{end.invocation}", end.at, end.sentence()) for end in ends]
-            tell_restarts(self._state, settings, events, Moment.now())
+            ended = [Event(f"{end.at}:{end.invocation}", end.at, end.sentence()) for end in ends]
+            tell_restarts(self._state, settings, ended, Moment.now(), held=held)
         except StateError as error:
             self._complain(error)
         except OSError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from wbagent import events
 from wbagent.alerts import outbox
 from wbagent.alerts.destination import configured
 from wbagent.alerts.message import Kind, Message, write_to_journal
-from wbagent.alerts.throttle import Burst, Event, decide
+from wbagent.alerts.throttle import Burst, Decision, Event, decide
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -20,16 +21,19 @@ FACT: Final = "alerts.restarts"
 _FINGERPRINT: Final = "server-restarted"
 
 
-def tell_restarts(state: State, settings: Settings, ends: Sequence[Event], now: Moment) -> Message | None:
+def tell_restarts(
+    state: State, settings: Settings, ends: Sequence[Event], now: Moment, *, held: bool = False
+) -> Message | None:
     """Look at the ends of the server that nobody asked for (oldest first); the message put into the outbox, if any.
 
-    What has been told is stored together with the message. Raises StateError.
+    `held`: during a pause they count as told, and nobody is. What has been told is stored together with the message.
+    Raises StateError.
     """
     message: Message | None = None
     with state.transaction():
         known = state.get(FACT)
         burst = Burst.from_json(known.value) if known else None
-        decision = decide(burst, ends, now)
+        decision = Decision(_seen(burst, ends)) if held else decide(burst, ends, now)
         if decision.burst != burst:
             state.put(FACT, decision.burst.to_json(), now.wall)
         if decision.tell:
@@ -38,6 +42,10 @@ def tell_restarts(state: State, settings: Settings, ends: Sequence[Event], now: 
     if message is not None:
         write_to_journal(message, events.SERVER_RESTARTED)
     return message
+
+
+def _seen(burst: Burst | None, ends: Sequence[Event]) -> Burst:
+    return replace(burst or Burst(), told_key=ends[-1].key, told_at=ends[-1].at) if ends else burst or Burst()
 
 
 def _compose(ends: tuple[Event, ...], now: Moment) -> Message:

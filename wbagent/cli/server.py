@@ -123,6 +123,27 @@ def diff(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(1 if found else 0)
 
 
+@server.command()
+@click.argument("why")
+@click.option("--for", "length", default="1h", show_default=True, metavar="TIME", help='Such as "30min" or "2h".')
+def pause(why: str, length: str) -> None:
+    """Pause the server's supervision for maintenance; it ends by itself.
+
+    Meanwhile failed probes restart nothing, and the server raises no alerts.
+    """
+    from wbagent.cli.server_pause import begin  # noqa: PLC0415 - see `cleanup`
+
+    begin(why, length)
+
+
+@server.command()
+def resume() -> None:
+    """End the pause now."""
+    from wbagent.cli.server_pause import end  # noqa: PLC0415 - see `cleanup`
+
+    end()
+
+
 def _records() -> tuple[Record, ...]:
     from wbagent.server.history import history_path, read  # noqa: PLC0415
 

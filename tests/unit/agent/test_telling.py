@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
 
+from wbagent import events
 from wbagent.agent.duties import Duties
 from wbagent.agent.telling import Teller
 from wbagent.alerts import outbox
 from wbagent.config import Settings
+from wbagent.moment import Moment
 from wbagent.server import history
 from wbagent.server.history import Reason, Record
+from wbagent.server.pause import Pause, write
 from wbagent.state import State
 
 SETTINGS = Settings.model_validate(
@@ -48,6 +52,30 @@ def test_restarts_come_from_the_servers_history(state: State) -> None:
     assert titles(state) == ["W&B server ended"]
     (row,) = outbox.waiting(state)
     assert row.message.what.endswith("out of memory; the container was killed")
+
+
+def test_what_ends_during_a_pause_is_not_told_later(state: State) -> None:
+    teller = Teller(state)
+    history.append(Record(time.time(), Reason.EXITED, "in the pause", "one"))
+    teller.tell_restarts(SETTINGS, held=True)
+    teller.tell_restarts(SETTINGS)
+    assert titles(state) == []
+    history.append(Record(time.time(), Reason.EXITED, "after it", "two"))
+    teller.tell_restarts(SETTINGS)
+    (row,) = outbox.waiting(state)
+    assert row.message.what.endswith("after it")
+
+
+def test_a_pause_is_told_when_it_begins_and_when_it_is_over(state: State) -> None:
+    assert not Teller(state).tell_pause()
+    lasting = Pause("disk", "ops", Moment.now(), 3600)
+    write(lasting)
+    with structlog.testing.capture_logs() as logs:
+        assert Teller(state).tell_pause()
+        assert Teller(state).tell_pause()
+        write(replace(lasting, resumed=True))
+        assert not Teller(state).tell_pause()
+    assert [entry["message_id"] for entry in logs] == [events.PAUSE_BEGAN, events.PAUSE_ENDED]
 
 
 def test_a_sample_becomes_an_alert(state: State) -> None:
