@@ -110,9 +110,8 @@ def diff(ctx: click.Context, as_json: bool) -> None:
             raise DockerError("no server runs, so there is nothing to compare", hint="systemctl start wandb-local")
         wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups())
         image = docker.inspect_image(wanted.image)
-        found = differences(
-            container, docker.inspect_image(container["Image"]) or {}, wanted, str(image["Id"]) if image else None
-        )
+        of_image = docker.inspect_image(container["Image"]) or {}
+        found = differences(container, of_image, wanted, str(image["Id"]) if image else None, docker.unlimited())
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
     elif found:

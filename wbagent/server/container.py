@@ -93,6 +93,13 @@ class Docker:
         with _translated("read the daemon's settings"):
             return bool(self._api.info()["CgroupDriver"] == "systemd")
 
+    def unlimited(self) -> frozenset[str]:
+        """Which limits Docker drops, since the kernel cannot set them: "memory", "processors"."""
+        with _translated("read the daemon's settings"):
+            info = self._api.info()
+        limits = {"memory": "MemoryLimit", "processors": "CpuCfsQuota"}
+        return frozenset(name for name, key in limits.items() if not info.get(key))
+
     def find(self, name: str = NAME) -> Found | None:
         """The container of that name or id, running or not."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +28,18 @@ class Difference:
 
 
 def differences(
-    container: Mapping[str, Any], of_image: Mapping[str, Any], wanted: Specification, wanted_image_id: str | None
+    container: Mapping[str, Any],
+    of_image: Mapping[str, Any],
+    wanted: Specification,
+    wanted_image_id: str | None,
+    unlimited: Collection[str] = (),
 ) -> tuple[Difference, ...]:
     """Compare `docker inspect` of the container and of the image that it was made from with what is wanted.
 
     `wanted_image_id` is the id that the wanted image's name means on this host now; None when it is not there.
     Invariant: empty exactly when the container bears the wanted specification's hash and its image is the one that the
-    name means. What Docker takes from the image (user, environment) is no difference.
+    name means. What Docker takes from the image (user, environment) is no difference, nor is a limit that Docker
+    dropped since this host's kernel knows none: `unlimited` names those ("memory", "processors").
     """
     found = list(_image(container, wanted, wanted_image_id))
     same_hash = (container["Config"].get("Labels") or {}).get(HASH_LABEL) == wanted.digest
@@ -47,9 +52,15 @@ def differences(
     )
     image_config = of_image.get("Config") or {}
     want["user"] = want["user"] or str(image_config.get("User") or "")
-    found += [Difference(name, have[name] or "none", want[name] or "none") for name in have if have[name] != want[name]]
+    found += [
+        Difference(name, have[name] or "none", want[name] or "none")
+        for name in have
+        if have[name] != want[name] and name not in unlimited
+    ]
     if not found:
-        found.append(Difference("specification", "", "the container was made by another release of wbagent"))
+        limits = f"limits of {' and '.join(sorted(unlimited))} that this kernel cannot set were changed, or "
+        release = "the container was made by another release of wbagent"
+        found.append(Difference("specification", "", (limits if unlimited else "") + release))
     return tuple(found)
 
 

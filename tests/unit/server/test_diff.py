@@ -63,6 +63,17 @@ def test_an_image_that_is_gone_is_told() -> None:
     assert "NOT on this host" in changed(None, image="wandb/local:0.84.0")[0].sentence()
 
 
+def test_a_limit_that_docker_dropped_is_not_called_a_difference() -> None:
+    container = running(specification(settings(), systemd_cgroups=True))
+    container["HostConfig"] |= {"Memory": 0, "CpuPeriod": 0, "CpuQuota": 0}
+    wanted = specification(settings(memory="16G", stop_timeout="2m"), systemd_cgroups=True)
+    found = differences(container, IMAGE, wanted, "sha256:one", {"memory", "processors"})
+    assert [one.name for one in found] == ["stop timeout"]
+    only_limits = specification(settings(memory="16G"), systemd_cgroups=True)
+    [one] = differences(container, IMAGE, only_limits, "sha256:one", {"memory", "processors"})
+    assert "limits of memory and processors that this kernel cannot set were changed" in one.sentence()
+
+
 def test_a_container_of_another_release_is_never_called_the_same() -> None:
     spec = specification(settings(), systemd_cgroups=True)
     older = running(spec)
