@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -87,6 +88,35 @@ def test_the_container_is_what_the_guide_says(serving: Bed) -> None:
     assert host["CgroupParent"] == "wandb.slice"
     # Limits of memory and processors are accepted but not enforced where the kernel has no such controllers.
     assert host["LogConfig"]["Type"] == "journald"
+
+
+def test_limits_of_processes_and_certificates_reach_the_container(hosts: Bed) -> None:
+    web = hosts.web
+    authority = "/etc/ssl/certs/ISRG_Root_X1.pem"
+    limits: dict[str, object] = {"nofile": "2048:4096"}
+    configure(web, hosts.web_settings(server={"ca_certificates": [authority]}, **{"server.ulimits": limits}))
+    web.run(["systemctl", "start", UNIT])
+    in_force = web.run(["cat", f"/proc/{container(web)['State']['Pid']}/limits"]).stdout
+    assert re.search(r"Max open files +2048 +4096", in_force)
+    # The stand-in has no shell; --follow-link is not needed, since Docker mounts what the link points to.
+    mounted = "/usr/local/share/ca-certificates/wbagent-0.crt"
+    copied = web.run(["sh", "-c", f"docker cp wandb-local:{mounted} - | tar -xO"]).stdout
+    assert copied == web.run(["cat", authority]).stdout
+    assert web.run(["wbagent", "server", "diff"], check=False).returncode == 0
+    # A file that is gone later is a reason with a name, and no directory is made in its place.
+    web.write("/root/own.crt", copied)
+    configure(web, hosts.web_settings(server={"ca_certificates": ["/root/own.crt"]}))
+    web.run(["systemctl", "restart", UNIT])
+    web.run(["rm", "/root/own.crt"])
+    web.run(["docker", "kill", "wandb-local"])
+    wait_for_unit(web, UNIT, lambda _unit: "/root/own.crt" in (status(web)["last_end"] or {"detail": ""})["detail"])
+    assert not web.exists("/root/own.crt")
+
+
+def test_the_key_of_the_hash_is_for_the_product_alone(serving: Bed) -> None:
+    shown = serving.web.run(["getfacl", "--omit-header", "/var/lib/wbagent/server/digest.key"]).stdout
+    assert "systemd-journal" not in shown
+    assert "other::---" in shown
 
 
 def test_a_killed_container_is_back_with_the_reason_recorded(serving: Bed) -> None:

@@ -21,6 +21,7 @@ from wbagent.database.connection import session
 from wbagent.errors import DatabaseError
 from wbagent.monitor.cpu import CpuSampler
 from wbagent.server.diff import wanted_digests
+from wbagent.server.digest_key import digest_key
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 
@@ -132,7 +133,7 @@ class Duties:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
         self._state.put(overview.CONFIG_FACT, {**self.configured(), "refused": refused}, now)
         server = self.settings.server
-        self._state.put(overview.WANTED_FACT, wanted_digests(server) if server else {}, now)
+        self._state.put(overview.WANTED_FACT, wanted_digests(server, digest_key()) if server else {}, now)
         if not self.settings.monitor.cpu.enabled:
             # No sample will ever end an alert that still fires.
             self._teller.judge_cpu(self.settings, None)

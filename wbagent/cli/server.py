@@ -99,6 +99,7 @@ def diff(ctx: click.Context, as_json: bool) -> None:
     settings = _settings(ctx)
     from wbagent.server.container import SOCKET, Docker  # noqa: PLC0415 - see `run`
     from wbagent.server.diff import differences  # noqa: PLC0415
+    from wbagent.server.digest_key import digest_key  # noqa: PLC0415
     from wbagent.server.specification import specification  # noqa: PLC0415
 
     path = SOCKET.removeprefix("unix://")
@@ -108,7 +109,7 @@ def diff(ctx: click.Context, as_json: bool) -> None:
         container = docker.inspect()
         if container is None:
             raise DockerError("no server runs, so there is nothing to compare", hint="systemctl start wandb-local")
-        wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups())
+        wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups(), key=digest_key())
         image = docker.inspect_image(wanted.image)
         of_image = docker.inspect_image(container["Image"]) or {}
         found = differences(container, of_image, wanted, str(image["Id"]) if image else None, docker.unlimited())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import socket
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from wbagent.config.certificates import read_certificates
 from wbagent.config.dsn import S3URL, ForeignBucketURL, MysqlURL, RedisURL, parse_server_bucket
 from wbagent.quantities import parse_duration, parse_size
 
@@ -19,6 +21,12 @@ _TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Those that Docker knows (docker run --ulimit).
+_ULIMITS: Final = frozenset({
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
+    "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+})  # fmt: skip
+_ULIMIT: Final = re.compile(r"(-1|\d{1,18})(?::(-1|\d{1,18}))?")
 
 
 def _host_url(value: str) -> str:
@@ -52,6 +60,24 @@ def _user(value: str | int | None) -> str | None:
     if text == "999" or (uid.isdigit() and int(uid) >= 100_000 and gid == "0"):
         return text
     raise ValueError('expected "999", or a UID of at least 100000 with group 0 such as "100000:0" (W&B\'s guide)')
+
+
+def _ulimits(value: Any) -> Any:
+    """Each as "SOFT:HARD", whichever way it was written."""
+    if not isinstance(value, dict):
+        raise ValueError('expected a table such as nofile = "262144:262144"')
+    limits = {}
+    for name, limit in value.items():
+        if name not in _ULIMITS:
+            raise ValueError(f'"{name}" is no limit that Docker knows: {", ".join(sorted(_ULIMITS))}')
+        match = _ULIMIT.fullmatch(str(limit)) if isinstance(limit, str | int) and limit is not True else None
+        if not match:
+            raise ValueError(f'{name}: expected "SOFT:HARD" such as "262144:262144", a number for both, or -1 for none')
+        soft, hard = match[1], match[2] or match[1]
+        if hard != "-1" and (soft == "-1" or int(soft) > int(hard)):
+            raise ValueError(f"{name}: the soft limit {soft} is above the hard limit {hard}")
+        limits[name] = f"{soft}:{hard}"
+    return limits
 
 
 class _Section(BaseModel):
@@ -93,7 +119,13 @@ class ServerSettings(_Section):
     memory: Size = Field(8 * 1024**3, ge=64 * 1024**2, description='memory that the container may use (guide: "8G")')
     volume: str = Field("wandb", description="the Docker volume (or an absolute path) mounted at /vol")
     stop_timeout: Duration = Field(60.0, description="how long a stop waits, so that a migration can end")
+    ca_certificates: Annotated[tuple[Path, ...], BeforeValidator(read_certificates)] = Field(
+        (), description='files (PEM) of further authorities to be trusted, such as "/etc/ssl/private-ca.crt"'
+    )
     env: dict[str, str] = Field(default_factory=dict, description="further environment of the container")
+    ulimits: Annotated[dict[str, str], BeforeValidator(_ulimits)] = Field(
+        default_factory=dict, description="limits of the container's processes"
+    )
     probes: Probes = Field(default_factory=Probes)
 
     @field_validator("env")

@@ -36,6 +36,7 @@ _HEAD: Final = """\
 _PROSE: Final = {
     "server": "The wandb/local container of this host. Leave it out on a host that runs only the database.",
     "server.env": "Further environment variables for the container, such as OIDC_ISSUER or LDAP settings.",
+    "server.ulimits": 'Limits of the container\'s processes as Docker knows them, "SOFT:HARD"; -1 is none.',
     "server.probes": "When the server counts as started and as alive. The defaults are those of W&B's guide.",
     "database": "The account for backups, where it differs from [server] mysql (always on a database host).",
     "backup": "The daily backup. Without a destination backups stay on this host's disk and die with it.",
@@ -54,6 +55,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "server.region": "us-east-1",
     "server.user": "999",
     "server.env.LOGGING_ENABLED": "true",
+    "server.ulimits.nofile": "262144:262144",
     "database.url": "mysql://wandb_backup:PASSWORD@127.0.0.1:3306/wandb_local",
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",

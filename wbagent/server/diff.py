@@ -106,6 +106,11 @@ def _settings(config: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, s
         "volume": ", ".join(sorted(host.get("Binds") or ())),
         "processors": f"{host['CpuQuota'] / period:g}" if period else "",
         "memory": format_size(host["Memory"]) if host.get("Memory") else "",
+        "limits of processes": ", ".join(
+            f"{limit['Name']}={limit['Soft']}:{limit['Hard']}"
+            for limit in sorted(host.get("Ulimits") or (), key=lambda limit: str(limit["Name"]))
+        ),
+        "CA certificates": ", ".join(str(mount["Source"]) for mount in host.get("Mounts") or ()),
         "slice": str(host.get("CgroupParent") or ""),
         "stop timeout": f"{config['StopTimeout']}s" if config.get("StopTimeout") is not None else "",
         "restart policy": str((host.get("RestartPolicy") or {}).get("Name") or "no"),
@@ -113,9 +118,9 @@ def _settings(config: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, s
     }
 
 
-def wanted_digests(settings: ServerSettings) -> dict[str, str]:
+def wanted_digests(settings: ServerSettings, key: bytes) -> dict[str, str]:
     """The hash of the wanted specification with and without Docker's systemd cgroups; only the runner knows which."""
-    return {str(cgroups): specification(settings, systemd_cgroups=cgroups).digest for cgroups in (False, True)}
+    return {str(cgroups): specification(settings, systemd_cgroups=cgroups, key=key).digest for cgroups in (False, True)}
 
 
 def restart_needed(records: Iterable[Record], wanted: Mapping[str, str]) -> bool:

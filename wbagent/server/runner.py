@@ -23,6 +23,7 @@ from wbagent.server.container import (
     PortTakenError,
     SpecificationRefusedError,
 )
+from wbagent.server.digest_key import digest_key
 from wbagent.server.history import Reason
 from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
@@ -95,7 +96,7 @@ class Runner:
 
     def _run(self, docker: Docker) -> int:
         self._systemd_cgroups = docker.systemd_cgroups()
-        wanted = specification(self._settings, systemd_cgroups=self._systemd_cgroups)
+        wanted = specification(self._settings, systemd_cgroups=self._systemd_cgroups, key=digest_key())
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:

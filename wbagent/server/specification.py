@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,8 @@ UNIT: Final = "wandb-local.service"
 SLICE: Final = "wandb.slice"
 CONTAINER_PORT: Final = "8080/tcp"
 _CPU_PERIOD_US: Final = 100_000
+# Where the image looks for them: its start runs update-ca-certificates (wandb/helm-charts #251, #255).
+CA_DIRECTORY: Final = "/usr/local/share/ca-certificates"
 HASH_LABEL: Final = "wbagent.specification"
 # The journal takes OBJECT_SYSTEMD_UNIT as "this line is about that unit", so `journalctl -u` shows it (sd-journal).
 UNIT_LABEL: Final = "OBJECT_SYSTEMD_UNIT"
@@ -23,7 +26,7 @@ UNIT_LABEL: Final = "OBJECT_SYSTEMD_UNIT"
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """The body of POST /containers/create, and its hash. The environment in it holds secrets: never log it."""
+    """The body of POST /containers/create, and its keyed hash. The environment in it holds secrets: never log it."""
 
     config: dict[str, Any]
     digest: str
@@ -34,10 +37,11 @@ class Specification:
         return str(self.config["Image"])
 
 
-def specification(settings: ServerSettings, *, systemd_cgroups: bool) -> Specification:
+def specification(settings: ServerSettings, *, systemd_cgroups: bool, key: bytes = b"") -> Specification:
     """The guide's `docker run` line as a request, with the restart policy "no": systemd owns restarts.
 
-    `systemd_cgroups`: whether Docker's cgroup driver is systemd; only then a slice can hold the container.
+    `systemd_cgroups`: whether Docker's cgroup driver is systemd; only then a slice can hold the container. `key` is
+    this host's `digest_key()`.
     """
     bindings = [{"HostIp": settings.bind, "HostPort": str(settings.port)}]
     host_config: dict[str, Any] = {
@@ -52,6 +56,15 @@ def specification(settings: ServerSettings, *, systemd_cgroups: bool) -> Specifi
     }
     if systemd_cgroups:
         host_config["CgroupParent"] = SLICE
+    if settings.ulimits:
+        host_config["Ulimits"] = _ulimits(settings.ulimits)
+    if settings.ca_certificates:
+        # Not in Binds: for a file that is not there Docker would make a directory of that name.
+        host_config["Mounts"] = [
+            # update-ca-certificates(8) takes nothing that does not end in ".crt".
+            {"Type": "bind", "Source": str(path), "Target": f"{CA_DIRECTORY}/wbagent-{number}.crt", "ReadOnly": True}
+            for number, path in enumerate(settings.ca_certificates)
+        ]
     config: dict[str, Any] = {
         "Image": settings.image,
         "Env": [f"{name}={value}" for name, value in sorted(environment(settings).items())],
@@ -61,9 +74,14 @@ def specification(settings: ServerSettings, *, systemd_cgroups: bool) -> Specifi
     }
     if settings.user is not None:
         config["User"] = settings.user
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), key=key, digest_size=8).hexdigest()
     config["Labels"] = {UNIT_LABEL: UNIT, HASH_LABEL: digest}
     return Specification(config, digest)
+
+
+def _ulimits(limits: Mapping[str, str]) -> list[dict[str, Any]]:
+    pairs = {name: limit.split(":") for name, limit in sorted(limits.items())}
+    return [{"Name": name, "Soft": int(soft), "Hard": int(hard)} for name, (soft, hard) in pairs.items()]
 
 
 def environment(settings: ServerSettings) -> dict[str, str]:

@@ -48,6 +48,7 @@ def test_the_same_settings_differ_in_nothing() -> None:
         ({"volume": "/srv/wandb"}, "volume: wandb:/vol -> /srv/wandb:/vol"),
         ({"user": "100000:0"}, "user: 999:0 -> 100000:0"),
         ({"stop_timeout": "2m"}, "stop timeout: 60s -> 120s"),
+        ({"ulimits": {"nofile": 1024}}, "limits of processes: none -> nofile=1024:1024"),
     ],
 )
 def test_each_change_has_a_name_and_shows_no_secret(changes: dict[str, Any], says: str) -> None:
@@ -88,7 +89,7 @@ def ready(digest: str, *, cgroups: bool) -> Record:
 @pytest.mark.parametrize("cgroups", [False, True])
 def test_a_restart_is_needed_only_by_a_server_that_runs_with_other_settings(cgroups: bool) -> None:
     runs = ready(specification(settings(), systemd_cgroups=cgroups).digest, cgroups=cgroups)
-    same, other = wanted_digests(settings()), wanted_digests(settings(memory="9G"))
+    same, other = wanted_digests(settings(), b""), wanted_digests(settings(memory="9G"), b"")
     stopped = Record(2.0, Reason.STOPPED, "stopped", "id")
     assert not restart_needed([], other)
     assert not restart_needed([runs], same)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ BASE: dict[str, Any] = {
     "bucket": "s3://KEY:a%2Fb@minio:9000/files?region=us-west-2",
     "mysql": "mysql://wandb_local:p%2Bw@db1/wandb_local",
 }
+
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def settings(**changes: Any) -> ServerSettings:
@@ -57,10 +61,59 @@ def test_the_hash_tells_every_change_and_nothing_else() -> None:
     assert specification(settings(), systemd_cgroups=True).digest == same
     changes: list[dict[str, Any]] = [
         {"image": "wandb/local:0.82.0"}, {"memory": "9G"}, {"port": 8081}, {"env": {"A": "b"}}, {"license": "x"},
-        {"mysql": "mysql://wandb_local:other@db1/wandb_local"},
+        {"mysql": "mysql://wandb_local:other@db1/wandb_local"}, {"ulimits": {"nofile": 1024}},
     ]  # fmt: skip
     digests = {specification(settings(**change), systemd_cgroups=True).digest for change in changes}
     assert len(digests | {same}) == len(changes) + 1
+
+
+def test_limits_of_processes_and_certificates(tmp_path: Path) -> None:
+    authority = tmp_path / "private-ca.pem"
+    authority.write_text(AUTHORITY)
+    host = specification(
+        settings(ulimits={"nproc": 4096, "nofile": "1024:-1"}, ca_certificates=[str(authority)]), systemd_cgroups=True
+    ).config["HostConfig"]
+    assert host["Ulimits"] == [
+        {"Name": "nofile", "Soft": 1024, "Hard": -1},
+        {"Name": "nproc", "Soft": 4096, "Hard": 4096},
+    ]
+    target = "/usr/local/share/ca-certificates/wbagent-0.crt"
+    assert host["Mounts"] == [{"Type": "bind", "Source": str(authority), "Target": target, "ReadOnly": True}]
+    assert not {"Ulimits", "Mounts"} & specification(settings(), systemd_cgroups=True).config["HostConfig"].keys()
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"files": 1}, '"files" is no limit that Docker knows: core, cpu'),
+        ({"nofile": "many"}, 'nofile: expected "SOFT:HARD"'),
+        ({"nofile": True}, 'nofile: expected "SOFT:HARD"'),
+        ({"nofile": "2:1"}, "the soft limit 2 is above the hard limit 1"),
+        ({"nofile": "-1:1"}, "the soft limit -1 is above the hard limit 1"),
+    ],
+)
+def test_limits_that_docker_would_refuse(limits: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        settings(ulimits=limits)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "there is no such file"),
+        (b"", "holds no certificate in PEM form"),
+        (b"\x30\x82\xff\xfe", "cannot be read as text"),
+        (b"-----BEGIN PRIVATE KEY-----\n", "holds a private key, which must not get into the container"),
+    ],
+)
+def test_certificates_that_the_server_could_not_use(tmp_path: Path, content: bytes | None, told: str) -> None:
+    file = tmp_path / "ca.crt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"{file}: {told}")):
+        settings(ca_certificates=[str(file)])
+    with pytest.raises(ValueError, match="expected an absolute path"):
+        settings(ca_certificates=["ca.crt"])
 
 
 def test_no_label_holds_a_secret() -> None:
