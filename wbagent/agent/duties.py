@@ -73,9 +73,8 @@ class Duties:
             log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
         paused = self._teller.tell_pause()
-        if server is not None and not paused:
-            self._teller.judge_server(self.settings, server.active)
-        self._teller.tell_restarts(self.settings, held=paused)
+        if server is not None:
+            self._teller.judge_server(self.settings, server.active, paused=paused)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
         delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):

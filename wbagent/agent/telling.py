@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from wbagent import events
-from wbagent.alerts import cpu, outbox, server, states
+from wbagent.alerts import cpu, crash_loop, outbox, server, states
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
 from wbagent.alerts.throttle import Event
@@ -25,6 +25,8 @@ from wbagent.state import State
 _SAME_AGAIN_S: Final = 60.0
 _COMPLAIN_AGAIN_S: Final = 600.0
 _PAUSE_FACT: Final = "server.pause"
+# ActiveState of a server between two tries; one that a person stopped is "inactive".
+_ON_THE_WAY: Final = frozenset({"activating", "deactivating", "failed"})
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ class Teller:
         self._complaints: dict[str, float] = {}
         self._last_due: tuple[tuple[int, int], ...] = ()
         self._last_start = 0.0
+        self._held_until = 0.0
 
     def firing(self) -> tuple[str, ...]:
         """What fires, in a few words each."""
@@ -57,15 +60,34 @@ class Teller:
         except StateError as error:
             self._complain(error)
 
-    def judge_server(self, settings: Settings, active: str) -> None:
-        """One look at the server's unit: its ActiveState."""
+    def judge_server(self, settings: Settings, active: str, *, paused: bool = False) -> None:
+        """One look at the server's unit (its ActiveState) and at its ends; nobody is told while it is paused.
+
+        What ended in a pause is no news after it either.
+        """
+        now = Moment.now()
         try:
             ends = [record for record in history.read() if record.is_end]
-            server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", Moment.now())
+            if paused:
+                self._held_until = now.wall
+            else:
+                server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", now)
+            # What keeps the server down is an alert that lasts, not a restart.
+            ended = [
+                Event(f"{end.at}:{end.invocation}", end.at, end.sentence())
+                for end in ends
+                if end.reason is not Reason.REFUSED
+            ]
+            looping = not paused and self._loops(settings, ended, now, up=active not in _ON_THE_WAY)
+            tell_restarts(self._state, settings, ended, now, held=paused or looping)
         except StateError as error:
             self._complain(error)
         except OSError as error:
             self._complain(StateError(f"the server's history cannot be read: {error}"))
+
+    def _loops(self, settings: Settings, ended: list[Event], now: Moment, *, up: bool) -> bool:
+        news = [end for end in ended if end.at > self._held_until]
+        return crash_loop.judge(self._state, settings, news, now, up=up)
 
     def tell_pause(self) -> bool:
         """Tell the journal of a pause that began or ended; whether one lasts."""
@@ -90,18 +112,6 @@ class Teller:
             else:
                 log.info("the pause is over: the server is watched again", message_id=events.PAUSE_ENDED)
         return told.active
-
-    def tell_restarts(self, settings: Settings, *, held: bool = False) -> None:
-        """Tell of ends of the server that nobody asked for; nobody is told while they are held by a pause."""
-        try:
-            # What keeps the server down is an alert that lasts, not a restart.
-            ends = [end for end in history.read() if end.is_end and end.reason is not Reason.REFUSED]
-            ended = [Event(f"{end.at}:{end.invocation}", end.at, end.sentence()) for end in ends]
-            tell_restarts(self._state, settings, ended, Moment.now(), held=held)
-        except StateError as error:
-            self._complain(error)
-        except OSError as error:
-            self._complain(StateError(f"the server's history cannot be read: {error}"))
 
     def delivery_due(self, settings: Settings, now: float) -> bool:
         """Whether the deliverer is to be started."""

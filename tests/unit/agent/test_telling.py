@@ -40,28 +40,54 @@ def titles(state: State) -> list[str]:
 
 def test_restarts_come_from_the_servers_history(state: State) -> None:
     teller = Teller(state)
-    teller.tell_restarts(SETTINGS)
+    teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
     history.append(Record(time.time(), Reason.READY, "ready after 3s", "one"))
     history.append(Record(time.time(), Reason.STOPPED, "systemctl stop", "one"))
-    teller.tell_restarts(SETTINGS)
+    teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
     history.append(Record(time.time(), Reason.OUT_OF_MEMORY, "the container was killed", "two", oom_killed=True))
-    teller.tell_restarts(SETTINGS)
-    teller.tell_restarts(SETTINGS)
+    teller.judge_server(SETTINGS, "active")
+    teller.judge_server(SETTINGS, "active")
     assert titles(state) == ["W&B server ended"]
     (row,) = outbox.waiting(state)
     assert row.message.what.endswith("out of memory; the container was killed")
 
 
+def test_a_crash_loop_is_one_alert_with_the_reason_not_five(state: State) -> None:
+    teller = Teller(state)
+    for number in range(5):
+        history.append(Record(time.time(), Reason.EXITED, "exited with status 3", str(number)))
+        teller.judge_server(SETTINGS, "activating")
+    # The first end is told at once: nobody can know then that it begins a loop.
+    first, loop = outbox.waiting(state)
+    assert first.message.title == "W&B server ended"
+    assert loop.message.title.startswith("W&B server ended 5 times in ")
+    assert "exited with status 3" in loop.message.what
+    for number in range(20):
+        history.append(Record(time.time(), Reason.EXITED, "exited with status 3", f"later {number}"))
+        Teller(state).judge_server(SETTINGS, "activating")
+    assert len(titles(state)) == 2
+    assert teller.firing() == ("W&B server is in a crash loop",)
+
+
+def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
+    teller = Teller(state)
+    for number in range(9):
+        history.append(Record(time.time(), Reason.EXITED, "in the pause", str(number)))
+        teller.judge_server(SETTINGS, "activating", paused=True)
+    teller.judge_server(SETTINGS, "active")
+    assert titles(state) == []
+
+
 def test_what_ends_during_a_pause_is_not_told_later(state: State) -> None:
     teller = Teller(state)
     history.append(Record(time.time(), Reason.EXITED, "in the pause", "one"))
-    teller.tell_restarts(SETTINGS, held=True)
-    teller.tell_restarts(SETTINGS)
+    teller.judge_server(SETTINGS, "active", paused=True)
+    teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
     history.append(Record(time.time(), Reason.EXITED, "after it", "two"))
-    teller.tell_restarts(SETTINGS)
+    teller.judge_server(SETTINGS, "active")
     (row,) = outbox.waiting(state)
     assert row.message.what.endswith("after it")
 
