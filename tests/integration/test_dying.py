@@ -14,8 +14,10 @@ import pytest
 from tests.testbed.scratch import scratch
 
 _SERVE = """
-import sys
+import signal, sys
 from tests.testbed.mysql import MysqlServer
+# Ignored in what a shell starts in the background, and inherited by all below.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with MysqlServer() as server:
     print(server.pid, server.directory, flush=True)
     sys.stdin.read()
