@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration, format_size
@@ -68,6 +69,12 @@ class Overview:
     restart_needed: bool = False
     paused: str = ""
 
+    @property
+    def embedded(self) -> bool:
+        """Whether the server runs its own MySQL and object store."""
+        configured = self.facts.get(CONFIG_FACT)
+        return configured is not None and bool(configured.value.get("embedded"))
+
 
 def unit_state(properties: Properties) -> UnitState:
     """The few properties that matter here, out of all of a unit's."""
@@ -116,6 +123,8 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
 
 def server_notes(overview: Overview) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
+    if overview.embedded:
+        yield NOT_FOR_PRODUCTION
     if overview.paused:
         yield overview.paused
     if overview.restart_needed and overview.server is not None and overview.server.serving:
@@ -187,6 +196,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "server": unit(overview.server),
         "restart_needed": overview.restart_needed,
         "paused": overview.paused or None,
+        "embedded": overview.embedded,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

@@ -50,7 +50,7 @@ class SpecificationRefusedError(DockerError):
 class Found:
     """A container under our name. `digest` is None when wbagent did not create it; `addresses` are where it listens.
 
-    `removing` is set while somebody is removing it.
+    `removing` is set while somebody is removing it; `network` is the file of its network namespace, "" when it has none.
     """
 
     id: str
@@ -63,6 +63,7 @@ class Found:
     oom_killed: bool
     error: str
     removing: bool = False
+    network: str = ""
 
 
 class Docker:
@@ -163,6 +164,18 @@ class Docker:
             return ()
         return tuple(line[:500] for line in text.decode(errors="replace").splitlines())
 
+    def archive(self, path: str, container: str = NAME) -> Iterator[bytes]:
+        """A tar of what is at `path` in the container, as it comes, owners and modes included."""
+        try:
+            with _translated(f"read {path} in the container"):
+                # types-docker leaves this method without annotations.
+                chunks, _ = self._api.get_archive(container, path)  # type: ignore[no-untyped-call]
+                yield from chunks
+        except docker.errors.NotFound:
+            raise DockerError(
+                f"the container {container} has no {path}", hint="journalctl -u wandb-local"
+            ) from None
+
     def remove(self, container: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; it may be gone already."""
         with _translated("remove the container"), _gone_is_fine():
@@ -194,6 +207,7 @@ def _found(details: dict[str, Any]) -> Found:
         oom_killed=bool(state["OOMKilled"]),
         error=state.get("Error") or "",
         removing=state.get("Status") in {"removing", "dead"},
+        network=network.get("SandboxKey") or "",
     )
 
 
