@@ -39,5 +39,8 @@ def _add_mysqld(source: Path, base: Path) -> None:
     files = [str(source / library.lstrip("/")) for library in libraries]
     run(["cp", "--dereference", "--", *files, str(base / "lib")])
     run(["cp", "--", str(source / "usr/sbin/mysqld"), str(base / "bin")])
+    plugin = "lib/mysql/plugin/component_reference_cache.so"
+    (base / plugin).parent.mkdir(parents=True)
+    run(["cp", "--", str(source / "usr" / plugin), str(base / plugin)])
     for name in (_LANGUAGE, "charsets"):
         run(["cp", "--recursive", "--", str(source / "usr/share/mysql" / name), str(base / "share")])
