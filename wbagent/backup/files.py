@@ -8,6 +8,7 @@ import socket
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -37,21 +38,22 @@ class Archive:
     members: int
 
 
-def fetch(path: Path) -> Archive:
-    """Read the tar that is behind this socket to its end; raises BackupError unless it is whole."""
-    data: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_SILENCE_S)
-            connection.connect(str(path))
-            while chunk := connection.recv(_CHUNK):
-                data.write(chunk)
-    except OSError as error:
-        raise BackupError(
-            f"the embedded server's files cannot be read through {path}: {error.strerror or error}",
-            hint="the embedded server must run during its backup: systemctl status wandb-local",
-        ) from None
-    return Archive(data, _members(data))
+@contextmanager
+def fetched(path: Path) -> Iterator[Archive]:
+    """The tar that is behind this socket, read to its end; raises BackupError unless it is whole."""
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as data:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_SILENCE_S)
+                connection.connect(str(path))
+                while chunk := connection.recv(_CHUNK):
+                    data.write(chunk)
+        except OSError as error:
+            raise BackupError(
+                f"the embedded server's files cannot be read through {path}: {error.strerror or error}",
+                hint="the embedded server must run during its backup: systemctl status wandb-local",
+            ) from None
+        yield Archive(data, _members(data))
 
 
 def _members(data: IO[bytes]) -> int:

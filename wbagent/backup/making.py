@@ -15,7 +15,7 @@ import zstandard
 
 from wbagent import __version__, events
 from wbagent.backup.dump import Dump, dump_options
-from wbagent.backup.files import fetch, store_files
+from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import backup_id, dump_key, manifest_key, owner_prefix
 from wbagent.backup.manifest import DatabaseRecord, FilesRecord, Manifest, Position, ServerRecord, StoredObject, TableRecord
 from wbagent.backup.pipeline import Compression, Pipeline, prove
@@ -137,8 +137,7 @@ class Making:
     def _store_files(self, owner: str, name: str) -> FilesRecord | None:
         if self._files_socket is None:
             return None
-        archive = fetch(self._files_socket)
-        with archive.data:
+        with fetched(self._files_socket) as archive:
             meter = Meter("storing files", self._report)
             return store_files(archive, self._store, owner, name, self._settings.compression_level, meter)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup.sample_manifest import ID, manifest
-from wbagent.backup.files import fetch, restore_files, store_files
+from wbagent.backup.files import fetched, restore_files, store_files
 from wbagent.backup.layout import files_key
 from wbagent.backup.progress import Meter
 from wbagent.bucket.directory import DirectoryStore
@@ -50,9 +50,8 @@ def behind_a_socket(path: Path, data: bytes) -> Iterator[Path]:
 
 def test_files_come_back_as_they_were(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
-    with behind_a_socket(tmp_path / "s", tar()) as path:
-        archive = fetch(path)
-    record = store_files(archive, store, "host1", ID, 3, Meter("storing files", lambda _: None))
+    with behind_a_socket(tmp_path / "s", tar()) as path, fetched(path) as archive:
+        record = store_files(archive, store, "host1", ID, 3, Meter("storing files", lambda _: None))
     assert record.members == 2
     done = restore_files(store, manifest(files=record), tmp_path / "env.tar")
     assert done == record
@@ -68,20 +67,20 @@ def test_archive_that_broke_off_is_no_archive(tmp_path: Path, length: int) -> No
     whole += bytes(-len(whole) % 512)
     # Exactly two blocks of end, so that every cut of one shows.
     data = (whole + bytes(1024))[:length]
-    with behind_a_socket(tmp_path / "s", data) as path, pytest.raises(BackupError, match="broke off"):
-        fetch(path)
+    with behind_a_socket(tmp_path / "s", data) as path, pytest.raises(BackupError, match="broke off"), fetched(path):
+        pass
 
 
 def test_nobody_behind_the_socket(tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="cannot be read") as caught:
-        fetch(tmp_path / "missing")
+    with pytest.raises(BackupError, match="cannot be read") as caught, fetched(tmp_path / "missing"):
+        pass
     assert "systemctl status wandb-local" in caught.value.hint
 
 
 def test_files_that_were_changed_are_refused(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
-    with behind_a_socket(tmp_path / "s", tar()) as path:
-        record = store_files(fetch(path), store, "host1", ID, 3, Meter("storing files", lambda _: None))
+    with behind_a_socket(tmp_path / "s", tar()) as path, fetched(path) as archive:
+        record = store_files(archive, store, "host1", ID, 3, Meter("storing files", lambda _: None))
     key = files_key("host1", ID)
     stored = b"".join(store.get(key))
     for changed in (stored[:-1] + b"x", stored[:-9], b"nothing", b""):
