@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration, format_size
-from wbagent.server import history, pause
+from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
 
@@ -68,6 +68,7 @@ class Overview:
     unreadable: str = ""
     restart_needed: bool = False
     paused: str = ""
+    closed: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -118,11 +119,14 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         unreadable,
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
+        door.closed(),
     )
 
 
 def server_notes(overview: Overview) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
+    if overview.closed:
+        yield f"CLOSED to its users: {overview.closed}"
     if overview.embedded:
         yield NOT_FOR_PRODUCTION
     if overview.paused:
@@ -197,6 +201,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "restart_needed": overview.restart_needed,
         "paused": overview.paused or None,
         "embedded": overview.embedded,
+        "closed": overview.closed or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

@@ -96,9 +96,7 @@ def store_files(archive: Archive, store: Store, owner: str, name: str, level: in
         size += len(packed)
         writer.write(packed)
         writer.commit()
-    record = StoredObject(
-        size=size, sha256=stored.hexdigest(), plain_size=plain_size, plain_sha256=plain.hexdigest()
-    )
+    record = StoredObject(size=size, sha256=stored.hexdigest(), plain_size=plain_size, plain_sha256=plain.hexdigest())
     prove(store, key, record, meter)
     return FilesRecord(members=archive.members, object=record)
 

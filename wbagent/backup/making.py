@@ -17,7 +17,15 @@ from wbagent import __version__, events
 from wbagent.backup.dump import Dump, dump_options
 from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import backup_id, dump_key, manifest_key, owner_prefix
-from wbagent.backup.manifest import DatabaseRecord, FilesRecord, Manifest, Position, ServerRecord, StoredObject, TableRecord
+from wbagent.backup.manifest import (
+    DatabaseRecord,
+    FilesRecord,
+    Manifest,
+    Position,
+    ServerRecord,
+    StoredObject,
+    TableRecord,
+)
 from wbagent.backup.pipeline import Compression, Pipeline, prove
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.rows import RowCounter

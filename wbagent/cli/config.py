@@ -12,9 +12,9 @@ from pydantic import BaseModel, SecretStr
 from wbagent.alerts.destination import configured
 from wbagent.cli.context import config_path, load_config
 from wbagent.config.connection_string import MASK, ConnectionString
-from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.config.layers import KeyPath, Origin
 from wbagent.config.model import Settings
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 
 
 @click.group()

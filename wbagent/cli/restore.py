@@ -43,7 +43,9 @@ def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | 
     The backup's checksum is proven before anything is touched; afterwards tables and rows are compared.
     """
     if into is None and files_path is None:
-        raise UsageError("say what to restore: the database, the embedded server's files or both", hint="--into, --files")
+        raise UsageError(
+            "say what to restore: the database, the embedded server's files or both", hint="--into, --files"
+        )
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.backup.lock import restoring  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
@@ -66,7 +68,7 @@ def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
 
     done = restore_files(store, find_backup(store, owner, name), path)
     click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
-    click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
+    click.echo(f"  to put them back into a running one: docker cp - wandb-local:/vol < {path}")
     click.echo("  and then: systemctl restart wandb-local")
 
 

@@ -1,4 +1,4 @@
-"""Where the databases of an embedded server are: what the real image runs itself when it is given none (W&B's words)."""
+"""Where the databases of an embedded server are: what the real image runs itself when it is given none."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class SpecificationRefusedError(DockerError):
 class Found:
     """A container under our name. `digest` is None when wbagent did not create it; `addresses` are where it listens.
 
-    `removing` is set while somebody is removing it; `network` is the file of its network namespace, "" when it has none.
+    `removing` is set while somebody is removing it; `network` is the file of its network namespace, "" for none.
     """
 
     id: str
@@ -168,13 +168,10 @@ class Docker:
         """A tar of what is at `path` in the container, as it comes, owners and modes included."""
         try:
             with _translated(f"read {path} in the container"):
-                # types-docker leaves this method without annotations.
-                chunks, _ = self._api.get_archive(container, path)  # type: ignore[no-untyped-call]
+                chunks, _ = self._api.get_archive(container, path)
                 yield from chunks
         except docker.errors.NotFound:
-            raise DockerError(
-                f"the container {container} has no {path}", hint="journalctl -u wandb-local"
-            ) from None
+            raise DockerError(f"the container {container} has no {path}", hint="journalctl -u wandb-local") from None
 
     def remove(self, container: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; it may be gone already."""

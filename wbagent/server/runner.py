@@ -9,12 +9,11 @@ from contextlib import suppress
 from typing import Final
 
 from wbagent import events
-from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.config.model import ServerSettings
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
-from wbagent.server import history, report
+from wbagent.server import door, history, report
 from wbagent.server.container import (
     Docker,
     DockerAwayError,
@@ -25,6 +24,7 @@ from wbagent.server.container import (
     SpecificationRefusedError,
 )
 from wbagent.server.digest_key import digest_key
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.server.history import Reason
 from wbagent.server.network import point_to
 from wbagent.server.pause import current, hold
@@ -98,7 +98,14 @@ class Runner:
 
     def _run(self, docker: Docker) -> int:
         self._systemd_cgroups = docker.systemd_cgroups()
-        wanted = specification(self._settings, systemd_cgroups=self._systemd_cgroups, key=digest_key())
+        shut = door.closed()
+        wanted = specification(
+            self._settings, systemd_cgroups=self._systemd_cgroups, key=digest_key(), published=not shut
+        )
+        if shut:
+            journal.send(
+                f"the server is CLOSED to its users: {shut}", level="warning", message_id=events.SERVER_STARTING
+            )
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:

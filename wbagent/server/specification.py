@@ -39,16 +39,18 @@ class Specification:
         return str(self.config["Image"])
 
 
-def specification(settings: ServerSettings, *, systemd_cgroups: bool, key: bytes = b"") -> Specification:
+def specification(
+    settings: ServerSettings, *, systemd_cgroups: bool, key: bytes = b"", published: bool = True
+) -> Specification:
     """The guide's `docker run` line as a request, with the restart policy "no": systemd owns restarts.
 
     `systemd_cgroups`: whether Docker's cgroup driver is systemd; only then a slice can hold the container. `key` is
-    this host's `digest_key()`.
+    this host's `digest_key()`. Without `published` no port of this host leads to the container (`wbagent.server.door`).
     """
     bindings = [{"HostIp": settings.bind, "HostPort": str(settings.port)}]
     host_config: dict[str, Any] = {
         "Binds": [f"{settings.volume}:/vol"],
-        "PortBindings": {CONTAINER_PORT: bindings},
+        "PortBindings": {CONTAINER_PORT: bindings} if published else {},
         "RestartPolicy": {"Name": "no"},
         # Not NanoCpus: Docker refuses that outright on a host with fewer processors, or whose kernel cannot limit them.
         "CpuPeriod": _CPU_PERIOD_US,
