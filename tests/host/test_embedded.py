@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -163,14 +162,6 @@ def test_an_external_servers_files_are_not_given_away(hosts: Bed) -> None:
         journal.wait_for("not an embedded one")
 
 
-@pytest.mark.parametrize("unit", ["wandb-local-mysql@x.service", "wandb-local-files@x.service", UNIT])
-def test_sandbox(hosts: Bed, unit: str) -> None:
-    said = hosts.web.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
-    level = re.search(r"Overall exposure level for \S+: (\d+\.\d+)", said)
-    assert level
-    assert float(level[1]) <= 1.2
-
-
 # --- moving out ---
 
 
@@ -317,7 +308,7 @@ def test_external_server_that_does_not_start_is_taken_back(trial: Bed) -> None:
     move = write_ends(trial)
     # The external database may be used from this host, but not from the container.
     settings = web.read("/etc/wbagent.toml").replace(
-        "embedded = true", 'embedded = true\nprobes = {startup_failures = 2, startup_period = "2s"}'
+        "embedded = true", 'embedded = true\nprobes = {startup_failures = 12, startup_period = "2s"}'
     )
     web.write("/etc/wbagent.toml", settings, mode=0o640, owner="root:wbagent")
     web.run(["iptables", "-I", "FORWARD", "-p", "tcp", "--dport", "3306", "-j", "REJECT"])

@@ -15,7 +15,13 @@ from tests.testbed.package import install, lint
 from tests.testbed.watch import wait_for_property
 
 UNITS = ("wbagent.service", "wandb-local.service", "wbagent-backup.service", "wbagent-deliver.service")
-SERVICES = (*UNITS, "wbagent-alert@wbagent.service.service")
+SERVICES = (
+    *UNITS,
+    "wbagent-alert@wbagent.service.service",
+    "wandb-local-mysql@1.service",
+    "wandb-local-files@1.service",
+)
+SOCKETS = ("wandb-local-mysql.socket", "wandb-local-files.socket")
 # Others write here all the time; none of it is the package's to remove.
 _VOLATILE = (
     "/dev /proc /run /sys /tmp /var/cache /var/lib/apt /var/lib/containerd /var/lib/docker /var/lib/dpkg /var/log"
@@ -50,7 +56,7 @@ def test_fresh_installation(hosts: Bed) -> None:
 
 def test_units_are_correct(booted: Bed) -> None:
     # The manual pages are there, the `man` program is not.
-    checked = booted.web.run(["systemd-analyze", "verify", "--man=no", *SERVICES, "wandb.slice"])
+    checked = booted.web.run(["systemd-analyze", "verify", "--man=no", *SERVICES, *SOCKETS, "wandb.slice"])
     assert checked.stdout + checked.stderr == ""
 
 
