@@ -60,8 +60,11 @@ class Teller:
     def judge_server(self, settings: Settings, active: str) -> None:
         """One look at the server's unit: its ActiveState."""
         try:
-            ends = [record for record in history.read() if record.is_end]
-            server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", Moment.now())
+            records, now = history.read(), Moment.now()
+            ends = [record for record in records if record.is_end]
+            server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", now)
+            lost = history.unready(records)
+            server.judge_readiness(self._state, settings, lost.sentence() if lost else "", now)
         except StateError as error:
             self._complain(error)
         except OSError as error:
