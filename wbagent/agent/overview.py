@@ -67,6 +67,7 @@ class Overview:
     unreadable: str = ""
     restart_needed: bool = False
     paused: str = ""
+    unready: history.Record | None = None
 
 
 def unit_state(properties: Properties) -> UnitState:
@@ -111,11 +112,15 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         unreadable,
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
+        history.unready(records),
     )
 
 
-def server_notes(overview: Overview) -> Iterator[str]:
+def server_notes(overview: Overview, now: float) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
+    if (lost := overview.unready) is not None and overview.server is not None and overview.server.serving:
+        lasted = format_duration(max(now - lost.at, 0.0) + lost.seconds)
+        yield f"alive but NOT READY for {lasted} ({lost.probe}): wbagent server history 1"
     if overview.paused:
         yield overview.paused
     if overview.restart_needed and overview.server is not None and overview.server.serving:
@@ -129,7 +134,7 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
     parts = []
     if configured.get("server"):
         parts.append(server_line(overview.server, now))
-        parts.extend(server_notes(overview))
+        parts.extend(server_notes(overview, now))
     database = overview.facts.get(DATABASE_FACT)
     if configured.get("database") and database is not None and not database.value["ok"]:
         parts.append("database AWAY")
@@ -187,6 +192,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "server": unit(overview.server),
         "restart_needed": overview.restart_needed,
         "paused": overview.paused or None,
+        "unready": {"at": lost.at - lost.seconds, "probe": lost.probe} if (lost := overview.unready) else None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

@@ -67,11 +67,14 @@ class Teller:
         """
         now = Moment.now()
         try:
-            ends = [record for record in history.read() if record.is_end]
+            records = history.read()
+            ends = [record for record in records if record.is_end]
             if paused:
                 self._held_until = now.wall
             else:
                 server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", now)
+                lost = history.unready(records)
+                server.judge_readiness(self._state, settings, lost.sentence() if lost else "", now)
             # What keeps the server down is an alert that lasts, not a restart.
             ended = [
                 Event(f"{end.at}:{end.invocation}", end.at, end.sentence())

@@ -96,6 +96,9 @@ class Probes(_Section):
     )
     liveness_period: Duration = Field(10.0, description="time between two /healthz probes")
     timeout: Duration = Field(5.0, description="how long one probe may take")
+    unready_after: Duration = Field(
+        300.0, description="/ready failing for so long while /healthz answers is recorded and alerted; nothing restarts"
+    )
 
 
 class ServerSettings(_Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +37,12 @@ class Reason(StrEnum):
     REFUSED = "configuration refused"
     REMOVED = "removed by hand"
     PORT_LOST = "published port lost"
+    UNREADY = "readiness lost"
+    READY_AGAIN = "readiness back"
+
+
+# Told of a container that goes on: neither begins nor ends an outage.
+_OF_ONE_RUN: Final = frozenset({Reason.UNREADY, Reason.READY_AGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ class Record:
     """One line. `at` is wall-clock seconds; `invocation` is systemd's INVOCATION_ID of the unit's run.
 
     `detail` is a sentence for people; `exit_code` is the container's, None when there was none. `probe` is the last
-    answer as a sentence; `log` the container's last lines. `seconds` is how long it served (or took to become ready).
+    answer as a sentence; `log` the container's last lines. `seconds` is how long it served (or took to become ready;
+    of lost readiness: for how long it had been lost, or was in all).
     `noticed_late`: it ended some time before `at`. Of a READY one, `digest` is the hash of the specification that runs,
     and `systemd_cgroups` what of it Docker decides.
     """
@@ -74,7 +81,12 @@ class Record:
     @property
     def is_end(self) -> bool:
         """Whether this tells an end that nobody asked for."""
-        return self.reason not in {Reason.READY, Reason.STOPPED}
+        return self.reason not in {Reason.READY, Reason.STOPPED, *_OF_ONE_RUN}
+
+    @property
+    def of_one_run(self) -> bool:
+        """Whether the container went on: neither a start nor an end."""
+        return self.reason in _OF_ONE_RUN
 
 
 def history_path() -> Path:
@@ -106,6 +118,16 @@ def read(path: Path | None = None) -> tuple[Record, ...]:
     except FileNotFoundError:
         return ()
     return tuple(_records(lines))
+
+
+def newest(records: Iterable[Record]) -> Record | None:
+    """The newest start or end: what the server is now, up to systemd's own word."""
+    return next((record for record in reversed(tuple(records)) if not record.of_one_run), None)
+
+
+def unready(records: Sequence[Record]) -> Record | None:
+    """The record of the readiness that is lost now, for long; None when it is not."""
+    return records[-1] if records and records[-1].reason is Reason.UNREADY else None
 
 
 def _records(lines: Iterable[str]) -> Iterable[Record]:

@@ -21,6 +21,7 @@ LONGEST_S: Final = 7 * 86400.0
 _HELD: Final = {
     Decision.RESTART: Decision.WAIT,
     Decision.REOPEN_PORT: Decision.WAIT,
+    Decision.AWAIT_DOCKER: Decision.WAIT,
     Decision.GIVE_UP_START: Decision.EXTEND_START,
 }
 

@@ -24,6 +24,8 @@ from wbagent.server.container import (
     SpecificationRefusedError,
 )
 from wbagent.server.digest_key import digest_key
+from wbagent.server.ending import evidence, exited
+from wbagent.server.foreign import whose
 from wbagent.server.history import Reason
 from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
@@ -36,9 +38,8 @@ from wbagent.systemd.notify import notify
 
 # How much longer systemd is asked to wait at a time: more than a probe with its pause, or a call to Docker, can take.
 _EXTENSION_S: Final = 45.0
-# dockerd may be starting, or be restarted at this moment; after this the unit fails once and is tried again.
+# dockerd may be starting, or be restarted at this moment; after this the history tells why nothing is started.
 _DOCKER_WAIT_S: Final = 300.0
-_BY_HAND: Final = "somebody removed the container (docker rm)"
 _NO_START: Final[dict[type[DockerError], Reason]] = {
     DockerAwayError: Reason.DOCKER_AWAY,
     ForeignContainerError: Reason.FOREIGN_CONTAINER,
@@ -54,7 +55,8 @@ class Runner:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         probes = settings.probes
-        self._limits = Limits(probes.startup_failures * probes.startup_period, probes.liveness_failures)
+        budget = probes.startup_failures * probes.startup_period
+        self._limits = Limits(budget, probes.liveness_failures, probes.unready_after)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._docker_away = False
         self._adopted = False
@@ -65,6 +67,7 @@ class Runner:
         """Run until the container has ended; the status to exit with. Raises DockerError, recorded already."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._events.put(StopAsked()))
+        report.missing_end()
         try:
             docker = self._connect()
             if docker is None:
@@ -77,17 +80,22 @@ class Runner:
             raise
 
     def _connect(self) -> Docker | None:
-        """Docker's connection; None when a stop was asked for while waiting for it. Raises DockerAwayError."""
-        deadline = time.monotonic() + _DOCKER_WAIT_S
+        """Docker's connection, however long that takes; None when a stop was asked for meanwhile.
+
+        A start that failed instead would be tried again up to a minute after Docker is back, and fill the history.
+        """
+        told = False
         while True:
             # A daemon that hangs keeps the first try waiting already.
             notify(_extension(_EXTENSION_S))
             try:
                 return Docker()
             except DockerAwayError:
-                notify("STATUS=waiting for Docker")
-                if time.monotonic() > deadline:
-                    raise
+                notify("STATUS=waiting for Docker: systemctl status docker.service")
+                waited = time.monotonic() - self._begun
+                if waited >= _DOCKER_WAIT_S and not told:
+                    report.docker_away(waited)
+                    told = True
             try:
                 self._events.get(timeout=0.5)
             except queue.Empty:
@@ -110,13 +118,12 @@ class Runner:
 
     def _adopt(self, docker: Docker, wanted: Specification) -> str | None:
         """The container that a dead runner left, when it is exactly what is wanted: users then notice nothing."""
-        report.missing_end()
         found = docker.find()
         if found is None:
             return None
         if found.digest is None:
             raise ForeignContainerError(
-                f"a container named {NAME} is there that wbagent did not create (image {found.image}, {found.created})",
+                f"a container named {NAME} is there that wbagent did not create: {whose(docker.inspect(found.id))}",
                 hint=f"docker stop {NAME} && docker rename {NAME} {NAME}-old",
             )
         if found.running and found.digest == wanted.digest and self._well(found):
@@ -164,9 +171,9 @@ class Runner:
                     now = time.monotonic()
                     state, decision = judge(state, answer, now, self._limits, docker_away=self._docker_away)
                     decision = hold(decision, paused=current(Moment.now()) is not None)
-                    outcome = self._act(decision, found, prober, state, answer)
+                    outcome = self._act(decision, docker, found, prober, state, answer)
                 case Ended(exit_code):
-                    outcome = _exited(exit_code)
+                    outcome = exited(exit_code)
                 case StopAsked():
                     outcome = self._stop(docker, found)
                 case DockerGone():
@@ -182,7 +189,7 @@ class Runner:
                 return outcome, state
 
     def _act(
-        self, decision: Decision, found: Found, prober: Prober, state: Supervision, answer: Answer
+        self, decision: Decision, docker: Docker, found: Found, prober: Prober, state: Supervision, answer: Answer
     ) -> Outcome | None:
         """Carry out what was decided; an Outcome when the container is to end."""
         match decision:
@@ -204,9 +211,21 @@ class Runner:
             case Decision.RESTART:
                 detail = f"{state.failures} failed probes in a row; {answer.sentence()}"
                 return Outcome(Reason.LIVENESS_LOST, detail, EX_UNAVAILABLE)
+            case Decision.AWAIT_DOCKER:
+                detail = (
+                    f"Docker is away, and {state.failures} probes in a row failed; {answer.sentence()}: the server is"
+                    " taken over or started anew when Docker is back"
+                )
+                return Outcome(Reason.DOCKER_AWAY, detail, EX_UNAVAILABLE)
             case Decision.REOPEN_PORT:
                 detail = f"the container is well, but the published port is dead (docker-proxy?): {answer.detour}"
                 return Outcome(Reason.PORT_LOST, detail, EX_UNAVAILABLE)
+            case Decision.RECORD_UNREADY:
+                report.unready(found, state.unready_for, answer.sentence(), _log_lines(docker, found))
+                notify(f"STATUS={self._standing(found, state)}")
+            case Decision.RECORD_READY_AGAIN:
+                report.ready_again(found, state.unready_for)
+                notify(f"STATUS={self._standing(found, state)}")
             case Decision.TELL_UNREADY | Decision.TELL_READY_AGAIN:
                 unready = f"the server lives but is not ready: {answer.sentence()}"
                 level, text = ("warning", unready) if state.unready else ("info", "the server is ready again")
@@ -223,7 +242,7 @@ class Runner:
         if state.failures:
             return f"{state.failures} of {self._limits.liveness_failures} liveness probes failed; {answer}"
         if state.unready:
-            return f"alive but NOT READY; {answer}"
+            return f"alive but NOT READY for {format_duration(state.unready_for)}; {answer}"
         but = ""
         if self._docker_away:
             but = ", but Docker is away: systemctl status docker.service"
@@ -242,6 +261,7 @@ class Runner:
             docker.ping()
             docker.stop(found.id, grace)
         except DockerAwayError as error:
+            self._docker_away = True
             detail = (
                 f"a stop was asked for, but {error.message}: the container may go on serving; when Docker is back,"
                 f" systemctl start {UNIT} takes it over, docker rm --force {NAME} ends it"
@@ -259,29 +279,24 @@ class Runner:
             with suppress(DockerAwayError):
                 docker.stop(found.id, grace)
         served = time.monotonic() - state.since if state.phase is Phase.SERVING else 0.0
-        outcome, final, log = _evidence(docker, found, outcome)
-        report.ended(outcome, final, log=log, probe=state.last.sentence() if state.last else "", seconds=served)
-        if outcome.reason is not Reason.DOCKER_AWAY:
+        probe_said = state.last.sentence() if state.last else ""
+        if outcome.reason is Reason.DOCKER_AWAY:
+            report.ended(outcome, found, probe=probe_said, seconds=served)
+        else:
+            outcome, final, log = evidence(docker, found, outcome, docker_was_away=self._docker_away)
+            report.ended(outcome, final, log=log, probe=probe_said, seconds=served)
             _remove(docker, found)
         # EX_CONFIG means to systemd and people that /etc/wbagent.toml is wrong; a container's 78 means no such thing.
         return outcome.exit_status if outcome.exit_status != EX_CONFIG else 1
 
 
-def _evidence(docker: Docker, found: Found, outcome: Outcome) -> tuple[Outcome, Found, tuple[str, ...]]:
-    """What is left of the container: the outcome in the light of it, its last state and its last lines."""
-    if outcome.reason is Reason.DOCKER_AWAY:
-        return outcome, found, ()
+def _log_lines(docker: Docker, found: Found) -> tuple[str, ...]:
+    """The last lines of a container that goes on; none from a daemon that hangs, which must not cost the watchdog."""
     try:
-        final = docker.find(found.id)
+        docker.ping()
     except DockerAwayError:
-        # A daemon that is being stopped ends its containers first and then itself.
-        return outcome, found, ()
-    if outcome.reason is Reason.EXITED and (final is None or final.removing):
-        outcome = Outcome(Reason.REMOVED, _BY_HAND, outcome.exit_status)
-    final = final or found
-    if final.oom_killed:
-        outcome = Outcome(Reason.OUT_OF_MEMORY, f"killed by the kernel: {outcome.detail}", outcome.exit_status)
-    return outcome, final, docker.last_log_lines(found.id)
+        return ()
+    return docker.last_log_lines(found.id)
 
 
 def _remove(docker: Docker, found: Found) -> None:
@@ -294,18 +309,6 @@ def _remove(docker: Docker, found: Found) -> None:
             level="warning",
             message_id=events.DOCKER_AWAY,
         )
-
-
-def _exited(exit_code: int | None) -> Outcome:
-    if exit_code is None:
-        return Outcome(Reason.REMOVED, _BY_HAND, EX_UNAVAILABLE)
-    by_signal = ""
-    if exit_code > 128:
-        try:
-            by_signal = f" ({signal.Signals(exit_code - 128).name})"
-        except ValueError:
-            by_signal = ""
-    return Outcome(Reason.EXITED, f"the container exited with status {exit_code}{by_signal}", exit_code)
 
 
 def _extension(seconds: float) -> str:

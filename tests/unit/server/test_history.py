@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wbagent.server.history import Reason, Record, append, read
+from wbagent.server.history import Reason, Record, append, newest, read, unready
 
 
 def record(number: int, reason: Reason = Reason.EXITED) -> Record:
@@ -35,4 +35,18 @@ def test_a_line_that_is_not_whole_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_what_counts_as_an_end() -> None:
-    assert [reason for reason in Reason if not record(1, reason).is_end] == [Reason.READY, Reason.STOPPED]
+    of_one_run = [Reason.UNREADY, Reason.READY_AGAIN]
+    no_end = [Reason.READY, Reason.STOPPED, *of_one_run]
+    assert [reason for reason in Reason if not record(1, reason).is_end] == no_end
+    assert [reason for reason in Reason if record(1, reason).of_one_run] == of_one_run
+
+
+def test_lost_readiness_hides_neither_the_start_nor_the_end_before_it() -> None:
+    started, lost, back = record(1, Reason.READY), record(2, Reason.UNREADY), record(3, Reason.READY_AGAIN)
+    assert newest([started, lost, back]) == started
+    assert newest([]) is None
+    assert unready([started, lost]) == lost
+    # Whatever is recorded next ends it: its return, or the container's end.
+    for after in (back, record(3, Reason.EXITED), record(3, Reason.STOPPED), record(3, Reason.RUNNER_DIED)):
+        assert unready([started, lost, after]) is None
+    assert unready([]) is None
