@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Final
 
 from wbagent import events
-from wbagent.config.model import ServerSettings
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -27,7 +26,8 @@ from wbagent.server.history import Reason
 from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
-from wbagent.server.specification import NAME, UNIT, Specification, specification
+from wbagent.server.settings import RunSettings
+from wbagent.server.specification import NAME, UNIT, Specification
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 from wbagent.server.watchers import DockerGone, DockerReturned, Ended, Event, Probed, Prober, StopAsked, Waiter
 from wbagent.systemd import journal
@@ -50,7 +50,7 @@ _NO_START: Final[dict[type[DockerError], Reason]] = {
 class Runner:
     """One run of the unit: one container, adopted or created, until it ends or is to end."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         probes = settings.probes
         self._limits = Limits(probes.startup_failures * probes.startup_period, probes.liveness_failures)
@@ -95,7 +95,7 @@ class Runner:
 
     def _run(self, docker: Docker) -> int:
         self._systemd_cgroups = docker.systemd_cgroups()
-        wanted = specification(self._settings, systemd_cgroups=self._systemd_cgroups)
+        wanted = self._settings.specification(systemd_cgroups=self._systemd_cgroups)
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:

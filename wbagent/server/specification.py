@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -61,6 +60,8 @@ def specification(settings: ServerSettings, *, systemd_cgroups: bool) -> Specifi
     }
     if settings.user is not None:
         config["User"] = settings.user
+    import hashlib  # noqa: PLC0415 - 4 ms; the runner has the digest at hand
+
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
     config["Labels"] = {UNIT_LABEL: UNIT, HASH_LABEL: digest}
     return Specification(config, digest)
