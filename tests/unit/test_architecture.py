@@ -21,6 +21,7 @@ FLOORS = (
     {"monitor"},
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},
+    {"state_directory"},
     {"errors"},
     {"events", "quantities"},
 )

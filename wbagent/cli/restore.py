@@ -11,7 +11,7 @@ import click
 from wbagent.cli.context import load_settings
 from wbagent.errors import UsageError
 from wbagent.quantities import format_duration, format_size
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
     from wbagent.config.dsn import MysqlURL

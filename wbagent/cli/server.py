@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -29,16 +30,9 @@ def server() -> None:
 def run(ctx: click.Context) -> None:
     """Run the container in the foreground (ExecStart= of wandb-local.service)."""
     only_systemd("wandb-local.service")
-    from wbagent.server import report  # noqa: PLC0415 - see `cleanup`
-
-    try:
-        settings = _settings(ctx)
-    except ConfigError as error:
-        report.refused(error)
-        raise
-    from wbagent.server.runner import Runner  # noqa: PLC0415 - the Docker SDK takes 80 ms to import
-
-    ctx.exit(Runner(settings).run())
+    # Ahead of all that a command line needs: its start is part of every outage.
+    environment = os.environ | {"WBAGENT_CONFIG": str(config_path(ctx))}
+    os.execve(sys.executable, [sys.executable, "-I", "-m", "wbagent.server"], environment)  # noqa: S606 - that is meant
 
 
 def _settings(ctx: click.Context) -> ServerSettings:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.server.diagnosis import diagnose
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 # About a year of a server that is restarted daily; a crash loop must not fill the disk.
 _KEPT_LINES: Final = 500
+# So many more may gather before the oldest are cut off: only then is everything written again.
+_SPARE_LINES: Final = 100
 
 
 class Reason(StrEnum):
@@ -97,17 +99,41 @@ def history_path() -> Path:
 def append(record: Record, path: Path | None = None) -> None:
     """Add one record; the oldest go when there are more than a few hundred. Raises OSError."""
     path = path or history_path()
-    line = json.dumps(asdict(record), ensure_ascii=False)
+    line = json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
     with path.with_name("history.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = path.read_text(encoding="utf-8").splitlines()[-_KEPT_LINES + 1 :] if path.exists() else []
-        # Written anew and renamed: a full disk or a kill leaves the old history or the new one.
+        content = path.read_bytes() if path.exists() else b""
+        # A full disk or a kill leaves half a line at most, which readers pass over; the next record is not put to it.
+        whole = content.endswith(b"\n") or not content
+        if whole and content.count(b"\n") < _KEPT_LINES + _SPARE_LINES:
+            _write(path, "ab", line)
+            return
+        kept = content.splitlines(keepends=True)[-_KEPT_LINES + 1 :]
+        # Written anew and renamed: the old history or the new one.
         fresh = path.with_name("history.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write("\n".join([*kept, line]) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write(fresh, "wb", b"".join([*kept, b"" if whole else b"\n", line]))
         fresh.rename(path)
+
+
+def _write(path: Path, mode: str, content: bytes) -> None:
+    with path.open(mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def last(path: Path | None = None) -> Record | None:
+    """The newest start or end; every start of the server asks for it, so older ones are not looked at."""
+    path = path or history_path()
+    try:
+        rest = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    while rest:
+        rest, _, line = rest.rstrip(b"\n").rpartition(b"\n")
+        if found := newest(_records([line.decode(errors="replace")])):
+            return found
+    return None
 
 
 def read(path: Path | None = None) -> tuple[Record, ...]:

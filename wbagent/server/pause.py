@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server.supervision import Decision
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 DEFAULT_S: Final = 3600.0
 # A pause that somebody forgot must not leave a server without supervision for good.

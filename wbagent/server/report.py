@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wbagent import events
-from wbagent.errors import ConfigError
+from wbagent.errors import EX_SOFTWARE, ConfigError, WbagentError
 from wbagent.quantities import format_duration
 from wbagent.server import history
 from wbagent.server.history import Reason, Record
@@ -92,9 +92,19 @@ def refused(error: ConfigError) -> None:
     ended(Outcome(Reason.REFUSED, " | ".join(error.problems) or error.message, error.exit_status), None)
 
 
+def not_started(error: WbagentError) -> None:
+    """The server could not even be tried; systemd will try again."""
+    ended(Outcome(Reason.NOT_STARTED, error.message, error.exit_status), None)
+
+
+def unforeseen(error: Exception) -> None:
+    """The runner met with what it was not made for; the journal has the traceback."""
+    ended(Outcome(Reason.RUNNER_DIED, f"a fault of wbagent: {type(error).__name__}", EX_SOFTWARE), None)
+
+
 def missing_end() -> None:
     """Record the end of a runner that could not do so: killed with its clean-up, or the host lost power."""
-    last = history.newest(history.read())
+    last = history.last()
     if last is not None and last.reason is Reason.READY:
         detail = "the runner ended without a word: killed together with its clean-up, or the host lost power"
         ended(Outcome(Reason.RUNNER_DIED, detail, 0), None, noticed_late=True)

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Final
 
 from wbagent import events
-from wbagent.config.model import ServerSettings
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -23,14 +22,14 @@ from wbagent.server.container import (
     PortTakenError,
     SpecificationRefusedError,
 )
-from wbagent.server.digest_key import digest_key
 from wbagent.server.ending import evidence, exited
 from wbagent.server.foreign import whose
 from wbagent.server.history import Reason
 from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
-from wbagent.server.specification import NAME, UNIT, Specification, specification
+from wbagent.server.settings import RunSettings
+from wbagent.server.specification import NAME, UNIT, Specification
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 from wbagent.server.watchers import DockerGone, DockerReturned, Ended, Event, Probed, Prober, StopAsked, Waiter
 from wbagent.systemd import journal
@@ -52,7 +51,7 @@ _NO_START: Final[dict[type[DockerError], Reason]] = {
 class Runner:
     """One run of the unit: one container, adopted or created, until it ends or is to end."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         probes = settings.probes
         budget = probes.startup_failures * probes.startup_period
@@ -104,7 +103,7 @@ class Runner:
 
     def _run(self, docker: Docker) -> int:
         self._systemd_cgroups = docker.systemd_cgroups()
-        wanted = specification(self._settings, systemd_cgroups=self._systemd_cgroups, key=digest_key())
+        wanted = self._settings.specification(systemd_cgroups=self._systemd_cgroups)
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:
