@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -137,7 +138,20 @@ def test_with_live_restore_users_are_served_while_docker_is_stopped(hosts: Bed, 
         docker_daemon.start(web)
         wait_for_unit(web, UNIT, lambda unit: "Docker is away" not in unit.get("StatusText", ""))
     assert left_alone(web, before)
+    assert serves_itself(web)
     assert hosts.receiver.alerts == []
+
+
+def test_a_daemon_that_hangs_is_not_waited_for(hosts: Bed, fault: Fault) -> None:
+    web = hosts.web
+    before = serve(hosts, live=False)
+    dockerd = int(web.properties(docker_daemon.UNIT)["MainPID"])
+    with fault("dockerd hangs for 12 s (SIGSTOP)") as users:
+        web.kill(dockerd, signal.SIGSTOP)
+        # Longer than the watchdog's time.
+        users.wait_until_served(since=time.monotonic() + 12)
+        web.kill(dockerd, signal.SIGCONT)
+    assert left_alone(web, before)
 
 
 def test_a_stop_while_docker_is_away_says_what_goes_on_and_the_next_start_takes_it_over(hosts: Bed) -> None:

@@ -159,6 +159,22 @@ def test_readiness_lost_for_long_is_on_record_once_and_one_alert(serving: Bed) -
     assert web.run(["wbagent", "status"], check=False).stdout.count("NOT READY") == 0
 
 
+def test_a_server_that_lost_readiness_is_taken_over_as_it_is(serving: Bed) -> None:
+    web = serving.web
+    budget = {"startup_failures": 2, "startup_period": "1s"}
+    configure(web, serving.web_settings(**{"server.probes": QUICK_PROBES | budget}))
+    before = container(web)
+    post(serving, "unready")
+    wait_for_unit(web, UNIT, lambda unit: "NOT READY" in unit["StatusText"])
+    with journal_from_now(web, f"MESSAGE_ID={events.READINESS_LOST}") as journal:
+        web.kill(int(web.properties(UNIT)["MainPID"]))
+        # Longer than the budget of a start.
+        journal.wait_for("alive but not ready for", timeout=30)
+        post(serving, "ready")
+        journal.wait_for("ready again after", timeout=30)
+    assert (container(web), web.properties(UNIT)["NRestarts"]) == (before, "1")
+
+
 def test_a_pause_holds_the_alert_about_readiness(serving: Bed) -> None:
     web = serving.web
     with journal_from_now(web, f"MESSAGE_ID={events.READINESS_LOST}") as journal:
