@@ -59,6 +59,7 @@ class Runner:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._docker_away = False
         self._adopted = False
+        self._alive: Answer | None = None
         self._systemd_cgroups = False
         self._begun = time.monotonic()
 
@@ -144,9 +145,9 @@ class Runner:
         )
         if not was_ready:
             return True
-        answer = probe(found.addresses, LIVENESS, self._settings.probes.timeout)
+        self._alive = probe(found.addresses, LIVENESS, self._settings.probes.timeout)
         # One that answers only at its own address has lost docker-proxy: to users it is dead.
-        return answer.ok and not answer.detour
+        return self._alive.ok and not self._alive.detour
 
     def _create(self, docker: Docker, wanted: Specification) -> str:
         notify(f"STATUS=starting {wanted.image}", _extension(_EXTENSION_S))
@@ -161,6 +162,10 @@ class Runner:
 
     def _supervise(self, docker: Docker, found: Found, prober: Prober) -> tuple[Outcome, Supervision]:
         state = Supervision(Phase.STARTING, self._begun)
+        if self._adopted and self._alive is not None:
+            # It had been ready before: readiness that it lost since is no start that takes too long, and ends nothing.
+            state = Supervision(Phase.SERVING, self._begun, last=self._alive, port_seen=True)
+            self._act(Decision.ANNOUNCE_READY, docker, found, prober, state, self._alive)
         while True:
             event = self._events.get()
             notify("WATCHDOG=1")
