@@ -17,6 +17,8 @@ from wbagent.server import history, pause
 from wbagent.server.diff import restart_needed
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
+from wbagent.upgrade import account
+from wbagent.upgrade.account import NO_NOTE, Note
 
 SERVER_UNIT: Final = "wandb-local.service"
 AGENT_UNIT: Final = "wbagent.service"
@@ -67,6 +69,7 @@ class Overview:
     unreadable: str = ""
     restart_needed: bool = False
     paused: str = ""
+    upgrade: Note = NO_NOTE
 
 
 def unit_state(properties: Properties) -> UnitState:
@@ -87,7 +90,7 @@ def unit_state(properties: Properties) -> UnitState:
 def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, account.UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -111,13 +114,20 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         unreadable,
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
+        account.note(at_work=_works(units[account.UNIT])),
     )
+
+
+def _works(job: UnitState | None) -> bool:
+    return job is not None and job.active == "activating"
 
 
 def server_notes(overview: Overview) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
     if overview.paused:
         yield overview.paused
+    if overview.upgrade.text:
+        yield overview.upgrade.text
     if overview.restart_needed and overview.server is not None and overview.server.serving:
         yield _RESTART_NEEDED
 
@@ -187,6 +197,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "server": unit(overview.server),
         "restart_needed": overview.restart_needed,
         "paused": overview.paused or None,
+        "upgrade": overview.upgrade.text or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

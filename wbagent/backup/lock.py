@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,24 @@ def only_one(state_directory: Path) -> Iterator[None]:
                 "another backup runs on this host", hint="watch it: systemctl status wbagent-backup.service"
             )
         yield
+
+
+@contextmanager
+def no_backup(state_directory: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Let no backup begin while tables may be altered, which would spoil it.
+
+    Waits for one that runs; `waiting` is called before that. Raises StateError.
+    """
+    descriptor = _opened(state_directory / "backup.lock")
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
