@@ -51,6 +51,12 @@ _EVENTS: Final = {
 }
 
 
+class InterruptedUpgradeError(WbagentError):
+    """The step can be neither called done nor failed: a second run takes it up again."""
+
+    exit_status = EX_TEMPFAIL
+
+
 def run(path: Path) -> int:
     """Carry out the upgrade that the command noted; `path` is the configuration. The unit's exit status."""
     with account.alone():
@@ -104,6 +110,8 @@ class Job:
         }
         try:
             return work[step]()
+        except InterruptedUpgradeError:
+            raise
         except WbagentError as error:
             return Failed(f"{error.message}" + (f" (try: {error.hint})" if error.hint else ""))
         except Exception as error:
@@ -164,6 +172,12 @@ class Job:
         unit = run_job(verb, SERVER_UNIT, lambda line: self._say(f"{wanted}: {line}"), _alive)
         if unit["ActiveState"] != "active":
             ends = [record for record in history.read() if record.at >= began and record.is_end]
+            if not ends and (unit["Job"][0] != 0 or unit["ActiveState"] == "deactivating"):
+                # Another job took the place of ours: that says nothing about the image.
+                raise InterruptedUpgradeError(
+                    "the server was stopped while it was starting, by a person or because the host shuts down",
+                    hint=f"wbagent server upgrade {self._upgrade.new} completes it; --undo goes back",
+                )
             return Failed(ends[-1].sentence() if ends else f"{SERVER_UNIT} is {unit['ActiveState']} ({unit['Result']})")
         with Docker() as docker:
             found = docker.find()
@@ -180,7 +194,7 @@ class Job:
         if mine is not None:
             self._upgrade = replace(self._upgrade, evidence=asdict(mine))
         run_job(Verb.STOP, SERVER_UNIT, lambda line: self._say(f"{new}: {line}"), _alive)
-        self._note(f"stopped {new}")
+        self._note("stopped the server")
         return Done()
 
     def _restore(self) -> Done:

@@ -19,7 +19,7 @@ class Step(StrEnum):
     BACKUP = "back up the database"
     REPLACE = "write the new image into the configuration"
     START = "start the new server"
-    STOP = "stop the new server"
+    STOP = "stop the server"
     PUT_BACK = "write the old image into the configuration"
     RESTORE = "restore the database"
     START_OLD = "start the old server"
