@@ -169,7 +169,7 @@ class Job:
         other = found is not None and found.running and found.image != wanted
         began = time.time()
         verb = Verb.RESTART if other else Verb.START
-        unit = run_job(verb, SERVER_UNIT, lambda line: self._say(f"{wanted}: {line}"), _alive)
+        unit = run_job(verb, SERVER_UNIT, self._say_of_server, _alive)
         if unit["ActiveState"] != "active":
             ends = [record for record in history.read() if record.at >= began and record.is_end]
             if not ends and (unit["Job"][0] != 0 or unit["ActiveState"] == "deactivating"):
@@ -193,7 +193,7 @@ class Job:
         mine = next((record for record in reversed(ends) if record.image in {new, ""}), None)
         if mine is not None:
             self._upgrade = replace(self._upgrade, evidence=asdict(mine))
-        run_job(Verb.STOP, SERVER_UNIT, lambda line: self._say(f"{new}: {line}"), _alive)
+        run_job(Verb.STOP, SERVER_UNIT, self._say_of_server, _alive)
         self._note("stopped the server")
         return Done()
 
@@ -224,6 +224,9 @@ class Job:
 
     def _say(self, text: str) -> None:
         notify(f"STATUS={text}", f"EXTEND_TIMEOUT_USEC={_PATIENCE_US}")
+
+    def _say_of_server(self, line: str) -> None:
+        self._say(f"the server: {line}")
 
     def _note(self, text: str) -> None:
         self._upgrade = self._upgrade.noting(time.time(), text)
