@@ -22,7 +22,7 @@ from tests.testbed.host import Host
 from tests.testbed.registry import ADDRESS, registry
 from tests.testbed.sample_fingerprint import fingerprint
 from tests.testbed.standin_image import image_changes, image_tar
-from tests.testbed.watch import Properties, wait_for_property, wait_for_unit
+from tests.testbed.watch import Properties, journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
 
 UNIT = "wandb-local.service"
@@ -226,6 +226,8 @@ def test_a_new_image_that_panics_gives_way_to_the_old_one(serving: Bed) -> None:
     shown = web.run(["wbagent", "server", "upgrade", "--status"])
     assert "panic: NoSuchBucket" in shown.stdout
     assert "now: wandb/local:0.82.0 serves again" in shown.stdout
+    reader = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=systemd-journal", "--"]
+    assert web.run([*reader, "wbagent", "server", "upgrade", "--status"]).stdout == shown.stdout
     assert {status for at, status in seen if at < when(account, "wrote image")} == {200}
     down = [at for at, status in seen if status != 200]
     print(f"users' outage: {down[-1] - down[0]:.2f} s, of that {PROBES['startup_failures']} s the start-up budget")
@@ -383,3 +385,22 @@ def test_a_reboot_while_the_new_one_migrates(serving: Bed) -> None:
     assert back.returncode == 75, back.stdout + back.stderr
     assert serves(serving, OLD)
     assert data(serving) == before
+
+
+def test_a_daily_backup_that_is_due_meanwhile_waits_and_is_made_afterwards(serving: Bed) -> None:
+    web = serving.web
+    web.run(["systemctl", "stop", "wbagent.service"])
+    settings = serving.web_settings(server={"image": OLD}, backup={"catch_up_after": "1s"}, **{"server.probes": PROBES})
+    configure(web, settings)
+    with begun(web, "0.83.1", "--without-backup"):
+        wait_for_unit(web, UPGRADE, at("migrations may run"))
+        with journal_from_now(web, "_SYSTEMD_UNIT=wbagent.service") as journal:
+            # It knows of no backup, so one is due.
+            web.run(["systemctl", "start", "wbagent.service"])
+            journal.wait_for("the daily backup waits until the upgrade of the server is over", timeout=20)
+            assert web.properties(UPGRADE)["ActiveState"] == "activating"
+            journal.wait_for("the daily backup is started", timeout=30)
+    wait_for_property(web, UPGRADE, "ActiveState", "inactive")
+    wait_for_property(web, BACKUP, "Result", "success")
+    assert serves(serving, SLOW)
+    assert [alert.text for alert in serving.receiver.alerts] == []

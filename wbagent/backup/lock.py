@@ -78,8 +78,9 @@ def _locked(path: Path) -> Iterator[bool]:
 
 def _opened(path: Path) -> int:
     try:
-        # Reading is enough to lock it: user wbagent can lock a file that root made.
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Reading is enough to lock it: user wbagent can lock a file that root made. A link is not followed: root comes
+        # by here too, and the directory is that user's.
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StateError(
             f"{path} cannot be opened: {error.strerror}", hint="run as root: systemctl start wbagent-backup.service"

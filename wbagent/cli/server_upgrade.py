@@ -80,8 +80,11 @@ def _decide(ctx: click.Context, wish: Wish) -> Upgrade | None:
     """What the unit shall do; None when there is nothing to do. Raises WbagentError for whatever speaks against it."""
     from dataclasses import replace  # noqa: PLC0415
 
+    from wbagent.config.load import DEFAULT_PATH  # noqa: PLC0415
     from wbagent.upgrade import preflight, release  # noqa: PLC0415 - Docker and MySQL
 
+    if config_path(ctx) != DEFAULT_PATH:
+        raise UsageError(f"the server's unit reads {DEFAULT_PATH}, so an upgrade changes nothing else")
     loaded = load_config(ctx)
     facts = preflight.look(loaded.settings)
     wish = replace(wish, new=release.target(facts.configured, wish.new) if wish.new else "")

@@ -28,7 +28,8 @@ from wbagent.errors import (
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server import history
-from wbagent.server.container import Docker
+from wbagent.server.container import Docker, DockerAwayError
+from wbagent.server.history import Reason
 from wbagent.server.outages import outages
 from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State, state_directory
@@ -154,7 +155,7 @@ class Job:
             raise ConfigError(
                 f"{origin}: the image is {configured} now, which somebody else wrote", hint="wbagent status"
             )
-        if not image.is_here(new):
+        if not self._upgrade.going_back and not image.is_here(new):
             raise DockerError(f"the image {new} is not on this host any more", hint=f"docker pull {new}")
         replace_value(origin, KEY, old, new)
         if server_of(load(self._path, only="server").settings).image != new:
@@ -164,14 +165,16 @@ class Job:
 
     def _start(self, wanted: str) -> Done | Failed:
         """Have the unit run this image, joining a start that is under way: it may be migrating."""
-        with Docker() as docker:
-            found = docker.find()
-        other = found is not None and found.running and found.image != wanted
         began = time.time()
-        verb = Verb.RESTART if other else Verb.START
+        verb = Verb.START if _running_image() in {wanted, ""} else Verb.RESTART
         unit = run_job(verb, SERVER_UNIT, self._say_of_server, _alive)
         if unit["ActiveState"] != "active":
             ends = [record for record in history.read() if record.at >= began and record.is_end]
+            if ends and ends[-1].reason is Reason.DOCKER_AWAY:
+                raise InterruptedUpgradeError(
+                    f"{ends[-1].detail}; systemd goes on trying to start the server",
+                    hint=f"when Docker is back: wbagent server upgrade {self._upgrade.new}",
+                )
             if not ends and (unit["Job"][0] != 0 or unit["ActiveState"] == "deactivating"):
                 # Another job took the place of ours: that says nothing about the image.
                 raise InterruptedUpgradeError(
@@ -179,10 +182,8 @@ class Job:
                     hint=f"wbagent server upgrade {self._upgrade.new} completes it; --undo goes back",
                 )
             return Failed(ends[-1].sentence() if ends else f"{SERVER_UNIT} is {unit['ActiveState']} ({unit['Result']})")
-        with Docker() as docker:
-            found = docker.find()
-        if found is None or found.image != wanted:
-            return Failed(f"the unit runs {found.image if found else 'no container'} instead")
+        if _running_image() != wanted:
+            return Failed(f"the unit runs {_running_image() or 'no container'} instead")
         self._note(f"{wanted} is ready{_outage(began)}")
         return Done()
 
@@ -254,6 +255,16 @@ class Job:
         if wanted:
             return 0
         return EX_IOERR if outcome is Outcome.STUCK else EX_TEMPFAIL
+
+
+def _running_image() -> str:
+    """What the container was made from; "" when none runs, or Docker does not say."""
+    try:
+        with Docker() as docker:
+            found = docker.find()
+    except DockerAwayError:
+        return ""
+    return found.image if found is not None and found.running else ""
 
 
 def _progress(progress: Progress) -> None:

@@ -43,9 +43,10 @@ _REPLACING: Final = _BACK | {Step.REPLACE, Step.START}
 class Upgrade:
     """The whole state of one upgrade, as it is stored before each step.
 
-    `step` is the one that is to be done, or was being done when this was interrupted. `torn`: the database was dropped
-    and is not yet whole again; `restored`: it is the backup's since the new server ended. `account` is what was done,
-    each line with its wall-clock time; `evidence` the history's record of the new server's end.
+    `step` is the one that is to be done, or was being done when this was interrupted. `started`: the new server may
+    have run. `torn`: the database was dropped and is not yet whole again; `restored`: it is the backup's since the new
+    server ended. `account` is what was done, each line with its wall-clock time; `evidence` the history's record of
+    the new server's end.
     """
 
     old: str
@@ -58,6 +59,7 @@ class Upgrade:
     undo_asked: bool = False
     backup: str = ""
     backup_made: Moment | None = None
+    started: bool = False
     torn: bool = False
     restored: bool = False
     failure: str = ""
@@ -112,7 +114,7 @@ def after(upgrade: Upgrade, result: Done | Failed, now: Moment) -> Upgrade:
         case Outcome() as outcome:
             return replace(upgrade, outcome=outcome)
         case step:
-            return replace(upgrade, step=step)
+            return replace(upgrade, step=step, started=upgrade.started or step is Step.START)
 
 
 def _following(upgrade: Upgrade) -> Step | Outcome:
@@ -202,7 +204,7 @@ def resume(last: Upgrade | None, wish: Wish, facts: Facts, now: Moment) -> Upgra
 
 def _going_on(last: Upgrade, facts: Facts, now: Moment) -> Upgrade:
     if last.step is Step.REPLACE and facts.configured == last.new:
-        return replace(last, step=Step.START)
+        return replace(last, step=Step.START, started=True)
     if last.step is Step.REPLACE and not _fresh(last, now):
         return replace(last, step=Step.BACKUP)
     return last
@@ -223,8 +225,8 @@ def _undo(last: Upgrade, wish: Wish, facts: Facts) -> Upgrade | Refused:
         return back
     if unfinished and last.step is Step.START_OLD and not wish.restore_database:
         return back
-    # The old server may have run by now: it is stopped before the database is touched.
-    return replace(back, step=Step.STOP)
+    # Either server may have run by now: it is stopped before the database is touched.
+    return replace(back, step=Step.STOP, started=True)
 
 
 def _why_not_undone(last: Upgrade, facts: Facts, *, restore: bool, asked: bool) -> Refused | None:

@@ -39,7 +39,7 @@ def standing(upgrade: Upgrade) -> Iterator[str]:
             yield f"next: mend what is named, then: wbagent server upgrade {upgrade.new}"
         case Outcome.UNDONE:
             yield f"now: {upgrade.old} serves again"
-            if not upgrade.restored and upgrade.evidence is not None:
+            if upgrade.started and not upgrade.restored:
                 yield "the database may have been migrated by the new server already; it was not restored"
                 if upgrade.backup:
                     yield f"next: should {upgrade.old} not cope with it: {_RESTORE} (what was written since is lost)"
