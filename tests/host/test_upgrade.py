@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import threading
@@ -35,11 +36,11 @@ SLOW, DIRTY, PANICS = "wandb/local:0.83.1", "wandb/local:0.83.2", "wandb/local:0
 RELEASES = {
     OLD: {},
     NEW: {"STANDIN_SCHEMA_VERSION": "4"},
-    SLOW: {"STANDIN_SCHEMA_VERSION": "4", "STANDIN_MIGRATION_SECONDS": "5"},
+    SLOW: {"STANDIN_SCHEMA_VERSION": "4", "STANDIN_MIGRATION_SECONDS": "4"},
     DIRTY: {"STANDIN_SCHEMA_VERSION": "4", "STANDIN_MIGRATION_SECONDS": "60"},
     PANICS: {"STANDIN_PANIC": "NoSuchBucket"},
 }
-PROBES = {"startup_failures": 8, "startup_period": "1s", "liveness_period": "1s"}
+PROBES = {"startup_failures": 7, "startup_period": "1s", "liveness_period": "1s"}
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,13 @@ def test_a_pull_while_the_old_one_serves_then_the_new_one(images: None, hosts: B
     back = upgrade(web, "--undo")
     assert back.returncode == 0, back.stdout + back.stderr
     assert serves(hosts, old)
+    with registry(web):
+        unknown = upgrade(web, "0.85.0")
+    assert unknown.returncode == 75
+    assert "nothing was changed" in unknown.stdout
+    assert "manifest unknown" in unknown.stdout
+    assert "check the tag" in unknown.stdout
+    assert serves(hosts, old)
 
 
 def test_an_image_from_a_file(serving: Bed) -> None:
@@ -215,6 +223,14 @@ def upgrade_as_nobody(web: Host) -> Result:
 
 def test_a_new_image_that_panics_gives_way_to_the_old_one(serving: Bed) -> None:
     web = serving.web
+    with begun(web, "0.83.3"):
+        kill_when(web, at("migrations may run"))
+    assert not serves(serving, PANICS)
+    back = upgrade(web, "--undo")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert serves(serving, OLD)
+
+    serving.receiver.forget()
     with watched(serving) as seen:
         failed = upgrade(web, "0.83.3")
     assert failed.returncode == 75, failed.stdout + failed.stderr
@@ -269,10 +285,12 @@ def at(text: str) -> Any:
 
 @contextmanager
 def begun(web: Host, *words: str) -> Iterator[None]:
-    """An upgrade under way, whose terminal is gone."""
+    """An upgrade under way, after Ctrl-C in its terminal."""
     with web.running(["wbagent", "server", "upgrade", *words]) as process:
         wait_for_property(web, UPGRADE, "ActiveState", "activating")
-        process.kill()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout
+        assert b"the upgrade goes on without this command" in process.stdout.read()
         yield
 
 
@@ -311,6 +329,8 @@ def test_killed_at_every_step_it_is_completed(images: None, hosts: Bed) -> None:
         assert "INTERRUPTED" in web.run(["wbagent", "status"], check=False).stdout
         other = upgrade(web, "0.83.2")
         assert (other.returncode, "was interrupted" in other.stderr) == (64, True)
+        back = upgrade(web, "--undo")
+        assert (back.returncode, "nothing was changed" in back.stdout) == (0, True)
 
         with begun(web, "0.83.1"):
             dumping = wait_for_property(web, BACKUP, "ActiveState", "activating")

@@ -22,7 +22,8 @@ from wbagent.moment import Moment
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.jobs import run_unit
 from wbagent.upgrade import account, telling
-from wbagent.upgrade.plan import Outcome, Refused, Upgrade, Wish, resume
+from wbagent.upgrade.plan import Outcome, Upgrade
+from wbagent.upgrade.resumption import Refused, Wish, resume
 
 # While a start is awaited its line changes every second in a number only; a log need not hold each (seconds).
 _SAME_AGAIN_S: Final = 15.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,17 +27,13 @@ from wbagent.errors import (
 )
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
-from wbagent.server import history
-from wbagent.server.container import Docker, DockerAwayError
-from wbagent.server.history import Reason
-from wbagent.server.outages import outages
 from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State, state_directory
 from wbagent.systemd import journal
 from wbagent.systemd.bus import Verb
 from wbagent.systemd.jobs import run_job, run_unit, wait_for_end
 from wbagent.systemd.notify import notify
-from wbagent.upgrade import account, image, telling
+from wbagent.upgrade import account, image, server, telling
 from wbagent.upgrade.plan import Done, Failed, Outcome, Step, Upgrade, after
 from wbagent.upgrade.preflight import BACKUP_UNIT, KEY, server_of
 
@@ -50,12 +46,6 @@ _EVENTS: Final = {
     Outcome.UNDONE: (events.UPGRADE_FAILED, "error"),
     Outcome.STUCK: (events.UPGRADE_STUCK, "critical"),
 }
-
-
-class InterruptedUpgradeError(WbagentError):
-    """The step can be neither called done nor failed: a second run takes it up again."""
-
-    exit_status = EX_TEMPFAIL
 
 
 def run(path: Path) -> int:
@@ -111,7 +101,9 @@ class Job:
         }
         try:
             return work[step]()
-        except InterruptedUpgradeError:
+        except server.InterruptedUpgradeError as error:
+            self._note(f"INTERRUPTED: {error.message}")
+            account.write(self._upgrade)
             raise
         except WbagentError as error:
             return Failed(f"{error.message}" + (f" (try: {error.hint})" if error.hint else ""))
@@ -163,37 +155,14 @@ class Job:
         self._note(f'wrote image = "{new}" into {origin}')
         return Done()
 
-    def _start(self, wanted: str) -> Done | Failed:
-        """Have the unit run this image, joining a start that is under way: it may be migrating."""
-        began = time.time()
-        verb = Verb.START if _running_image() in {wanted, ""} else Verb.RESTART
-        unit = run_job(verb, SERVER_UNIT, self._say_of_server, _alive)
-        if unit["ActiveState"] != "active":
-            ends = [record for record in history.read() if record.at >= began and record.is_end]
-            if ends and ends[-1].reason is Reason.DOCKER_AWAY:
-                raise InterruptedUpgradeError(
-                    f"{ends[-1].detail}; systemd goes on trying to start the server",
-                    hint=f"when Docker is back: wbagent server upgrade {self._upgrade.new}",
-                )
-            if not ends and (unit["Job"][0] != 0 or unit["ActiveState"] == "deactivating"):
-                # Another job took the place of ours: that says nothing about the image.
-                raise InterruptedUpgradeError(
-                    "the server was stopped while it was starting, by a person or because the host shuts down",
-                    hint=f"wbagent server upgrade {self._upgrade.new} completes it; --undo goes back",
-                )
-            return Failed(ends[-1].sentence() if ends else f"{SERVER_UNIT} is {unit['ActiveState']} ({unit['Result']})")
-        if _running_image() != wanted:
-            return Failed(f"the unit runs {_running_image() or 'no container'} instead")
-        self._note(f"{wanted} is ready{_outage(began)}")
+    def _start(self, image_name: str) -> Done:
+        self._note(server.start(image_name, self._say_of_server, _alive))
         return Done()
 
     def _stop(self) -> Done:
-        new = self._upgrade.new
         begun = self._upgrade.account[0][0] if self._upgrade.account else 0.0
-        ends = [record for record in history.read() if record.is_end and record.at >= begun]
-        mine = next((record for record in reversed(ends) if record.image in {new, ""}), None)
-        if mine is not None:
-            self._upgrade = replace(self._upgrade, evidence=asdict(mine))
+        evidence = server.end_of(self._upgrade.new, begun)
+        self._upgrade = replace(self._upgrade, evidence=evidence or self._upgrade.evidence)
         run_job(Verb.STOP, SERVER_UNIT, self._say_of_server, _alive)
         self._note("stopped the server")
         return Done()
@@ -257,16 +226,6 @@ class Job:
         return EX_IOERR if outcome is Outcome.STUCK else EX_TEMPFAIL
 
 
-def _running_image() -> str:
-    """What the container was made from; "" when none runs, or Docker does not say."""
-    try:
-        with Docker() as docker:
-            found = docker.find()
-    except DockerAwayError:
-        return ""
-    return found.image if found is not None and found.running else ""
-
-
 def _progress(progress: Progress) -> None:
     _alive()
     to_systemd(progress)
@@ -274,12 +233,3 @@ def _progress(progress: Progress) -> None:
 
 def _alive() -> None:
     notify(f"EXTEND_TIMEOUT_USEC={_PATIENCE_US}")
-
-
-def _outage(began: float) -> str:
-    """How long users were without the server, where the history tells."""
-    last = next(reversed(outages(history.read())), None)
-    if last is None or last.over is None or last.over < began:
-        return ""
-    seconds = last.seconds(last.over)
-    return f"; users were without the server for {format_duration(seconds)}" if seconds else ""

@@ -25,7 +25,8 @@ from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State, state_directory
 from wbagent.systemd.bus import Bus
 from wbagent.upgrade import image, release
-from wbagent.upgrade.plan import Facts, Upgrade, Wish
+from wbagent.upgrade.plan import Upgrade
+from wbagent.upgrade.resumption import Facts, Wish
 
 KEY: Final = ("server", "image")
 BACKUP_UNIT: Final = "wbagent-backup.service"

@@ -25,7 +25,7 @@ def target(configured: str, tag: str) -> str:
     """
     if _DIGEST.fullmatch(tag):
         name = f"{repository(configured)}@{tag}"
-    elif "/" in tag or ":" in tag or "@" in tag:
+    elif "/" in tag or ":" in tag.partition("@")[0]:
         name = tag
     else:
         name = f"{repository(configured)}:{tag}"

@@ -8,19 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from wbagent.moment import Moment
-from wbagent.upgrade.plan import (
-    BACKUP_FRESH_S,
-    Done,
-    Facts,
-    Failed,
-    Outcome,
-    Refused,
-    Step,
-    Upgrade,
-    Wish,
-    after,
-    resume,
-)
+from wbagent.upgrade.plan import Done, Failed, Outcome, Step, Upgrade, after
+from wbagent.upgrade.resumption import BACKUP_FRESH_S, Facts, Refused, Wish, resume
 
 OLD, NEW = "wandb/local:0.83.0", "wandb/local:0.84.0"
 BACK = Wish(undo=True)

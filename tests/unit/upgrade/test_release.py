@@ -20,6 +20,7 @@ DIGEST = "sha256:" + "a" * 64
         ("wandb/local:0.83.0", "mirror.example.com/wandb/local:0.84.0", "mirror.example.com/wandb/local:0.84.0"),
         ("wandb/local:0.83.0", f"other/local@{DIGEST}", f"other/local@{DIGEST}"),
         ("wandb/local:0.83.0", "own:1", "own:1"),
+        ("wandb/local:0.83.0", f"0.84.0@{DIGEST}", f"wandb/local:0.84.0@{DIGEST}"),
     ],
 )
 def test_target(configured: str, tag: str, expected: str) -> None:
