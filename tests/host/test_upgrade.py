@@ -180,6 +180,16 @@ def test_an_image_from_a_file(serving: Bed) -> None:
     assert (other.returncode, "does not hold wandb/local:0.83.9, but wandb/local:0.84.0" in other.stderr) == (64, True)
     plain = upgrade(web, "0.84.0", "--from-file", "/root/plain.tar")
     assert (plain.returncode, "holds no image but plain files" in plain.stderr) == (64, True)
+    # Where Docker unpacks it there is too little room, whatever the check before could see.
+    web.run(["mount", "-t", "tmpfs", "-o", "size=4m", "small", "/var/lib/docker/tmp"])
+    try:
+        full = upgrade(web, "0.84.0", "--from-file", "/root/image.tar")
+    finally:
+        web.run(["umount", "/var/lib/docker/tmp"])
+    assert full.returncode == 75
+    assert "no space left on device" in full.stdout
+    assert "nothing was changed" in full.stdout
+    assert serves(serving, OLD)
     done = web.run(["sh", "-c", "cd /root && wbagent server upgrade 0.84.0 --from-file image.tar"], timeout=120)
     assert re.search(r"loading: \S+ of \S+ read", done.stderr)
     assert "warning: wandb/local:0.82.0 -> wandb/local:0.84.0 skips 0.83" in done.stderr

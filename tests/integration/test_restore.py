@@ -111,7 +111,7 @@ def test_a_database_that_is_to_be_replaced_is_what_was_backed_up_and_nothing_els
             bad.store, bad.settings.backup, "latest", target, ignore, replacing=lambda: told.append("too early")
         )
     assert told == []
-    assert empty_server.execute("SHOW TABLES FROM restored") == (("left_by_a_migration",),)
+    assert empty_server.execute("SHOW TABLES FROM restored") == [("left_by_a_migration",)]
 
     restore_backup(
         backed_up.store, backed_up.settings.backup, "latest", target, ignore, replacing=lambda: told.append("now")

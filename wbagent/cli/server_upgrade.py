@@ -67,7 +67,7 @@ def begin(ctx: click.Context, tag: str, file: str, *, with_backup: bool, restore
         if upgrade.outcome is not None:
             click.echo("\n".join(telling.standing(upgrade)))
             return 0
-    elif (running := account.read()) is None or not tag or tag not in running.new:
+    elif not _is_under_way(tag):
         raise StateError("another upgrade is under way", hint=f"systemctl status {account.UNIT}")
     return _follow()
 
@@ -75,6 +75,14 @@ def begin(ctx: click.Context, tag: str, file: str, *, with_backup: bool, restore
 def _works() -> bool:
     with Bus() as bus:
         return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
+
+
+def _is_under_way(tag: str) -> bool:
+    """Whether what the unit does now is the upgrade to this tag: then it is followed."""
+    from wbagent.upgrade.release import target  # noqa: PLC0415 - pydantic
+
+    running = account.read()
+    return running is not None and bool(tag) and running.new == target(running.old, tag)
 
 
 def _decide(ctx: click.Context, wish: Wish) -> Upgrade | None:
