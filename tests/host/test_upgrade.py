@@ -71,7 +71,8 @@ def upgrade(web: Host, *words: str) -> Result:
 
 def state(web: Host) -> dict[str, Any]:
     """What the upgrade has noted."""
-    found: dict[str, Any] = json.loads(web.read("/var/lib/wbagent/server/upgrade.json"))
+    shown = web.run(["wbagent", "server", "upgrade", "--status", "--json"], check=False).stdout
+    found: dict[str, Any] = json.loads(shown)
     return found
 
 

@@ -152,6 +152,7 @@ def resume() -> None:
 @click.option("--restore-database", is_flag=True, help="On the way back also restore the backup made before.")
 @click.option("--undo", is_flag=True, help="Go back to the image before the last upgrade.")
 @click.option("--status", "show_status", is_flag=True, help="Show the last upgrade with its evidence.")
+@click.option("--json", "as_json", is_flag=True, help="With --status: for programs.")
 @click.option("--in-process", is_flag=True, hidden=True, help="What the unit calls: carry out what was asked for.")
 @click.pass_context
 def upgrade(
@@ -162,6 +163,7 @@ def upgrade(
     restore_database: bool,
     undo: bool,
     show_status: bool,
+    as_json: bool,
     in_process: bool,
 ) -> None:
     """Upgrade the server to TAG: a tag, a digest, or a full image name.
@@ -177,7 +179,7 @@ def upgrade(
     if in_process:
         ctx.exit(server_upgrade.work(ctx))
     if show_status:
-        ctx.exit(server_upgrade.show())
+        ctx.exit(server_upgrade.show(as_json=as_json))
     ctx.exit(
         server_upgrade.begin(
             ctx, tag or "", file or "", with_backup=not without_backup, restore_database=restore_database

@@ -37,7 +37,7 @@ def work(ctx: click.Context) -> int:
     return run(config_path(ctx))
 
 
-def show() -> int:
+def show(*, as_json: bool) -> int:
     """The last upgrade's account; 0 when it left nothing to do, else 3 (as `wbagent status` has it)."""
     try:
         upgrade = account.read()
@@ -47,9 +47,9 @@ def show() -> int:
             hint="run this as root, or as a member of group wbagent or systemd-journal",
         ) from None
     if upgrade is None:
-        click.echo("no upgrade was made on this host yet")
+        click.echo("null" if as_json else "no upgrade was made on this host yet")
         return 0
-    click.echo("\n".join(telling.account(upgrade, evidence=True)))
+    click.echo(account.to_json(upgrade) if as_json else "\n".join(telling.account(upgrade, evidence=True)))
     return 3 if upgrade.outcome in {None, Outcome.STUCK} else 0
 
 

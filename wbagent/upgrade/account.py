@@ -25,17 +25,22 @@ def account_path() -> Path:
     return state_directory() / "server" / "upgrade.json"
 
 
+def to_json(upgrade: Upgrade) -> str:
+    """As it is stored, and shown to programs."""
+    value = {field.name: getattr(upgrade, field.name) for field in fields(upgrade)}
+    value["backup_made"] = upgrade.backup_made.to_json() if upgrade.backup_made else None
+    return json.dumps(value, ensure_ascii=False, indent=1)
+
+
 def write(upgrade: Upgrade, path: Path | None = None) -> None:
     """Store it, whole or not at all, and on the disk before this returns. Raises OSError."""
     path = path or account_path()
-    value = {field.name: getattr(upgrade, field.name) for field in fields(upgrade)}
-    value["backup_made"] = upgrade.backup_made.to_json() if upgrade.backup_made else None
     fresh = path.with_name("upgrade.new")
     # The directory belongs to user wbagent: what lies there under this name is never followed or written into.
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.write(to_json(upgrade))
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from wbagent.moment import Moment
 from wbagent.upgrade.plan import Done, Failed, Outcome, Step, Upgrade, after
@@ -126,6 +128,8 @@ def command(world: World, wish: Wish) -> Refused | None:
     found = resume(world.stored, wish, world.facts(), world.now())
     if isinstance(found, Refused):
         return found
+    if found is None and (world.configured == wish.new or world.running is None):
+        return Refused("there is nothing to do, or the server does not serve", "")
     world.stored = found or Upgrade(world.configured, wish.new, restore_database=wish.restore_database)
     return None
 
@@ -215,6 +219,44 @@ def test_a_way_back_that_is_interrupted_goes_on_back(point: int, second: Wish, r
     assert str(Step.START) not in world.log[begun:], "the new server is not tried again"
     assert world.stored
     assert (world.stored.outcome, world.running, world.database) == (Outcome.UNDONE, OLD, OLD)
+
+
+INTERRUPTIONS = strategies.lists(
+    strategies.tuples(
+        strategies.sampled_from(
+            [Wish(NEW), Wish(NEW, restore_database=True), BACK, replace(BACK, restore_database=True)]
+        ),
+        strategies.integers(0, 12),
+        strategies.booleans(),
+        strategies.sampled_from([1.0, DAY]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=1000)
+@given(works=strategies.booleans(), story=INTERRUPTIONS, last=strategies.sampled_from([Wish(NEW), BACK]))
+def test_whatever_is_asked_and_interrupted_in_whatever_order(
+    works: bool, story: list[tuple[Wish, int, bool, float]], last: Wish
+) -> None:
+    world = World(new_works=works)
+    for wish, point, reboot, later in story:
+        if command(world, wish) is None and world.stored and world.stored.outcome is None:
+            with suppress(KilledError):
+                unit(world, at(point))
+        if reboot:
+            world.reboot()
+        world.clock += later
+    if command(world, last) is None and world.stored and world.stored.outcome is None:
+        unit(world, never)
+    # (What asserts in World and in the unit's loop held all the time.)
+    if world.stored is not None:
+        assert world.stored.outcome in {Outcome.UPGRADED, Outcome.UNDONE, Outcome.UNCHANGED}
+        assert not world.stored.torn
+        assert world.database in {OLD, NEW}
+        if world.running is None:
+            world.reboot()
+        assert world.running == world.configured == (NEW if world.stored.outcome is Outcome.UPGRADED else OLD)
 
 
 def test_killed_again_and_again_it_gets_there() -> None:
