@@ -328,3 +328,17 @@ def test_undo_after_success_and_twice() -> None:
     assert isinstance(restore, Upgrade)
     assert restore.step is Step.STOP
     assert isinstance(resume(None, BACK, Facts(OLD, serving=True), World().now()), Refused)
+
+
+def test_a_new_server_that_failed_is_stopped_first() -> None:
+    # systemd would start it again and again, over what is put back.
+    failed = after(Upgrade(OLD, NEW, Step.START, started=True), Failed("exited"), World().now())
+    assert (failed.step, failed.failure) == (Step.STOP, "exited")
+
+
+def test_a_database_that_the_new_server_never_met_is_not_restored() -> None:
+    # What users wrote after the backup would be lost for nothing.
+    written = Upgrade(OLD, NEW, Step.REPLACE, backup="0", restore_database=True)
+    back = resume(written, replace(BACK, restore_database=True), Facts(OLD, serving=True), World().now())
+    assert isinstance(back, Upgrade)
+    assert (back.step, back.restore_database) == (Step.PUT_BACK, False)
