@@ -17,6 +17,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     {"cli"},
     {"agent"},
+    {"upgrade"},
     {"server", "backup", "alerts"},
     {"monitor"},
     {"database", "bucket"},

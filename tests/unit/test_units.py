@@ -77,8 +77,17 @@ def test_sandboxes_are_alike(name: str) -> None:
     assert [pair for pair in shared if pair not in own] == []
 
 
+def test_the_upgrade_has_a_sandbox_of_its_own() -> None:
+    # The same name: systemd takes the file of the unit's own directory instead of the shared one.
+    own = UNITS / "wbagent-upgrade.service.d" / OF_THE_JOBS.name
+    assert _values(own, "User") == ["root"]
+    wider = {"CapabilityBoundingSet", "PrivateUsers", "PrivateTmp", "ProtectHome", "RemoveIPC", "SystemCallFilter"}
+    shared = [pair for pair in _settings(OF_THE_JOBS) if pair[0] not in _OWN | wider]
+    assert [pair for pair in shared if pair not in _settings(own)] == []
+
+
 def test_jobs_get_the_shared_sandbox() -> None:
-    jobs = {path.name for path in SERVICES if path.name.startswith("wbagent-")}
+    jobs = {path.name for path in SERVICES if path.name.startswith("wbagent-")} - {"wbagent-upgrade.service"}
     assert jobs == {"wbagent-alert@.service", "wbagent-backup.service", "wbagent-deliver.service"}
     for name in jobs:
         assert not _values(UNITS / name, "User"), "the drop-in gives it; a second one would win or lose unseen"
@@ -89,7 +98,8 @@ def test_polkit_rule_names_the_services() -> None:
     listed = re.search(r"units = \[(.*)\]", rule)
     assert listed
     named = set(re.findall(r'"([^"]+)"', listed[1]))
-    assert named == {path.name for path in SERVICES if "@" not in path.name}
+    # The upgrade is root's: user wbagent must not choose what image runs.
+    assert named == {path.name for path in SERVICES if "@" not in path.name} - {"wbagent-upgrade.service"}
     assert r"wbagent-alert@" in rule
 
 

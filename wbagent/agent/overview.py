@@ -17,6 +17,8 @@ from wbagent.server import history, pause
 from wbagent.server.diff import restart_needed
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
+from wbagent.upgrade import account
+from wbagent.upgrade.account import NO_NOTE, Note
 
 SERVER_UNIT: Final = "wandb-local.service"
 AGENT_UNIT: Final = "wbagent.service"
@@ -68,6 +70,7 @@ class Overview:
     restart_needed: bool = False
     paused: str = ""
     unready: history.Record | None = None
+    upgrade: Note = NO_NOTE
 
 
 def unit_state(properties: Properties) -> UnitState:
@@ -88,7 +91,7 @@ def unit_state(properties: Properties) -> UnitState:
 def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, account.UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -113,7 +116,12 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
         history.unready(records),
+        account.note(at_work=_works(units[account.UNIT])),
     )
+
+
+def _works(job: UnitState | None) -> bool:
+    return job is not None and job.active == "activating"
 
 
 def server_notes(overview: Overview, now: float) -> Iterator[str]:
@@ -123,6 +131,8 @@ def server_notes(overview: Overview, now: float) -> Iterator[str]:
         yield f"alive but NOT READY for {lasted} ({lost.probe}): wbagent server history 1"
     if overview.paused:
         yield overview.paused
+    if overview.upgrade.text:
+        yield overview.upgrade.text
     if overview.restart_needed and overview.server is not None and overview.server.serving:
         yield _RESTART_NEEDED
 
@@ -193,6 +203,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "restart_needed": overview.restart_needed,
         "paused": overview.paused or None,
         "unready": {"at": lost.at - lost.seconds, "probe": lost.probe} if (lost := overview.unready) else None,
+        "upgrade": overview.upgrade.text or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

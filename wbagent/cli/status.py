@@ -115,5 +115,5 @@ def _well(overview: Overview) -> bool:
     database = overview.facts.get(facts.DATABASE_FACT)
     database_away = database is not None and not database.value["ok"]
     refused = bool(configured and configured.value.get("refused"))
-    troubles = bool(overview.firing) or backup_failed or database_away or refused
+    troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     return agent and (serving or not has_server) and not troubles

@@ -45,6 +45,9 @@ def _pinned_image(value: str) -> str:
     return value
 
 
+PinnedImage = Annotated[str, AfterValidator(_pinned_image)]
+
+
 def _time_of_day(value: str) -> str:
     if not _TIME_OF_DAY.fullmatch(value):
         raise ValueError('expected a time of day such as "03:00"')
@@ -105,7 +108,7 @@ class ServerSettings(_Section):
     """The wandb/local container."""
 
     host: Annotated[str, AfterValidator(_host_url)] = Field(description="the address that users open (HOST)")
-    image: Annotated[str, AfterValidator(_pinned_image)] = Field(description="the image with its tag or digest")
+    image: PinnedImage = Field(description="the image with its tag or digest")
     bucket: Annotated[S3URL | ForeignBucketURL, BeforeValidator(parse_server_bucket)] = Field(
         description="the object store (BUCKET)"
     )

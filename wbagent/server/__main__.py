@@ -13,6 +13,7 @@ from wbagent.errors import EX_SOFTWARE, ConfigError, WbagentError
 from wbagent.server import report
 from wbagent.server.runner import Runner
 from wbagent.server.settings import Kept, RunSettings, kept
+from wbagent.server.torn import refuse_while_torn
 from wbagent.systemd import journal
 
 
@@ -20,8 +21,13 @@ def main() -> None:
     """Run the server until it ends, and end with its status."""
     path = Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml"))
     try:
+        refuse_while_torn()
         settings = kept(path) or _read(path)
         status = Runner(settings).run() if isinstance(settings, RunSettings) else settings
+    except ConfigError as error:
+        report.refused(error)
+        journal.failure(error)
+        status = error.exit_status
     except WbagentError as error:
         # It has been recorded by whoever raised it.
         journal.failure(error)

@@ -75,7 +75,7 @@ def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
     teller = Teller(state)
     for number in range(9):
         history.append(Record(time.time(), Reason.EXITED, "in the pause", str(number)))
-        teller.judge_server(SETTINGS, "activating", paused=True)
+        teller.judge_server(SETTINGS, "activating", held=True)
     teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
 
@@ -83,7 +83,7 @@ def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
 def test_what_ends_during_a_pause_is_not_told_later(state: State) -> None:
     teller = Teller(state)
     history.append(Record(time.time(), Reason.EXITED, "in the pause", "one"))
-    teller.judge_server(SETTINGS, "active", paused=True)
+    teller.judge_server(SETTINGS, "active", held=True)
     teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
     history.append(Record(time.time(), Reason.EXITED, "after it", "two"))
