@@ -23,7 +23,7 @@ _TRACE = f"""
 import sys
 sys.modules["cryptography"] = None
 sys.path += ["{WORK}", "/usr/lib/python3/dist-packages"]
-import standin.my_init, standin.migrations, standin.web
+import standin.my_init, standin.embedded, standin.migrations, standin.web
 import encodings.ascii, encodings.idna, encodings.latin_1, pymysql.cursors, traceback
 files = {{getattr(module, "__file__", None) for module in sys.modules.values()}}
 files |= {{line.split()[-1] for line in open("/proc/self/maps") if ".so" in line or "python3" in line}}
@@ -87,6 +87,7 @@ def _lay_out(tree: Path) -> None:
         (tree / name).mkdir()
         # Any user can run it as long as the group is 0, which is how OpenShift runs images.
         (tree / name).chmod(0o775)
+    (tree / "tmp").chmod(0o1777)
     launcher = tree / "sbin/my_init"
     launcher.write_text(_LAUNCHER)
     launcher.chmod(0o755)

@@ -58,7 +58,8 @@ def test_commands_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_failure_is_told(path: Path) -> None:
     # The agent tells of the server's restarts: OnFailure= would fire at every crash of a crash loop.
-    silent = {"wbagent-deliver.service", "wbagent-alert@.service", "wandb-local.service"}
+    silent = {"wandb-local-files@.service", "wandb-local-mysql@.service", "wandb-local-bucket@.service"}
+    silent |= {"wbagent-deliver.service", "wbagent-alert@.service", "wandb-local.service"}
     assert _values(path, "OnFailure") == ([] if path.name in silent else ["wbagent-alert@%n.service"])
 
 
@@ -67,7 +68,7 @@ def test_nothing_waits_for_ever(path: Path) -> None:
     if _values(path, "Type") == ["oneshot"]:
         assert _values(path, "TimeoutStartSec")
     else:
-        assert _values(path, "WatchdogSec")
+        assert _values(path, "WatchdogSec") or _values(path, "RuntimeMaxSec")
 
 
 @pytest.mark.parametrize("name", ["wbagent.service", "wandb-local.service"])
@@ -84,6 +85,16 @@ def test_the_upgrade_has_a_sandbox_of_its_own() -> None:
     wider = {"CapabilityBoundingSet", "PrivateUsers", "PrivateTmp", "ProtectHome", "RemoveIPC", "SystemCallFilter"}
     shared = [pair for pair in _settings(OF_THE_JOBS) if pair[0] not in _OWN | wider]
     assert [pair for pair in shared if pair not in _settings(own)] == []
+
+
+def test_what_stands_behind_a_socket_has_a_sandbox_as_strict() -> None:
+    shared = [pair for pair in _settings(OF_THE_JOBS) if pair[0] not in _OWN | {"ImportCredential", "UMask"}]
+    own = _settings(UNITS / "wandb-local-.service.d" / "hardening.conf")
+    assert [pair for pair in shared if pair not in own] == []
+    assert ("DynamicUser", "yes") in own
+    for path in UNITS.glob("wandb-local-*@.service"):
+        assert _values(path, "RestrictAddressFamilies")
+        assert _values(path.with_name(path.name.replace("@.service", ".socket")), "SocketMode") == ["0660"]
 
 
 def test_jobs_get_the_shared_sandbox() -> None:

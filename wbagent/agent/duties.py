@@ -58,6 +58,7 @@ class Duties:
         database = self.settings.database_url() is not None
         return {
             "server": self.settings.server is not None,
+            "embedded": self.settings.server is not None and self.settings.server.embedded,
             "database": database,
             "backup": database and self.settings.backup.enabled,
         }

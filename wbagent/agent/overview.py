@@ -15,6 +15,7 @@ from wbagent.moment import Moment
 from wbagent.quantities import format_duration, format_size
 from wbagent.server import history, pause
 from wbagent.server.diff import restart_needed
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
 from wbagent.upgrade import account
@@ -71,6 +72,12 @@ class Overview:
     paused: str = ""
     unready: history.Record | None = None
     upgrade: Note = NO_NOTE
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the server runs its own MySQL and object store."""
+        configured = self.facts.get(CONFIG_FACT)
+        return configured is not None and bool(configured.value.get("embedded"))
 
 
 def unit_state(properties: Properties) -> UnitState:
@@ -129,6 +136,8 @@ def server_notes(overview: Overview, now: float) -> Iterator[str]:
     if (lost := overview.unready) is not None and overview.server is not None and overview.server.serving:
         lasted = format_duration(max(now - lost.at, 0.0) + lost.seconds)
         yield f"alive but NOT READY for {lasted} ({lost.probe}): wbagent server history 1"
+    if overview.embedded:
+        yield NOT_FOR_PRODUCTION
     if overview.paused:
         yield overview.paused
     if overview.upgrade.text:
@@ -204,6 +213,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "paused": overview.paused or None,
         "unready": {"at": lost.at - lost.seconds, "probe": lost.probe} if (lost := overview.unready) else None,
         "upgrade": overview.upgrade.text or None,
+        "embedded": overview.embedded,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wbagent.backup.layout import DUMP, MANIFEST, dump_key, is_backup_id, manifest_key, owner_prefix
+from wbagent.backup.layout import DUMP, FILES, MANIFEST, dump_key, files_key, is_backup_id, manifest_key, owner_prefix
 from wbagent.backup.manifest import Manifest, parse_manifest
 from wbagent.bucket.store import NotStoredError, Store
 from wbagent.errors import BackupError, RestoreError
@@ -63,7 +64,10 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
             f"{store.address} holds no complete backup {name} of {owner!r}",
             hint="see what there is: wbagent backup list --all",
         ) from None
-    if mismatch := _mismatch(record, owner, name, store.size(dump_key(owner, name))):
+    sizes = {DUMP: store.size(dump_key(owner, name))}
+    if record.files:
+        sizes[FILES] = store.size(files_key(owner, name))
+    if mismatch := _mismatch(record, owner, name, sizes):
         raise RestoreError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
     return record
 
@@ -77,7 +81,7 @@ def _stored(store: Store, owner: str, name: str, files: dict[str, int]) -> Store
         record = parse_manifest(_read(store, key), key)
     except (BackupError, NotStoredError) as error:
         return Stored(name, "damaged", size, reason=error.message)
-    if mismatch := _mismatch(record, owner, name, files.get(DUMP)):
+    if mismatch := _mismatch(record, owner, name, files):
         return Stored(name, "damaged", size, record, mismatch)
     return Stored(name, "complete", size, record)
 
@@ -86,11 +90,14 @@ def _read(store: Store, key: str) -> bytes:
     return b"".join(store.get(key))
 
 
-def _mismatch(record: Manifest, owner: str, name: str, size: int | None) -> str:
+def _mismatch(record: Manifest, owner: str, name: str, sizes: Mapping[str, int]) -> str:
+    """What of the stored objects is not as the record says; "" when all is."""
     if (record.owner, record.id) != (owner, name):
         return f"its commit record speaks of {record.owner}/{record.id}"
-    if size is None:
-        return f"{DUMP} is missing"
-    if size != record.object.size:
-        return f"{DUMP} has {size} bytes instead of {record.object.size}"
+    recorded = {DUMP: record.object} | ({FILES: record.files.object} if record.files else {})
+    for file, stored in recorded.items():
+        if file not in sizes:
+            return f"{file} is missing"
+        if sizes[file] != stored.size:
+            return f"{file} has {sizes[file]} bytes instead of {stored.size}"
     return ""

@@ -13,7 +13,7 @@ from wbagent import events
 from wbagent.backup import record
 from wbagent.backup.catalog import Stored, committed, read_catalog
 from wbagent.backup.lock import nobody_restores, only_one
-from wbagent.backup.making import Clock, Making
+from wbagent.backup.making import Clock, Making, Origin
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
 from wbagent.backup.retention import Policy
@@ -54,13 +54,13 @@ def run_backup(
     for whatever kept the backup from being made: then there is no commit record, and nothing that was there before
     has been touched. The result is in the state file and in the journal either way.
     """
-    url = _database(settings)
+    origin = Origin(_database(settings), settings.files_socket())
     with only_one(directory):
         began = time.monotonic()
         try:
             store = open_store(settings.backup, directory)
             with ended_in_order(settings.backup.time_limit):
-                manifest = Making(settings.backup, url, store, report, clock).make(_previous_size(state, settings))
+                manifest = Making(settings.backup, origin, store, report, clock).make(_previous_size(state, settings))
         except Exception as error:
             failure = _failure(error)
             record.put_failure(state, failure, clock())
@@ -138,8 +138,9 @@ def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> N
 def _tell(manifest: Manifest, store: Store) -> None:
     stored = manifest.object
     where = "" if store.off_site else " (on this host: not off-site)"
+    files = f", {manifest.files.members} files of the embedded server" if manifest.files else ""
     journal.send(
-        f"backup {manifest.id} is complete: {len(manifest.tables)} tables, {format_size(stored.plain_size)} as"
+        f"backup {manifest.id} is complete: {len(manifest.tables)} tables{files}, {format_size(stored.plain_size)} as"
         f" {format_size(stored.size)} in {format_duration(manifest.duration_s)}, read back and equal, in"
         f" {store.address}{where}",
         message_id=events.BACKUP_DONE,

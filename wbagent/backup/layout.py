@@ -1,4 +1,7 @@
-"""Names of what a backup consists of: OWNER/backups/ID/database.sql.zst and, written last, manifest.json."""
+"""Names of what a backup consists of: OWNER/backups/ID/database.sql.zst and, written last, manifest.json.
+
+That of an embedded server has files.tar.zst too.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 DUMP: Final = "database.sql.zst"
+FILES: Final = "files.tar.zst"
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _ID: Final = re.compile(r"\d{8}T\d{6}Z")
@@ -30,6 +34,11 @@ def owner_prefix(owner: str) -> str:
 def dump_key(owner: str, name: str) -> str:
     """The key of the dump of backup `name`."""
     return f"{owner_prefix(owner)}{name}/{DUMP}"
+
+
+def files_key(owner: str, name: str) -> str:
+    """The key of the archive of an embedded server's files in backup `name`."""
+    return f"{owner_prefix(owner)}{name}/{FILES}"
 
 
 def manifest_key(owner: str, name: str) -> str:

@@ -8,14 +8,24 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import zstandard
 
 from wbagent import __version__, events
 from wbagent.backup.dump import Dump, dump_options
+from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import backup_id, dump_key, manifest_key, owner_prefix
-from wbagent.backup.manifest import DatabaseRecord, Manifest, Position, ServerRecord, StoredObject, TableRecord
+from wbagent.backup.manifest import (
+    DatabaseRecord,
+    FilesRecord,
+    Manifest,
+    Position,
+    ServerRecord,
+    StoredObject,
+    TableRecord,
+)
 from wbagent.backup.pipeline import Compression, Pipeline, prove
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.rows import RowCounter
@@ -42,12 +52,21 @@ class _Dumped:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is backed up: a database and, of an embedded server, the files that are behind this socket."""
+
+    url: MysqlURL
+    files: Path | None = None
+
+
 class Making:
     """The steps of one backup, with what they share."""
 
-    def __init__(self, settings: BackupSettings, url: MysqlURL, store: Store, report: Reporter, clock: Clock) -> None:
+    def __init__(self, settings: BackupSettings, source: Origin, store: Store, report: Reporter, clock: Clock) -> None:
         self._settings = settings
-        self._url = url
+        self._url = source.url
+        self._files_socket = source.files
         self._store = store
         self._report = report
         self._clock = clock
@@ -73,6 +92,7 @@ class Making:
             dumped.object,
             Meter("reading back", self._report, expected=dumped.object.size),
         )
+        files = self._store_files(owner, name)
         warnings = (*source.warnings, *dumped.warnings, *_shrunk(dumped.object.plain_size, previous_size))
         manifest = Manifest(
             id=name,
@@ -81,6 +101,7 @@ class Making:
             options=tuple(options),
             tools={"wbagent": __version__, "mysqldump": client.text, "zstd": _zstd_version()},
             object=dumped.object,
+            files=files,
             position=dumped.position,
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
@@ -120,6 +141,13 @@ class Making:
             news = check_complete(source.database, look_again(self._url, source), pipeline.text.tables)
             writer.commit()
         return _Dumped(stored, pipeline.text.position, counted, (*complaints, *news))
+
+    def _store_files(self, owner: str, name: str) -> FilesRecord | None:
+        if self._files_socket is None:
+            return None
+        with fetched(self._files_socket) as archive:
+            meter = Meter("storing files", self._report)
+            return store_files(archive, self._store, owner, name, self._settings.compression_level, meter)
 
     def _commit(self, manifest: Manifest) -> None:
         """Write the commit record and read it back: from here on the backup exists."""

@@ -52,12 +52,19 @@ class DatabaseRecord(_Record):
 
 
 class StoredObject(_Record):
-    """The dump as it is stored (zstd) and as it was before compression; sizes in bytes."""
+    """A dump or an archive as it is stored (zstd) and as it was before compression; sizes in bytes."""
 
     size: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     plain_size: int = Field(ge=1)
     plain_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class FilesRecord(_Record):
+    """The tar of an embedded server's own files (/vol/env); `members` are its files and directories."""
+
+    members: int
+    object: StoredObject
 
 
 class Manifest(_Record):
@@ -80,6 +87,7 @@ class Manifest(_Record):
     events: tuple[str, ...]
     definers: tuple[str, ...] = ()
     object: StoredObject
+    files: FilesRecord | None = None
     started_at: AwareDatetime
     finished_at: AwareDatetime
     duration_s: float

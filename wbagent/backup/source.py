@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent.backup.dump import PositionPlan, plan_position
+from wbagent.config import embedded as own
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram, check_client
 from wbagent.database.connection import Connection, rows, session
@@ -38,7 +39,9 @@ def look(url: MysqlURL, client: ClientProgram) -> Source:
             )
         older = check_client(client, server.version, "mysqldump")
         database = read_database(connection, url.database, server.version)
-        plan = plan_position(server, _long_queries(connection))
+        # The account of an embedded server cannot be given more rights, and its binary log dies with its volume.
+        embedded = url == own.MYSQL
+        plan = PositionPlan(False) if embedded else plan_position(server, _long_queries(connection))
     refuse_unfit(database, server)
     notes = (plan.warning,) if plan.warning else ()
     return Source(server, database, plan, (*older, *notes, *inexact(database)))

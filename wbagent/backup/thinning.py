@@ -8,7 +8,7 @@ from datetime import datetime
 
 from wbagent import events
 from wbagent.backup.catalog import Stored, committed
-from wbagent.backup.layout import dump_key, manifest_key
+from wbagent.backup.layout import dump_key, files_key, manifest_key
 from wbagent.backup.retention import Kept, Policy, expired
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.systemd import journal
@@ -29,13 +29,17 @@ def thin_out(store: Store, owner: str, catalog: Sequence[Stored], policy: Policy
     The commit record goes first: a backup that is half gone is no backup. With keys that may write only, nothing is
     removed and nothing fails; the store's own rules have to do it then.
     """
-    kept = [Kept(record.id, record.finished_at) for record in committed(tuple(catalog))]
+    records = committed(tuple(catalog))
+    kept = [Kept(record.id, record.finished_at) for record in records]
+    with_files = {record.id for record in records if record.files}
     due = expired(kept, policy, now)
     removed: list[str] = []
     for name in due:
         try:
             store.delete(manifest_key(owner, name))
             store.delete(dump_key(owner, name))
+            if name in with_files:
+                store.delete(files_key(owner, name))
         except NotAllowedError as error:
             left = due[len(removed) :]
             journal.send(

@@ -192,6 +192,12 @@ def _print_manifest(store: Store, manifest: Manifest) -> None:
         "position": f"{position.file}:{position.offset} {position.gtid_set or ''}" if position else "not noted",
         "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
     }
+    if manifest.files:
+        archive = manifest.files.object
+        lines["files"] = (
+            f"{manifest.files.members} of the embedded server, {format_size(archive.size)} stored,"
+            f" sha256 {archive.sha256}; NOT the objects of its bucket"
+        )
     for name, text in lines.items():
         click.echo(f"{name:<10} {text}")
     for warning in manifest.warnings:

@@ -14,6 +14,7 @@ from wbagent.cli.context import config_path, load_config
 from wbagent.config.connection_string import MASK, ConnectionString
 from wbagent.config.layers import KeyPath, Origin
 from wbagent.config.model import Settings
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 
 
 @click.group()
@@ -34,6 +35,10 @@ def check(ctx: click.Context) -> None:
 
 
 def _remarks(settings: Settings) -> Iterator[str]:
+    if settings.server is not None and settings.server.embedded:
+        yield f"[server] embedded = true: {NOT_FOR_PRODUCTION} (wbagent server externalize moves it out)"
+        if settings.database is not None:
+            yield "[database] is set, so the embedded server's own database and files are NOT backed up"
     if settings.server is None and settings.database is None:
         yield "neither [server] nor [database] is set, so nothing is run, watched or backed up on this host"
     if settings.database_url() is not None and settings.backup.enabled and settings.backup.destination is None:

@@ -1,4 +1,4 @@
-"""`wbagent restore`: restore a backup into an empty database."""
+"""`wbagent restore`: restore a backup into an empty database, or take an embedded server's files out of it."""
 
 from __future__ import annotations
 
@@ -14,37 +14,69 @@ from wbagent.quantities import format_duration, format_size
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
+    from wbagent.bucket.store import Store
     from wbagent.config.dsn import MysqlURL
+    from wbagent.config.model import BackupSettings
 
 
 @click.command()
 @click.argument("name", metavar="ID")
 @click.option(
     "--into",
-    required=True,
     metavar="DSN",
     help="mysql://USER:PASSWORD@HOST/DATABASE; @FILE reads it from a file, - from standard input."
-    " Prefer these two: every user of this host can read a command line.",
+    " Prefer these two: every user of this host can read a command line."
+    ' The word "embedded" is the database of the embedded server that runs on this host.',
+)
+@click.option(
+    "--files",
+    "files_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the files of an embedded server (/vol/env) to FILE, a tar that only you can read.",
 )
 @click.option("--owner", help="Restore a backup of another host: its [backup] owner.")
 @click.pass_context
-def restore(ctx: click.Context, name: str, into: str, owner: str | None) -> None:
+def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | None, owner: str | None) -> None:
     """Restore backup ID (or "latest") into a database that is empty or does not exist yet.
 
     The backup's checksum is proven before anything is touched; afterwards tables and rows are compared.
     """
+    if into is None and files_path is None:
+        raise UsageError(
+            "say what to restore: the database, the embedded server's files, or both", hint="--into, --files"
+        )
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.backup.lock import restoring  # noqa: PLC0415
-    from wbagent.backup.restore import restore_backup  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
-    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
 
     settings = load_settings(ctx).backup
-    target = _target(into)
+    target = mysql_url("--into", into) if into is not None else None
     if owner:
         settings = settings.model_copy(update={"owner": owner})
     store = open_store(settings, state_directory())
-    with restoring(state_directory()), progress_reporter() as report:
+    with restoring(state_directory()):
+        if files_path is not None:
+            _restore_files(store, settings.owner, name, files_path)
+        if target is not None:
+            _restore_database(store, settings, name, target)
+
+
+def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
+    from wbagent.backup.catalog import find_backup  # noqa: PLC0415 - as above
+    from wbagent.backup.files import restore_files  # noqa: PLC0415
+
+    done = restore_files(store, find_backup(store, owner, name), path)
+    click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
+    click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
+    click.echo("  and then: systemctl restart wandb-local")
+
+
+def _restore_database(store: Store, settings: BackupSettings, name: str, target: MysqlURL) -> None:
+    from wbagent.backup.restore import restore_backup  # noqa: PLC0415 - as above
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
+
+    with progress_reporter() as report:
         done = restore_backup(store, settings, name, target, report)
     if done.created:
         click.echo("the database did not exist and was created")
@@ -58,19 +90,28 @@ def restore(ctx: click.Context, name: str, into: str, owner: str | None) -> None
         click.echo("tables, views, routines, triggers and events are all there; the backup has no row counts")
 
 
-def _target(into: str) -> MysqlURL:
+def mysql_url(option: str, value: str) -> MysqlURL:
+    """What an option names: a connection string, @FILE, - for standard input, or "embedded"; raises UsageError."""
     from wbagent.config.connection_string import ConnectionStringError  # noqa: PLC0415
     from wbagent.config.dsn import MysqlURL  # noqa: PLC0415
+    from wbagent.config.embedded import MYSQL  # noqa: PLC0415
 
+    if value == "embedded":
+        return MYSQL
     try:
-        if into == "-":
-            text = sys.stdin.readline()
-        else:
-            text = Path(into[1:]).read_text(encoding="utf-8") if into.startswith("@") else into
-        return MysqlURL.parse(text.strip())
+        return MysqlURL.parse(secret_text(option, value))
+    except ConnectionStringError as error:
+        raise UsageError(f"{option}: {error}", hint=f"write it as {MysqlURL.example}") from None
+
+
+def secret_text(option: str, value: str) -> str:
+    """The text that an option gives itself, in @FILE or on standard input (-); raises UsageError."""
+    try:
+        if value == "-":
+            return sys.stdin.readline().strip()
+        text = Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
     except OSError as error:
         raise UsageError(
-            f"--into {into}: {error.strerror}", hint="name a file that holds the connection string"
+            f"{option} {value}: {error.strerror}", hint="name a file that holds the connection string"
         ) from None
-    except ConnectionStringError as error:
-        raise UsageError(f"--into: {error}", hint=f"write it as {MysqlURL.example}") from None
+    return text.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from dataclasses import asdict
@@ -50,6 +51,24 @@ def cleanup() -> None:
     from wbagent.server.cleanup import clean_up  # noqa: PLC0415 - `--help` needs none of it
 
     clean_up()
+
+
+@server.command(hidden=True)
+@click.argument("port", type=int)
+def relay(port: int) -> None:
+    """Pass one connection on to a port within the container (ExecStart= of wandb-local-mysql@.service)."""
+    from wbagent.server.relay import relay as pass_on  # noqa: PLC0415 - see `cleanup`
+
+    with socket.socket(fileno=os.dup(0)) as accepted:
+        pass_on(accepted, port)
+
+
+@server.command(hidden=True)
+def archive() -> None:
+    """Write an archive of /vol/env to standard output (ExecStart= of wandb-local-files@.service)."""
+    from wbagent.server.archive import write_archive  # noqa: PLC0415 - see `run`
+
+    write_archive(sys.stdout.buffer)
 
 
 @server.command()

@@ -23,7 +23,10 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class MysqlURL(ConnectionString):
-    """`mysql://user:password@host:3306/database?tls=true|false|skip-verify|preferred`."""
+    """`mysql://user:password@host:3306/database?tls=true|false|skip-verify|preferred`, or `?socket=/path`.
+
+    `socket` is a Unix socket of this host, used instead of host and port; W&B's server knows no such option.
+    """
 
     schemes: ClassVar = ("mysql",)
     example: ClassVar = "mysql://wandb_local:PASSWORD@db1.example.com:3306/wandb_local"
@@ -49,6 +52,8 @@ class MysqlURL(ConnectionString):
             )
         if option(parts.options, "tls", "false") not in cls.tls_modes:
             raise ConnectionStringError(f'the option "tls" is one of {", ".join(cls.tls_modes)}')
+        if not option(parts.options, "socket", "/").startswith("/"):
+            raise ConnectionStringError('the option "socket" is the absolute path of a Unix socket')
         return cls(parts.user, parts.password, parts.host, parts.port or 3306, parts.path, parts.options)
 
     @property
@@ -57,9 +62,14 @@ class MysqlURL(ConnectionString):
         return option(self.options, "tls", "preferred")
 
     @property
+    def socket(self) -> str:
+        """The Unix socket to connect to; "" for host and port."""
+        return option(self.options, "socket")
+
+    @property
     def address(self) -> str:
-        """`host:port/database`, for messages: holds no secret."""
-        return f"{with_port(self.host, self.port)}/{self.database}"
+        """`host:port/database` or `socket:database`, for messages: holds no secret."""
+        return f"{self.socket}:{self.database}" if self.socket else f"{with_port(self.host, self.port)}/{self.database}"
 
     def __str__(self) -> str:
         return self._text(escape(self.password))

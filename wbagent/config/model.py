@@ -7,9 +7,20 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from wbagent.config import embedded as own
 from wbagent.config.certificates import read_certificates
 from wbagent.config.dsn import S3URL, ForeignBucketURL, MysqlURL, RedisURL, parse_server_bucket
 from wbagent.quantities import parse_duration, parse_size
@@ -46,6 +57,10 @@ def _pinned_image(value: str) -> str:
 
 
 PinnedImage = Annotated[str, AfterValidator(_pinned_image)]
+
+
+def _server_bucket(value: object) -> object:
+    return None if value is None else parse_server_bucket(value)
 
 
 def _time_of_day(value: str) -> str:
@@ -109,10 +124,14 @@ class ServerSettings(_Section):
 
     host: Annotated[str, AfterValidator(_host_url)] = Field(description="the address that users open (HOST)")
     image: PinnedImage = Field(description="the image with its tag or digest")
-    bucket: Annotated[S3URL | ForeignBucketURL, BeforeValidator(parse_server_bucket)] = Field(
-        description="the object store (BUCKET)"
+    embedded: bool = Field(
+        False, description="the server uses the MySQL and the object store of its own, in its volume: for trials only"
     )
-    mysql: MysqlURL = Field(description="the database (MYSQL)")
+    # Both are needed unless `embedded`: the validator below tells, in the words for any other missing key.
+    bucket: Annotated[S3URL | ForeignBucketURL | None, BeforeValidator(_server_bucket)] = Field(
+        None, validate_default=True, description="the object store (BUCKET)"
+    )
+    mysql: MysqlURL | None = Field(None, validate_default=True, description="the database (MYSQL)")
     license: SecretStr | None = Field(None, description="the licence (LICENSE)")
     redis: RedisURL | None = Field(None, description="an external Redis (REDIS)")
     region: str | None = Field(None, description="AWS_REGION; default: the region named in bucket")
@@ -144,6 +163,19 @@ class ServerSettings(_Section):
             if name in own:
                 raise ValueError(f"{name} is set by a key of [server]; take it out of [server.env]")
         return env
+
+    @field_validator("bucket", "mysql", "redis")
+    @classmethod
+    def _own_or_given(cls, value: Any, info: ValidationInfo) -> Any:
+        # When `embedded` itself is wrong, that alone is told.
+        own_ones = info.data.get("embedded")
+        if own_ones and value is not None:
+            raise ValueError("embedded = true runs the server's own one; take one of the two lines out")
+        if own_ones is False and value is None and info.field_name != "redis":
+            raise PydanticCustomError("missing", "is missing")
+        if isinstance(value, MysqlURL) and value.socket:
+            raise ValueError("socket= is a path of this host, which the container does not see; name host and port")
+        return value
 
     @property
     def aws_region(self) -> str:
@@ -231,7 +263,14 @@ class Settings(BaseSettings):
     alerts: AlertSettings = Field(default_factory=AlertSettings)
 
     def database_url(self) -> MysqlURL | None:
-        """The account that backups and checks use: [database].url, else [server].mysql."""
+        """The account that backups and checks use: [database].url, else the server's, its own one when embedded."""
         if self.database is not None:
             return self.database.url
-        return self.server.mysql if self.server is not None else None
+        if self.server is None:
+            return None
+        return own.MYSQL if self.server.embedded else self.server.mysql
+
+    def files_socket(self) -> Path | None:
+        """Where the backup gets the server's own files, which belong to its embedded database; None when external."""
+        embedded = self.server is not None and self.server.embedded and self.database is None
+        return Path(own.FILES_SOCKET) if embedded else None

@@ -74,6 +74,8 @@ def connect(url: MysqlURL, *, database: str | None = None, read_timeout: float =
         "write_timeout": READ_TIMEOUT,
         "program_name": "wbagent",
     }
+    if url.socket:
+        arguments["unix_socket"] = url.socket
     try:
         return _open(url, arguments)
     except (pymysql.MySQLError, OSError, RuntimeError) as error:
@@ -116,6 +118,8 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[-1] if error.args else error).replace("\n", " ")[:300]
     hint = _HINTS.get(code, "check that the server is up and reachable from this host")
+    if url.socket and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
+        hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"
     return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint)

@@ -42,15 +42,12 @@ def options_file(url: MysqlURL) -> Iterator[tuple[int, str]]:
 def options_text(url: MysqlURL) -> str:
     """The option file for `url`, its values quoted after MySQL's rules for option files."""
     options = dict(url.options)
-    lines = {
-        "user": url.user,
-        "password": url.password,
-        "host": url.host,
-        "port": str(url.port),
-        # Without it "localhost" would mean the socket, and another account than the one that was checked.
-        "protocol": "TCP",
-        "ssl-mode": _SSL_MODES[url.tls],
-    }
+    lines = {"user": url.user, "password": url.password, "ssl-mode": _SSL_MODES[url.tls]}
+    if url.socket:
+        lines |= {"socket": url.socket, "protocol": "SOCKET"}
+    else:
+        # Without the protocol "localhost" would mean the socket, and another account than the one that was checked.
+        lines |= {"host": url.host, "port": str(url.port), "protocol": "TCP"}
     if url.tls in {"true", "custom"} and "ssl-ca" not in options:
         paths = ssl.get_default_verify_paths()
         lines |= {"ssl-ca": paths.cafile} if paths.cafile else {"ssl-capath": paths.capath or "/etc/ssl/certs"}

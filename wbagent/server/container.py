@@ -49,7 +49,7 @@ class SpecificationRefusedError(DockerError):
 class Found:
     """A container under our name. `digest` is None when wbagent did not create it; `addresses` are where it listens.
 
-    `removing` is set while somebody is removing it.
+    `removing` is set while somebody is removing it; `network` is the file of its network namespace, or "".
     """
 
     id: str
@@ -62,6 +62,7 @@ class Found:
     oom_killed: bool
     error: str
     removing: bool = False
+    network: str = ""
 
 
 class Docker:
@@ -214,6 +215,7 @@ def _found(details: dict[str, Any]) -> Found:
         oom_killed=bool(state["OOMKilled"]),
         error=state.get("Error") or "",
         removing=state.get("Status") in {"removing", "dead"},
+        network=network.get("SandboxKey") or "",
     )
 
 

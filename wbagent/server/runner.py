@@ -22,9 +22,11 @@ from wbagent.server.container import (
     PortTakenError,
     SpecificationRefusedError,
 )
+from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.server.ending import evidence, exited
 from wbagent.server.foreign import whose
 from wbagent.server.history import Reason
+from wbagent.server.network import point_to
 from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
@@ -109,6 +111,9 @@ class Runner:
         found = docker.find(container)
         if found is None:
             raise DockerError(f"the container {NAME} vanished right after its start", hint="docker events --since 5m")
+        point_to(found.network)
+        if self._settings.embedded:
+            journal.send(f"the server is {NOT_FOR_PRODUCTION}", level="warning", message_id=events.SERVER_EMBEDDED)
         Waiter(found.id, self._events).start()
         prober = Prober(found.addresses, self._settings.probes, self._events)
         prober.start()

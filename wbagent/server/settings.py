@@ -40,6 +40,7 @@ class RunSettings:
     host: str
     port: int
     stop_timeout: float
+    embedded: bool
     probes: Probes
     sliced: Specification
     unsliced: Specification
@@ -55,6 +56,7 @@ class RunSettings:
             settings.host,
             settings.port,
             settings.stop_timeout,
+            settings.embedded,
             Probes(**settings.probes.model_dump()),
             specification(settings, systemd_cgroups=True, key=key),
             specification(settings, systemd_cgroups=False, key=key),

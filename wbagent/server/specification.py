@@ -18,6 +18,8 @@ CONTAINER_PORT: Final = "8080/tcp"
 _CPU_PERIOD_US: Final = 100_000
 # Where the image looks for them: its start runs update-ca-certificates (wandb/helm-charts #251, #255).
 CA_DIRECTORY: Final = "/usr/local/share/ca-certificates"
+# What W&B asks for the mysqld that an embedded server runs.
+_EMBEDDED_ULIMITS: Final = {"nofile": "262144:262144"}
 HASH_LABEL: Final = "wbagent.specification"
 # The journal takes OBJECT_SYSTEMD_UNIT as "this line is about that unit", so `journalctl -u` shows it (sd-journal).
 UNIT_LABEL: Final = "OBJECT_SYSTEMD_UNIT"
@@ -55,8 +57,8 @@ def specification(settings: ServerSettings, *, systemd_cgroups: bool, key: bytes
     }
     if systemd_cgroups:
         host_config["CgroupParent"] = SLICE
-    if settings.ulimits:
-        host_config["Ulimits"] = _ulimits(settings.ulimits)
+    if limits := (_EMBEDDED_ULIMITS if settings.embedded else {}) | settings.ulimits:
+        host_config["Ulimits"] = _ulimits(limits)
     if settings.ca_certificates:
         # Not in Binds: for a file that is not there Docker would make a directory of that name.
         host_config["Mounts"] = [
@@ -86,14 +88,15 @@ def _ulimits(limits: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def environment(settings: ServerSettings) -> dict[str, str]:
-    """The container's environment: exactly the guide's names, then whatever [server.env] adds."""
-    names = {
-        "HOST": settings.host,
-        "BUCKET": str(settings.bucket),
-        "BUCKET_QUEUE": "internal://",
-        "AWS_REGION": settings.aws_region,
-        "MYSQL": str(settings.mysql),
-    }
+    """The container's environment: exactly the guide's names, then whatever [server.env] adds.
+
+    Without MYSQL and BUCKET (embedded) the image runs its own.
+    """
+    names = {"HOST": settings.host, "BUCKET_QUEUE": "internal://", "AWS_REGION": settings.aws_region}
+    if settings.bucket is not None:
+        names["BUCKET"] = str(settings.bucket)
+    if settings.mysql is not None:
+        names["MYSQL"] = str(settings.mysql)
     if settings.license is not None:
         names["LICENSE"] = settings.license.get_secret_value()
     if settings.redis is not None:

@@ -7,7 +7,10 @@ What is set in the environment, beside HOST, LICENSE, BUCKET, BUCKET_QUEUE, AWS_
 - STANDIN_PANIC: the backend panics with this text instead of starting;
 - STANDIN_STOP_SECONDS: how long stopping takes after SIGTERM (0);
 - STANDIN_FINISHES_MIGRATIONS: when set, SIGTERM lets running migrations end first; else it leaves them half done;
-- STANDIN_PORT: where to listen (8080).
+- STANDIN_PORT: where to listen (8080);
+- STANDIN_BUCKET_AT: HOST:PORT of the store behind the embedded bucket.
+
+Without MYSQL an image that holds a mysqld (`wandb/local:embedded` of the bed) runs it itself; see `embedded`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from . import web
+from . import embedded, web
 from .log import boot_line, entry, warning
 
 _ENVIRONMENT = Path("/etc/container_environment")
@@ -34,6 +37,7 @@ _migrations = {"finishing": False, "stop_asked": False}
 def main() -> None:
     """Boot, then wait to be told to stop."""
     booted = False
+    mysql = embedded.Mysql() if not os.environ.get("MYSQL") and embedded.PROGRAM.exists() else None
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
@@ -45,7 +49,11 @@ def main() -> None:
         _run_startup_files()
         server = web.Server(int(os.environ.get("STANDIN_PORT", "8080")))
         server.start()
-        _start_backend(server)
+        if mysql:
+            embedded.write_own_files()
+            embedded.forward_bucket()
+            mysql.start()
+        _start_backend(server, embedded.MYSQL if mysql else os.environ.get("MYSQL", ""))
         # It says so even when the backend gave up: this line is no sign of health.
         boot_line("All services started")
         booted = True
@@ -55,6 +63,8 @@ def main() -> None:
         boot_line("Shutting down runit daemon (PID 1)...")
         time.sleep(float(os.environ.get("STANDIN_STOP_SECONDS", "0")))
         boot_line("Killing all processes...")
+        if mysql:
+            mysql.stop()
         if not booted:
             boot_line("Init system aborted.")
         _leave(0 if booted else 2)
@@ -105,9 +115,9 @@ def _run_startup_files() -> None:
     boot_line("Runit started as PID 1")
 
 
-def _start_backend(server: web.Server) -> None:
+def _start_backend(server: web.Server, mysql: str) -> None:
     """Migrate and become ready; or say why not, and stay up without ever being ready."""
-    panic = os.environ.get("STANDIN_PANIC") or _wrong_setting() or _failed_migration()
+    panic = os.environ.get("STANDIN_PANIC") or _wrong_setting() or _failed_migration(mysql)
     if panic:
         sys.stderr.write(f"panic: {panic}\n\ngoroutine 1 [running]:\nmain.main()\n")
         warning("Unable to start backend, see logs")
@@ -117,11 +127,13 @@ def _start_backend(server: web.Server) -> None:
 
 
 def _wrong_setting() -> str | None:
+    if "BUCKET" not in os.environ and embedded.PROGRAM.exists():
+        return None
     scheme = os.environ.get("BUCKET", "").partition("://")[0]
     return None if scheme in _BUCKETS else f'unknown connection scheme: "{scheme}"'
 
 
-def _failed_migration() -> str | None:
+def _failed_migration(mysql: str) -> str | None:
     # Imported late: the probes are answered while this takes its 50 ms.
     from . import migrations  # noqa: PLC0415
 
@@ -129,7 +141,7 @@ def _failed_migration() -> str | None:
     version = int(os.environ.get("STANDIN_SCHEMA_VERSION", "3"))
     _migrations["finishing"] = bool(os.environ.get("STANDIN_FINISHES_MIGRATIONS"))
     try:
-        migrations.migrate(os.environ.get("MYSQL", ""), version, seconds)
+        migrations.migrate(mysql, version, seconds)
     except migrations.MigrationError as error:
         return str(error)
     finally:

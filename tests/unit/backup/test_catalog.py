@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.unit.backup.sample_manifest import ID, manifest
 from wbagent.backup.catalog import committed, find_backup, read_catalog
-from wbagent.backup.layout import backup_id, dump_key, is_backup_id, manifest_key, owner_prefix
-from wbagent.backup.manifest import parse_manifest
+from wbagent.backup.layout import backup_id, dump_key, files_key, is_backup_id, manifest_key, owner_prefix
+from wbagent.backup.manifest import FilesRecord, StoredObject, parse_manifest
+from wbagent.backup.retention import Policy
+from wbagent.backup.thinning import thin_out
 from wbagent.bucket.directory import DirectoryStore
-from wbagent.errors import BackupError, RestoreError
+from wbagent.errors import BackupError, BucketError, RestoreError
 
 LATER = "20261125T030000Z"
 
@@ -61,6 +65,35 @@ def test_commit_record_without_its_dump_is_damaged(store: DirectoryStore) -> Non
     store.delete(dump_key("host1", ID))
     (found,) = read_catalog(store, "host1")
     assert (found.state, found.reason) == ("damaged", "database.sql.zst is missing")
+
+
+def test_backup_with_files_is_complete_only_with_them(store: DirectoryStore) -> None:
+    files = FilesRecord(members=3, object=StoredObject(size=5, sha256="2" * 64, plain_size=9, plain_sha256="3" * 64))
+    put(store, files=files)
+    assert states(store) == {ID: "damaged"}
+    with pytest.raises(BucketError):
+        find_backup(store, "host1", ID)
+    store.put(files_key("host1", ID), b"short")
+    assert find_backup(store, "host1", ID).files == files
+    store.put(files_key("host1", ID), b"too long")
+    with pytest.raises(RestoreError, match=r"files\.tar\.zst has 8 bytes instead of 5"):
+        find_backup(store, "host1", ID)
+
+
+def test_retention_removes_the_files_too(store: DirectoryStore) -> None:
+    files = FilesRecord(members=3, object=StoredObject(size=5, sha256="2" * 64, plain_size=9, plain_sha256="3" * 64))
+    put(store, files=files)
+    store.put(files_key("host1", ID), b"short")
+    put(store, LATER)
+    late = datetime(2027, 1, 1, tzinfo=UTC)
+    assert thin_out(store, "host1", read_catalog(store, "host1"), Policy(7, 1), late).removed == (ID,)
+    assert {entry.key.split("/")[2] for entry in store.entries("host1/")} == {LATER}
+
+
+def test_record_of_a_release_that_knew_no_files() -> None:
+    value = json.loads(manifest().to_bytes())
+    del value["files"]
+    assert parse_manifest(json.dumps(value).encode(), "x").files is None
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"not json", b'{"format": 2}'])

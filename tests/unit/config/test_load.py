@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wbagent.config import Loaded, load
+from wbagent.config.embedded import MYSQL
 from wbagent.errors import EX_CONFIG, ConfigError
 
 SERVER = """
@@ -15,6 +16,12 @@ host = "https://wandb.example.com"
 image = "wandb/local:0.83.0"
 bucket = "s3://KEY:BUCKETSECRET@minio.example.com:9000/files?region=us-east-1"
 mysql = "mysql://wandb_local:DBSECRET@db1.example.com/wandb_local"
+"""
+
+EMBEDDED = """[server]
+host = "https://wandb.example.com"
+image = "wandb/local:0.83.0"
+embedded = true
 """
 
 
@@ -102,6 +109,13 @@ def test_a_secret_in_a_file_of_its_own(file: Path, tmp_path: Path) -> None:
         ("[monitor.cpu]\nabove_percent = 400\n", ":2: [monitor.cpu] above_percent = 400: "),
         ('[monitor.cpu]\nsample_every = "5 parsecs"\n', 'unknown unit "parsecs"'),
         ('[server]\nhost = "https://w.example.com"\n', ":1: [server] image: is missing"),
+        (EMBEDDED.replace("true", "false"), ":1: [server] mysql: is missing, and has no default"),
+        (EMBEDDED.replace("true", "false"), ":1: [server] bucket: is missing, and has no default"),
+        (EMBEDDED + 'mysql = "mysql://u:DBSECRET@h/db"\n', ':5: [server] mysql = "***": embedded = true runs'),
+        (EMBEDDED + 'redis = "redis://h"\n', "embedded = true runs the server's own one"),
+        (EMBEDDED.replace("true", '"yes"'), ':4: [server] embedded = "yes": expected true or false'),
+        (SERVER.replace("/wandb_local\"", "/wandb_local?socket=/run/m\""), "the container does not see"),
+        ('[database]\nurl = "mysql://u:p@h/db?socket=m"\n', "absolute path of a Unix socket"),
         (SERVER.replace(":0.83.0", ":latest"), "upgrades the server by surprise"),
         (SERVER.replace(":0.83.0", ""), "with its tag or digest"),
         (SERVER.replace("DBSECRET", "+DBSECRET"), ':6: [server] mysql = "***": '),
@@ -147,3 +161,12 @@ def test_a_mistake_in_one_section_leaves_the_others_readable(file: Path) -> None
         load(file)
     with pytest.raises(ConfigError, match="2 problems"):
         load(write(file, SERVER.replace("image", "imagee")), only="server")
+
+
+def test_an_embedded_server_needs_neither_database_nor_bucket(file: Path) -> None:
+    settings = load(write(file, EMBEDDED)).settings
+    assert settings.database_url() == MYSQL
+    assert settings.files_socket() == Path("/run/wbagent/files.sock")
+    elsewhere = load(write(file, EMBEDDED + '[database]\nurl = "mysql://u:p@h/db"\n')).settings
+    assert elsewhere.files_socket() is None
+    assert load(write(file, SERVER)).settings.files_socket() is None

@@ -35,6 +35,14 @@ def test_host_is_spoken_to_by_tcp() -> None:
     assert 'protocol="TCP"' in options_text(url())
 
 
+def test_socket_takes_the_place_of_host_and_port() -> None:
+    text = options_text(url(socket="/run/m.sock"))
+    assert 'protocol="SOCKET"' in text
+    assert 'socket="/run/m.sock"' in text
+    assert "host=" not in text
+    assert "port=" not in text
+
+
 def test_file_is_nobody_elses_and_gone_afterwards() -> None:
     with options_file(url("secret")) as (descriptor, argument):
         assert argument == f"--defaults-file=/dev/fd/{descriptor}"

@@ -42,6 +42,16 @@ def test_further_environment_passes_through() -> None:
     assert environment(settings(env={"BUCKET_QUEUE": "sqs://q"}))["BUCKET_QUEUE"] == "sqs://q"
 
 
+def test_an_embedded_server_is_given_no_database_no_bucket_and_many_files() -> None:
+    own = ServerSettings.model_validate({"host": "https://w", "image": "wandb/local:0.83.0", "embedded": True})
+    assert environment(own) == {"HOST": "https://w", "BUCKET_QUEUE": "internal://", "AWS_REGION": "us-east-1"}
+    host = specification(own, systemd_cgroups=True).config["HostConfig"]
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 262144, "Hard": 262144}]
+    fewer = own.model_copy(update={"ulimits": {"nofile": "1024:2048"}})
+    host = specification(fewer, systemd_cgroups=True).config["HostConfig"]
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 1024, "Hard": 2048}]
+
+
 def test_the_request() -> None:
     config = specification(settings(user="100000:0"), systemd_cgroups=True).config
     host = config["HostConfig"]
