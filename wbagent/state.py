@@ -13,8 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from wbagent.errors import AccessError, StateError, WbagentError
-
-DEFAULT_DIRECTORY: Final = Path("/var/lib/wbagent")
+from wbagent.state_directory import state_directory
 
 # A rollback journal instead of WAL: members of group systemd-journal read the file without a right to write beside it.
 _SCHEMA: Final = """
@@ -42,12 +41,6 @@ class Fact:
 
     value: Any
     at: float
-
-
-def state_directory() -> Path:
-    """The state directory: systemd's $STATE_DIRECTORY in a unit of ours, else /var/lib/wbagent."""
-    named = os.environ.get("WBAGENT_STATE_DIRECTORY") or os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(named) if named else DEFAULT_DIRECTORY
 
 
 class State:

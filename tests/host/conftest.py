@@ -1,14 +1,21 @@
-"""Booted hosts for the host tests: one bed for all of them, set back before each test."""
+"""Booted hosts for the host tests: one bed for all of them, set back before each test; and the times of faults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from tests.testbed.bed import Bed, bed
 from tests.testbed.missing import why_no_hosts
 from tests.testbed.reset import set_back
+from tests.testbed.users import Users
+
+_TIMES = pytest.StashKey[list[tuple[str, float]]]()
+
+Fault = Callable[[str], AbstractContextManager[Users]]
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +33,30 @@ def hosts(booted: Bed) -> Bed:
     """The bed as if the package had just been installed: no configuration, no state, an empty database."""
     set_back(booted)
     return booted
+
+
+@pytest.fixture
+def fault(hosts: Bed, request: pytest.FixtureRequest) -> Fault:
+    """Name a fault that the `with` block injects into a serving server and lets it recover from.
+
+    Users ask all the while; for how long they got nothing is printed at the end, for the table in docs/faults.md.
+    """
+
+    @contextmanager
+    def injected(name: str) -> Iterator[Users]:
+        with Users(f"http://{hosts.web.address}:8080/ready") as users:
+            begun = time.monotonic()
+            yield users
+            users.wait_until_served(since=time.monotonic())
+            request.config.stash.setdefault(_TIMES, []).append((name, users.without(begun)))
+
+    return injected
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the rows of docs/faults.md that were measured."""
+    rows = config.stash.get(_TIMES, [])
+    if rows:
+        terminalreporter.section("seconds that users were without the server")
+    for name, seconds in rows:
+        terminalreporter.write_line(f"| {name} | {seconds:.1f} |")

@@ -97,6 +97,30 @@ def test_database_that_holds_anything_is_refused(backed_up: Case, empty_server: 
     assert len(empty_server.execute("SHOW TABLES", database="restored")) == 1
 
 
+def test_a_database_that_is_to_be_replaced_is_what_was_backed_up_and_nothing_else(
+    backed_up: Case, mysql: MysqlServer, empty_server: MysqlServer, target: MysqlURL, ceph: Ceph, tmp_path: Path
+) -> None:
+    empty_server.execute("CREATE DATABASE restored CHARACTER SET latin1")
+    empty_server.execute("CREATE TABLE restored.left_by_a_migration (id INT PRIMARY KEY)")
+    told: list[str] = []
+    bucket = ceph.url("restore-tampered-replacing", "p")
+    ceph.create_bucket("restore-tampered-replacing")
+    bad = _copy_with_one_byte_changed(backed_up, ceph, bucket, tmp_path)
+    with pytest.raises(RestoreError, match="SHA-256"):
+        restore_backup(
+            bad.store, bad.settings.backup, "latest", target, ignore, replacing=lambda: told.append("too early")
+        )
+    assert told == []
+    assert empty_server.execute("SHOW TABLES FROM restored") == [("left_by_a_migration",)]
+
+    restore_backup(
+        backed_up.store, backed_up.settings.backup, "latest", target, ignore, replacing=lambda: told.append("now")
+    )
+    assert told == ["now"]
+    with mysql.connect() as before, empty_server.connect() as after:
+        assert fingerprint(after, "restored") == fingerprint(before, "restore_sample")
+
+
 def test_object_that_was_tampered_with_is_refused_before_anything_is_touched(
     backed_up: Case, empty_server: MysqlServer, target: MysqlURL, ceph: Ceph, bucket: S3URL, tmp_path: Path
 ) -> None:

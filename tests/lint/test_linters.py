@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
     [
         ["ruff", "check", ".", "dev"],
         ["ruff", "format", "--check", ".", "dev"],
-        ["mypy", "wbagent", "tests", "dev"],
+        ["mypy", "wbagent", "tests", "bench", "dev"],
     ],
     ids=lambda command: " ".join(command[:2]),
 )

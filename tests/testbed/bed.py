@@ -16,7 +16,7 @@ from tests.testbed.mysql import GUIDE_SETTINGS
 from tests.testbed.package import install, package
 from tests.testbed.place import Place, place
 from tests.testbed.receiver import Receiver
-from tests.testbed.rootfs import DATABASE_HOST, HOST, root_file_system
+from tests.testbed.rootfs import DATABASE_HOST, HOST, Recipe, root_file_system
 from tests.testbed.standin_image import image_changes, image_tar
 from wbagent.config.dsn import S3URL, MysqlURL
 
@@ -122,13 +122,13 @@ def configure(host: Host, sections: Mapping[str, Table]) -> None:
 
 
 @contextmanager
-def bed() -> Iterator[Bed]:
+def bed(web_tree: Recipe = HOST) -> Iterator[Bed]:
     """Boot both hosts with the package just built installed, and start the services beside them."""
     deb = package()
     with ExitStack() as stack:
         link = stack.enter_context(bridge())
         names = {"web1": link.address(11), "db1": link.address(21), "bucket": link.address(30)}
-        web = Host("web1", root_file_system(HOST), link, 11, names=names)
+        web = Host("web1", root_file_system(web_tree), link, 11, names=names)
         db = Host("db1", root_file_system(DATABASE_HOST), link, 21, names=names)
         _configure_mysql(db)
         with ThreadPoolExecutor() as pool:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from bench.rootfs import BENCH_HOST
 from tests.testbed.environment import install_packages, python, variables
 from tests.testbed.errors import BedError
 from tests.testbed.keep import enter, stop_all
@@ -28,6 +29,7 @@ USAGE = """\
 ./dev stop                end kept hosts
 ./dev test [PART…] [pytest's arguments]
                           all of lint, unit, integration and host, or those named
+./dev bench NAME [ROUNDS] measure beside peers: recovery, footprint; into bench/results/NAME.json
 ./dev build               the Debian package, checked by lintian, into dist/
 """
 _started = time.monotonic()
@@ -42,6 +44,7 @@ def main(arguments: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "demo": demo,
         "test": test,
+        "bench": bench,
         "build": build,
         "shell": shell,
         "stop": stop,
@@ -95,6 +98,13 @@ def demo(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\ncleaning up", file=sys.stderr)
     return process.wait()
+
+
+def bench(arguments: list[str]) -> int:
+    """Run one comparison of bench/; the figures are of a quiet machine only if it is one."""
+    if not prepare(trees=(*TREES, BENCH_HOST)):
+        return 69
+    return subprocess.call([python(say), "-m", "bench", *arguments], cwd=ROOT, env=variables())
 
 
 def build(arguments: list[str]) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.testbed.bridge import Bridge
 from tests.testbed.command import run
 
-# Docker's own overlay needs a real file system below it, so these are plain directories, bound into the host.
-BOUND = ("var/lib/docker", "var/lib/containerd")
+# The overlays of Docker and Podman need a real file system below, so these are plain directories, bound into the host.
+BOUND = ("var/lib/docker", "var/lib/containerd", "var/lib/containers")
 
 _NETWORK_UNIT = """\
 [Unit]

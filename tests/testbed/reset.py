@@ -13,6 +13,13 @@ from tests.testbed.package import install, installed_version, version_of
 _SET_BACK = rf"""
 systemctl stop wandb-local.service wbagent.service 'wbagent-*.service' 2>/dev/null
 if command -v docker >/dev/null; then
+    systemctl reset-failed docker.service docker.socket
+    if [ -e /etc/docker/daemon.json ]; then
+        # Restarted, not reloaded: what was set there and is named no longer, Docker keeps until its end.
+        rm /etc/docker/daemon.json
+        systemctl restart docker.socket docker.service
+    fi
+    systemctl start docker.socket docker.service
     containers=$(docker ps --all --quiet)
     [ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
     docker volume prune --all --force >/dev/null

@@ -161,6 +161,7 @@ HOST = Recipe(
     needs=(DATABASE_HOST,),
 )
 MYSQL = DATABASE_HOST  # One tree serves both: a second one would cost more than it saves.
+REGISTRY = Recipe("registry", "trixie", "docker-registry")
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(
     "builder",

@@ -17,10 +17,12 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     {"cli"},
     {"agent"},
+    {"upgrade"},
     {"server", "backup", "alerts"},
     {"monitor"},
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},
+    {"state_directory"},
     {"errors"},
     {"events", "quantities"},
 )

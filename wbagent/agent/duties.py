@@ -24,6 +24,7 @@ from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
+from wbagent.upgrade import account
 
 # A start so long after its time was not on time: the agent or the host was down then.
 _LATE_S: Final = 120.0
@@ -75,7 +76,8 @@ class Duties:
         self._tell_restart_needed(self._seen.restart_needed)
         paused = self._teller.tell_pause()
         if server is not None:
-            self._teller.judge_server(self.settings, server.active, paused=paused)
+            held = paused or _replaces_server(bus)
+            self._teller.judge_server(self.settings, server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
         delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):
@@ -96,6 +98,10 @@ class Duties:
         last = datetime.fromtimestamp(max(tries), now.tzinfo) if tries else None
         if not backup_due(self.settings.backup.at, last, now):
             log.debug("the daily backup is not due")
+            return
+        if _replaces_server(bus):
+            # Not an attempt: it stays due, and the next look after the upgrade starts it.
+            log.info("the daily backup waits until the upgrade of the server is over")
             return
         # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
         self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())
@@ -137,6 +143,15 @@ class Duties:
         if not self.settings.monitor.cpu.enabled:
             # No sample will ever end an alert that still fires.
             self._teller.judge_cpu(self.settings, None)
+
+
+def _replaces_server(bus: Bus) -> bool:
+    """Whether an upgrade is replacing the server now: it tells of itself, and no backup may begin. Raises BusError."""
+    upgrade = account.current()
+    if upgrade is None or not upgrade.replacing:
+        return False
+    # One that was interrupted holds nothing.
+    return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
 
 
 def _version(url: MysqlURL) -> str:

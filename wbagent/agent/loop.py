@@ -24,7 +24,12 @@ from wbagent.state import State
 from wbagent.systemd.bus import Bus, Properties
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
 
-_WATCHED: Final = ("wandb-local.service", "wbagent-backup.service", "wbagent-deliver.service")
+_WATCHED: Final = (
+    "wandb-local.service",
+    "wbagent-backup.service",
+    "wbagent-deliver.service",
+    "wbagent-upgrade.service",
+)
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
 _DATABASE_S: Final = 30

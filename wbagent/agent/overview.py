@@ -18,6 +18,8 @@ from wbagent.server.diff import restart_needed
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.state import Fact, State
 from wbagent.systemd.bus import Bus, Properties
+from wbagent.upgrade import account
+from wbagent.upgrade.account import NO_NOTE, Note
 
 SERVER_UNIT: Final = "wandb-local.service"
 AGENT_UNIT: Final = "wbagent.service"
@@ -68,6 +70,8 @@ class Overview:
     unreadable: str = ""
     restart_needed: bool = False
     paused: str = ""
+    unready: history.Record | None = None
+    upgrade: Note = NO_NOTE
     closed: str = ""
 
     @property
@@ -95,7 +99,7 @@ def unit_state(properties: Properties) -> UnitState:
 def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, account.UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -119,18 +123,29 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         unreadable,
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
+        history.unready(records),
+        account.note(at_work=_works(units[account.UNIT])),
         door.closed(),
     )
 
 
-def server_notes(overview: Overview) -> Iterator[str]:
+def _works(job: UnitState | None) -> bool:
+    return job is not None and job.active == "activating"
+
+
+def server_notes(overview: Overview, now: float) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
     if overview.closed:
         yield f"CLOSED to its users: {overview.closed}"
+    if (lost := overview.unready) is not None and overview.server is not None and overview.server.serving:
+        lasted = format_duration(max(now - lost.at, 0.0) + lost.seconds)
+        yield f"alive but NOT READY for {lasted} ({lost.probe}): wbagent server history 1"
     if overview.embedded:
         yield NOT_FOR_PRODUCTION
     if overview.paused:
         yield overview.paused
+    if overview.upgrade.text:
+        yield overview.upgrade.text
     if overview.restart_needed and overview.server is not None and overview.server.serving:
         yield _RESTART_NEEDED
 
@@ -142,7 +157,7 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
     parts = []
     if configured.get("server"):
         parts.append(server_line(overview.server, now))
-        parts.extend(server_notes(overview))
+        parts.extend(server_notes(overview, now))
     database = overview.facts.get(DATABASE_FACT)
     if configured.get("database") and database is not None and not database.value["ok"]:
         parts.append("database AWAY")
@@ -200,6 +215,8 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "server": unit(overview.server),
         "restart_needed": overview.restart_needed,
         "paused": overview.paused or None,
+        "unready": {"at": lost.at - lost.seconds, "probe": lost.probe} if (lost := overview.unready) else None,
+        "upgrade": overview.upgrade.text or None,
         "embedded": overview.embedded,
         "closed": overview.closed or None,
         "agent": unit(overview.agent),

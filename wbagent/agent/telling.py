@@ -60,26 +60,29 @@ class Teller:
         except StateError as error:
             self._complain(error)
 
-    def judge_server(self, settings: Settings, active: str, *, paused: bool = False) -> None:
-        """One look at the server's unit (its ActiveState) and at its ends; nobody is told while it is paused.
+    def judge_server(self, settings: Settings, active: str, *, held: bool = False) -> None:
+        """One look at the server's unit (its ActiveState) and at its ends; nobody is told while that is held.
 
-        What ended in a pause is no news after it either.
+        What ended during a pause or an upgrade is no news after it either.
         """
         now = Moment.now()
         try:
-            ends = [record for record in history.read() if record.is_end]
-            if paused:
+            records = history.read()
+            ends = [record for record in records if record.is_end]
+            if held:
                 self._held_until = now.wall
             else:
                 server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", now)
+                lost = history.unready(records)
+                server.judge_readiness(self._state, settings, lost.sentence() if lost else "", now)
             # What keeps the server down is an alert that lasts, not a restart.
             ended = [
                 Event(f"{end.at}:{end.invocation}", end.at, end.sentence())
                 for end in ends
                 if end.reason is not Reason.REFUSED
             ]
-            looping = not paused and self._loops(settings, ended, now, up=active not in _ON_THE_WAY)
-            tell_restarts(self._state, settings, ended, now, held=paused or looping)
+            looping = not held and self._loops(settings, ended, now, up=active not in _ON_THE_WAY)
+            tell_restarts(self._state, settings, ended, now, held=held or looping)
         except StateError as error:
             self._complain(error)
         except OSError as error:

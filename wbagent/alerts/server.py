@@ -43,6 +43,32 @@ def judge(state: State, settings: Settings, active: str, reason: str, now: Momen
         raising.judge(state, rule, 1.0 if down else 0.0, now, compose, to)
 
 
+def judge_readiness(state: State, settings: Settings, lost: str, now: Moment) -> None:
+    """One look at what the runner recorded: `lost` tells of readiness lost for long, or is empty. Raises StateError.
+
+    The server's own alerts tell of a container that ended instead, so this one is over then.
+    """
+    title = "W&B server is alive but not ready"
+    rule = _rule("server-unready", title, 0.0, settings)
+
+    def compose(transition: Transition, _before: AlertState, _value: float) -> Message:
+        ended = transition is Transition.RESOLVED
+        return Message(
+            fingerprint=rule.fingerprint,
+            kind=Kind.RESOLVED if ended else Kind.FIRING,
+            severity="info" if ended else rule.severity.value,
+            title="W&B server is ready again, or has ended" if ended else title,
+            what=lost or "/ready answers again, or this container is gone.",
+            host=socket.gethostname(),
+            at=now.wall,
+            why="" if ended else "users see errors; it is not restarted for this, since that would not mend it",
+            remedy="" if ended else "see whether its database and its bucket answer: wbagent status",
+            look="" if ended else "wbagent server history 1; journalctl -u wandb-local -n 50",
+        )
+
+    raising.judge(state, rule, 1.0 if lost else 0.0, now, compose, configured(settings.alerts))
+
+
 def _rule(fingerprint: str, title: str, for_seconds: float, settings: Settings) -> Rule:
     return Rule(
         fingerprint=fingerprint,

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from wbagent.config import load
-from wbagent.config.layers import Layer, credential_layer, credentials_directory, file_layer
+from wbagent.config.layers import Layer, credential_layer, file_layer
 from wbagent.config.model import AlertSettings
+from wbagent.config.sources import credentials_directory
 from wbagent.errors import AccessError, ConfigError
 
 

@@ -47,6 +47,12 @@ _MEANINGS: Final = {
         "until it runs again nothing is watched and no backup is started; the server itself goes on",
         "wbagent config check; systemctl restart wbagent",
     ),
+    "wbagent-upgrade.service": Meaning(
+        "upgrade of the W&B server failed",
+        "critical",
+        "the server may run with its old image, or not at all",
+        "wbagent server upgrade --status says what was done and what to do next",
+    ),
     "wbagent-backup.service": Meaning(
         "backup failed",
         "critical",

@@ -18,6 +18,8 @@ from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
 
+# A person waits for each of these, or is to: none fails in a loop by itself.
+_EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, "wbagent-upgrade.service"})
 # Failures of one unit that are remembered for the summary of a burst.
 _REMEMBERED: Final = 100
 
@@ -26,7 +28,7 @@ def report(state: State | None, unit: str, to: Sequence[Destination], now: Momen
     """Compose the message about `unit`, put it into the outbox and write it to the journal.
 
     None when it is only counted: a unit that fails in a loop is told at once, then in summaries (see throttle). Each
-    failed backup is told. Without a state file (None) it goes to the journal alone. Raises StateError.
+    failed backup or upgrade is told. Without a state file (None) it goes to the journal alone. Raises StateError.
     """
     ended = how_it_ended(unit)
     reason, hint = own_words(unit, state, now.wall)
@@ -38,7 +40,7 @@ def report(state: State | None, unit: str, to: Sequence[Destination], now: Momen
         write_to_journal(message, events.UNIT_FAILED)
         return message
     with state.transaction():
-        failures = (event,) if unit == BACKUP_UNIT else _to_tell(state, unit, event, now)
+        failures = (event,) if unit in _EACH_IS_TOLD else _to_tell(state, unit, event, now)
         if failures:
             message = _summary(message, failures, now)
             outbox.enqueue(state, message, to, now.wall)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,24 @@ def only_one(state_directory: Path) -> Iterator[None]:
                 "another backup runs on this host", hint="watch it: systemctl status wbagent-backup.service"
             )
         yield
+
+
+@contextmanager
+def no_backup(state_directory: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Let no backup begin while tables may be altered, which would spoil it.
+
+    Waits for one that runs; `waiting` is called before that. Raises StateError.
+    """
+    descriptor = _opened(state_directory / "backup.lock")
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -60,8 +78,9 @@ def _locked(path: Path) -> Iterator[bool]:
 
 def _opened(path: Path) -> int:
     try:
-        # Reading is enough to lock it: user wbagent can lock a file that root made.
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Reading is enough to lock it: user wbagent can lock a file that root made. A link is not followed: root comes
+        # by here too, and the directory is that user's.
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StateError(
             f"{path} cannot be opened: {error.strerror}", hint="run as root: systemctl start wbagent-backup.service"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import zstandard
 
@@ -24,9 +25,12 @@ from wbagent.database.clients import ClientProgram, check_client, find_client
 from wbagent.database.connection import Connection, quoted_name, rows, session
 from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.grants import quoted_account
-from wbagent.database.schema import find_database
+from wbagent.database.schema import DatabaseFacts, find_database
 from wbagent.errors import RestoreError
 from wbagent.systemd import journal
+
+# Dropping large tables makes MySQL unlink large files.
+_DROP_TIMEOUT_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +46,32 @@ class Restored:
     duration_s: float
 
 
-def restore_backup(store: Store, backup: BackupSettings, name: str, target: MysqlURL, report: Reporter) -> Restored:
+def restore_backup(
+    store: Store,
+    backup: BackupSettings,
+    name: str,
+    target: MysqlURL,
+    report: Reporter,
+    *,
+    replacing: Callable[[], None] | None = None,
+) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
 
     The database must be empty, or absent: then it is made with the character set and collation of the one that was
     dumped. Everything is proven before anything is touched: the commit record, the stored object's size and SHA-256,
-    the target. Raises RestoreError, DatabaseError, BucketError.
+    the target. With `replacing`, which is called after that proof, the database may hold anything: it is dropped and
+    made anew. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
     client = find_client(backup.mysql, "mysql")
-    server = _look(target, client, manifest)
+    server = _look(target, client, manifest, may_hold_something=replacing is not None)
     meter = Meter("checking", report, expected=manifest.object.size)
     digest = stored_digest(store, dump_key(manifest.owner, manifest.id), meter)
     _compare_digest(digest, manifest.object.sha256, manifest, "nothing was touched")
+    if replacing is not None:
+        replacing()
+        _drop(target)
     created = _make_ready(target, server, manifest)
     with Load(client, target) as load:
         for plain in _plain(store, manifest, Meter("restoring", report, expected=manifest.object.plain_size)):
@@ -79,19 +95,22 @@ def restore_backup(store: Store, backup: BackupSettings, name: str, target: Mysq
     return Restored(manifest, target.address, created, len(manifest.tables), found.counted, found.row_count, seconds)
 
 
-def refuse_unfit_account(server: ServerFacts, manifest: Manifest) -> None:
-    """Raise RestoreError when the account could load the data, but not what stands at the end of the dump."""
+def refuse_unfit_account(server: ServerFacts, dumped: Manifest | DatabaseFacts) -> None:
+    """Raise RestoreError when the account could load the data, but not what stands at the end of the dump.
+
+    `dumped` may also be the database of which a dump is still to be made.
+    """
     grants, missing = server.grants, []
-    foreign = [definer for definer in manifest.definers if quoted_account(definer) != grants.account]
+    foreign = [definer for definer in dumped.definers if quoted_account(definer) != grants.account]
     if foreign and not grants.has("SUPER", "SET_ANY_DEFINER", "SET_USER_ID"):
         missing.append("SET_ANY_DEFINER" if server.version >= (8, 2, 0) else "SET_USER_ID")
     # Only an account that has it may make objects of another one that has it, as root does.
     of_root = any(definer.startswith("root@") for definer in foreign)
     if of_root and server.version >= (8, 0, 16) and not grants.has("SYSTEM_USER"):
         missing.append("SYSTEM_USER")
-    functions = any(routine.startswith("FUNCTION ") for routine in manifest.routines)
+    functions = any(routine.startswith("FUNCTION ") for routine in dumped.routines)
     distrusted = server.binary_log and not server.trusts_creators and not grants.has("SUPER")
-    if distrusted and (functions or manifest.triggers):
+    if distrusted and (functions or dumped.triggers):
         missing.append("SUPER")
     if missing:
         raise RestoreError(
@@ -102,14 +121,20 @@ def refuse_unfit_account(server: ServerFacts, manifest: Manifest) -> None:
         )
 
 
-def _look(target: MysqlURL, client: ClientProgram, manifest: Manifest) -> ServerFacts:
+def _look(target: MysqlURL, client: ClientProgram, manifest: Manifest, *, may_hold_something: bool) -> ServerFacts:
     """The facts of the target server; raises RestoreError or DatabaseError when the restore could not end well."""
     with session(target, database="") as connection:
         server = read_server(connection)
         check_client(client, server.version, "mysql")
         refuse_unfit_account(server, manifest)
-        _exists_empty(connection, target, server)
+        if not may_hold_something:
+            _exists_empty(connection, target, server)
     return server
+
+
+def _drop(target: MysqlURL) -> None:
+    with session(target, database="", read_timeout=_DROP_TIMEOUT_S) as connection:
+        rows(connection, f"DROP DATABASE IF EXISTS {quoted_name(target.database)}")
 
 
 def _exists_empty(connection: Connection, target: MysqlURL, server: ServerFacts) -> bool:

@@ -12,7 +12,8 @@ import click
 from wbagent.cli.context import load_settings
 from wbagent.errors import EX_IOERR, AccessError, StateError
 from wbagent.quantities import format_duration, format_size
-from wbagent.state import State, state_directory
+from wbagent.state import State
+from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from wbagent import __version__
-from wbagent.errors import EX_IOERR, EX_USAGE, ConfigError, WbagentError
+from wbagent.errors import EX_IOERR, EX_USAGE, WbagentError
 from wbagent.systemd import journal
 
 # Each group is imported only when it is called: `wbagent status` must not wait for boto3.
@@ -74,7 +74,8 @@ def main() -> None:
         error.show()
         status = EX_USAGE
     except WbagentError as error:
-        status = _tell(error)
+        journal.failure(error)
+        status = error.exit_status
     except BrokenPipeError:
         # `wbagent … | head`: the reader has left; writing the rest would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,16 +85,6 @@ def main() -> None:
         journal.send(f"{error.strerror or error}{named}", level="error")
         status = EX_IOERR
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _tell(error: WbagentError) -> int:
-    if isinstance(error, ConfigError) and len(error.problems) > 1:
-        message = "\n".join([f"{error.message}:", *error.problems])
-    else:
-        message = error.message
-    hint = f"\n  try: {error.hint}" if error.hint else ""
-    journal.send(f"{message}{hint}", level="error", message_id=error.message_id)
-    return error.exit_status
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import click
 from wbagent.cli.context import load_settings
 from wbagent.errors import UsageError
 from wbagent.quantities import format_duration, format_size
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
     from wbagent.bucket.store import Store
@@ -44,7 +44,7 @@ def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | 
     """
     if into is None and files_path is None:
         raise UsageError(
-            "say what to restore: the database, the embedded server's files or both", hint="--into, --files"
+            "say what to restore: the database, the embedded server's files, or both", hint="--into, --files"
         )
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.backup.lock import restoring  # noqa: PLC0415
@@ -68,7 +68,7 @@ def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
 
     done = restore_files(store, find_backup(store, owner, name), path)
     click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
-    click.echo(f"  to put them back into a running one: docker cp - wandb-local:/vol < {path}")
+    click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
     click.echo("  and then: systemctl restart wandb-local")
 
 

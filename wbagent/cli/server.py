@@ -31,16 +31,9 @@ def server() -> None:
 def run(ctx: click.Context) -> None:
     """Run the container in the foreground (ExecStart= of wandb-local.service)."""
     only_systemd("wandb-local.service")
-    from wbagent.server import report  # noqa: PLC0415 - see `cleanup`
-
-    try:
-        settings = _settings(ctx)
-    except ConfigError as error:
-        report.refused(error)
-        raise
-    from wbagent.server.runner import Runner  # noqa: PLC0415 - the Docker SDK takes 80 ms to import
-
-    ctx.exit(Runner(settings).run())
+    # Ahead of all that a command line needs: its start is part of every outage.
+    environment = os.environ | {"WBAGENT_CONFIG": str(config_path(ctx))}
+    os.execve(sys.executable, [sys.executable, "-I", "-m", "wbagent.server"], environment)  # noqa: S606 - that is meant
 
 
 def _settings(ctx: click.Context) -> ServerSettings:
@@ -130,9 +123,9 @@ def diff(ctx: click.Context, as_json: bool) -> None:
         container = docker.inspect()
         if container is None:
             raise DockerError("no server runs, so there is nothing to compare", hint="systemctl start wandb-local")
-        wanted = specification(
-            settings, systemd_cgroups=docker.systemd_cgroups(), key=digest_key(), published=not door.closed()
-        )
+        wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups(), key=digest_key())
+        if door.closed():
+            wanted = wanted.unpublished()
         image = docker.inspect_image(wanted.image)
         of_image = docker.inspect_image(container["Image"]) or {}
         found = differences(container, of_image, wanted, str(image["Id"]) if image else None, docker.unlimited())
@@ -195,6 +188,48 @@ def externalize(
     if mysql is None or bucket is None or own_bucket is None:
         raise UsageError("--mysql, --bucket and --own-bucket are needed", hint="wbagent server externalize --help")
     server_externalize.move(loaded, server_externalize.Ends.parse(mysql, bucket, own_bucket), only_check=check)
+
+
+@server.command()
+@click.argument("tag", required=False)
+@click.option("--from-file", "file", metavar="TAR", help="Load the image from a file of `docker save`.")
+@click.option("--without-backup", is_flag=True, help="Upgrade though no backup is made before.")
+@click.option("--restore-database", is_flag=True, help="On the way back also restore the backup made before.")
+@click.option("--undo", is_flag=True, help="Go back to the image before the last upgrade.")
+@click.option("--status", "show_status", is_flag=True, help="Show the last upgrade with its evidence.")
+@click.option("--json", "as_json", is_flag=True, help="With --status: for programs.")
+@click.option("--in-process", is_flag=True, hidden=True, help="What the unit calls: carry out what was asked for.")
+@click.pass_context
+def upgrade(
+    ctx: click.Context,
+    tag: str | None,
+    file: str | None,
+    without_backup: bool,
+    restore_database: bool,
+    undo: bool,
+    show_status: bool,
+    as_json: bool,
+    in_process: bool,
+) -> None:
+    """Upgrade the server to TAG: a tag, a digest, or a full image name.
+
+    The old image serves while the new one is fetched and a backup is made and proven. When the new one does not get
+    ready within its start-up budget, the old one is put back. The work is done by wbagent-upgrade.service, which goes
+    on without this command. After an interruption the same command completes it, and --undo goes back.
+    """
+    from wbagent.cli import server_upgrade  # noqa: PLC0415 - see `cleanup`
+
+    if sum([bool(tag), undo, show_status, in_process]) != 1:
+        raise UsageError("name a TAG, or --undo, or --status", hint="wbagent server upgrade 0.84.0")
+    if in_process:
+        ctx.exit(server_upgrade.work(ctx))
+    if show_status:
+        ctx.exit(server_upgrade.show(as_json=as_json))
+    ctx.exit(
+        server_upgrade.begin(
+            ctx, tag or "", file or "", with_backup=not without_backup, restore_database=restore_database
+        )
+    )
 
 
 def _records() -> tuple[Record, ...]:

@@ -23,7 +23,7 @@ from wbagent.config import Loaded
 from wbagent.config import embedded as own
 from wbagent.config.connection_string import ConnectionStringError
 from wbagent.config.dsn import S3URL, MysqlURL
-from wbagent.config.edit import externalized, is_embedded, write_file
+from wbagent.config.externalized import externalized, is_embedded, write_file
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
@@ -32,6 +32,7 @@ from wbagent.errors import AccessError, BackupError, BucketError, ConfigError, D
 from wbagent.errors import UsageError as Refused
 from wbagent.quantities import format_size
 from wbagent.server import door
+from wbagent.server.crossing import LINK, port_into
 from wbagent.server.externalize import (
     Record,
     Step,
@@ -42,11 +43,12 @@ from wbagent.server.externalize import (
     steps_back,
     write_record,
 )
-from wbagent.server.network import LINK, port_into
 from wbagent.server.specification import UNIT
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
+from wbagent.systemd.bus import Bus
 from wbagent.systemd.control import systemctl
 from wbagent.systemd.jobs import run_unit
+from wbagent.upgrade import account
 
 _BACKUP_UNIT: Final = "wbagent-backup.service"
 _AGENT: Final = "wbagent.service"
@@ -164,6 +166,9 @@ class _Work:
         if self._settings.database is not None or not self._settings.backup.enabled:
             raise ConfigError("the move goes through a backup of the embedded database, which is switched off",
                               hint="take [database] out and set [backup] enabled = true")  # fmt: skip
+        with Bus() as bus:
+            if bus.properties(account.UNIT).get("ActiveState") == "activating":
+                raise Refused("an upgrade of the server is under way", hint="wbagent server upgrade --status")
         targets = self._targets
         self._edited()
         with session(own.MYSQL) as connection:

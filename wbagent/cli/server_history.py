@@ -10,7 +10,7 @@ from typing import Any
 from wbagent.quantities import format_duration
 from wbagent.server.diagnosis import diagnose
 from wbagent.server.history import Reason, Record
-from wbagent.server.outages import Outage, outage_of, outages
+from wbagent.server.outages import Outage, outage_of, outages, unready_seconds
 
 
 def lines(records: Sequence[Record], last: int, now: float, *, verbose: bool) -> Iterator[str]:
@@ -38,7 +38,8 @@ def _record(
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.at))
     yield f"{len(records) - index:>4}  {when}  {record.reason:<21}  {record.detail}"
     indent = " " * 8
-    if length := _length(index, outage_of(index, told), now):
+    length = _unready_length(records, index, now) if record.of_one_run else _length(index, outage_of(index, told), now)
+    if length:
         yield indent + length
     if record.reason is not Reason.READY and (known := diagnose([record.detail, *record.log])):
         yield f"{indent}cause: {known.cause}"
@@ -51,11 +52,23 @@ def _record(
         "last probe": record.probe,
         "image": record.image,
         "container": record.container,
-        "served for": format_duration(record.seconds) if record.reason is not Reason.READY and record.seconds else "",
+        "served for": format_duration(record.seconds) if _served(record) else "",
         "systemd's run": record.invocation,
     }
     yield from (f"{indent}{name}: {value}" for name, value in evidence.items() if value not in {None, ""})
     yield from (f"{indent}| {line}" for line in record.log)
+
+
+def _served(record: Record) -> bool:
+    return record.reason is not Reason.READY and not record.of_one_run and record.seconds > 0
+
+
+def _unready_length(records: Sequence[Record], index: int, now: float) -> str:
+    seconds = unready_seconds(records, index, now)
+    if seconds is None:
+        return ""
+    lasts = index + 1 == len(records)
+    return f"alive but not ready {'since then, ' if lasts else ''}for {format_duration(seconds)}; not restarted for it"
 
 
 def _length(index: int, outage: Outage | None, now: float) -> str:
@@ -76,13 +89,15 @@ def _length(index: int, outage: Outage | None, now: float) -> str:
 
 
 def _as_json(records: Sequence[Record], index: int, told: Sequence[Outage], now: float) -> dict[str, Any]:
-    record, outage = records[index], outage_of(index, told)
+    record = records[index]
+    outage = None if record.of_one_run else outage_of(index, told)
     known = diagnose([record.detail, *record.log]) if record.reason is not Reason.READY else None
     return {
         "number": len(records) - index,
         **asdict(record),
         "log": list(record.log),
         "known": asdict(known) if known else None,
+        "unready_seconds": unready_seconds(records, index, now),
         "outage": {
             "began": outage.began,
             "over": outage.over,

@@ -61,7 +61,7 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         yield "server", facts.server_line(overview.server, now).removeprefix("server ")
         if overview.server is not None and overview.server.text:
             yield "", overview.server.text
-        yield from (("", note) for note in facts.server_notes(overview))
+        yield from (("", note) for note in facts.server_notes(overview, now))
         if end := overview.last_end:
             ago = format_duration(max(now - end.at, 0.0))
             yield "", f"last unasked end {ago} ago: {end.sentence()}"
@@ -115,5 +115,5 @@ def _well(overview: Overview) -> bool:
     database = overview.facts.get(facts.DATABASE_FACT)
     database_away = database is not None and not database.value["ok"]
     refused = bool(configured and configured.value.get("refused"))
-    troubles = bool(overview.firing) or backup_failed or database_away or refused
+    troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     return agent and (serving or not has_server) and not troubles

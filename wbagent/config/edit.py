@@ -1,69 +1,100 @@
-"""Changes an embedded server's configuration file into that of an external one, leaving every other byte as it is."""
+"""Changes one text value of a configuration file and nothing else: comments, order, mode and owner stay."""
 
 from __future__ import annotations
 
-import json
+import copy
 import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.config.layers import KeyPath, Origin
 from wbagent.errors import ConfigError
 
-_TABLE: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_EMBEDDED: Final = re.compile(r"(\s*)embedded\s*=\s*true\s*(#.*)?")
+_ASSIGNMENT: Final = re.compile(
+    r"""(?P<before>\s*[A-Za-z0-9_."'-]+\s*=\s*)(?P<value>"[^"\\]*"|'[^']*')(?P<after>\s*(?:\#.*)?(?:\r?\n)?)"""
+)
 
 
-def externalized(text: str, mysql: MysqlURL, bucket: S3URL) -> str:
-    """The same file with `embedded = true` of [server] replaced by the two; raises ConfigError when it cannot be found.
+def replaced(text: str, line: int, key: KeyPath, old: str, new: str) -> str:
+    """The file's text with `new` for `old` as the value of `key` in line number `line` (from 1).
 
-    Invariant: read as TOML, the result differs from the file in these keys alone.
+    Invariant: read as TOML, the result differs from `text` in this one value and in nothing else. Raises ConfigError
+    where the line is written in a way that this cannot be done with certainty.
     """
-    lines, table, found = text.splitlines(keepends=True), "", -1
-    for number, line in enumerate(lines):
-        if header := _TABLE.match(line):
-            table = header[1]
-        elif table == "server" and _EMBEDDED.fullmatch(line.rstrip("\r\n")):
-            found = number
-    if found < 0:
-        raise _elsewhere()
-    end = lines[found][len(lines[found].rstrip("\r\n")) :] or "\n"
-    # JSON's strings are TOML's too.
-    lines[found] = f"mysql = {json.dumps(str(mysql))}{end}bucket = {json.dumps(str(bucket))}{end}"
-    result = "".join(lines)
-    before, after = tomllib.loads(text), tomllib.loads(result)
-    if _without(before, "embedded") != _without(after, "mysql", "bucket"):
-        raise _elsewhere()
-    return result
+    lines = text.splitlines(keepends=True)
+    found = _ASSIGNMENT.fullmatch(lines[line - 1]) if 0 < line <= len(lines) else None
+    tree = tomllib.loads(text)
+    if found is None or found["value"][1:-1] != old:
+        raise _not_by_machine(key, old, new)
+    # Written with the quotes that it has: a literal string stays one.
+    quote = found["value"][0]
+    lines[line - 1] = f"{found['before']}{quote}{new}{quote}{found['after']}"
+    changed = "".join(lines)
+    if tomllib.loads(changed) != _with_value(tree, key, new):
+        raise _not_by_machine(key, old, new)
+    return changed
 
 
-def is_embedded(text: str) -> bool:
-    """Whether this file says `embedded = true`; raises tomllib.TOMLDecodeError."""
-    return tomllib.loads(text).get("server", {}).get("embedded") is True
+def replace_value(origin: Origin, key: KeyPath, old: str, new: str, *, dry: bool = False) -> None:
+    """Write `new` for `old` into the file of `origin`, whole or not at all; a file that holds `new` is left alone.
+
+    With `dry` only find out whether it could be done. Raises ConfigError, OSError.
+    """
+    path = Path(origin.source)
+    if not path.is_absolute() or path.is_symlink():
+        what = f"is a link to {path.resolve()}" if path.is_symlink() else "is not a file that can be edited"
+        raise ConfigError(
+            f"{origin}: {what}, so [{key[0]}] {key[-1]} is not changed there",
+            hint=f"take the key out there, and write it into /etc/wbagent.toml: {key[-1]} = {_quoted(old)}",
+        )
+    text = path.read_text(encoding="utf-8")
+    changed = replaced(text, origin.line, key, old, new)
+    if dry or changed == text:
+        return
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        # Readable for nobody else from its first byte on: the file holds secrets.
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+            file.write(changed)
+            known = path.stat()
+            os.chown(file.fileno(), known.st_uid, known.st_gid)
+            shutil.copystat(path, fresh)
+            os.utime(fresh)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    _sync_directory(path.parent)
 
 
-def write_file(path: Path, text: str, like: Path) -> None:
-    """Give a file this text in one step, with mode and owner of the file `like`. Raises OSError."""
-    was = like.stat()
-    fresh = path.with_name(f".{path.name}.wbagent")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        os.fchown(descriptor, was.st_uid, was.st_gid)
-        os.fchmod(descriptor, was.st_mode & 0o7777)
-        file.write(text)
-        file.flush()
+def _with_value(tree: dict[str, Any], key: KeyPath, value: str) -> dict[str, Any]:
+    changed = copy.deepcopy(tree)
+    table = changed
+    for name in key[:-1]:
+        table = table[name]
+    table[key[-1]] = value
+    return changed
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         os.fsync(descriptor)
-    fresh.rename(path)
+    finally:
+        os.close(descriptor)
 
 
-def _without(tree: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {**tree, "server": {key: value for key, value in tree["server"].items() if key not in keys}}
-
-
-def _elsewhere() -> ConfigError:
+def _not_by_machine(key: KeyPath, old: str, new: str) -> ConfigError:
+    table, name = ".".join(key[:-1]), key[-1]
     return ConfigError(
-        "the line `embedded = true` below [server] was not found, so it cannot be replaced",
-        hint="write it on a line of its own below [server] in /etc/wbagent.toml",
+        f"[{table}] {name} does not stand in a line of its own, so its change to {new} would be guesswork",
+        hint=f"write it as a line under [{table}]:  {name} = {_quoted(old)}  (not as an inline table), then try again",
     )
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'

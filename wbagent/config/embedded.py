@@ -1,4 +1,4 @@
-"""Where the databases of an embedded server are: what the real image runs itself when it is given none."""
+"""Where the databases of an embedded server are: what the image runs itself when it is given none."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import tomllib
@@ -11,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from wbagent.config.sources import CREDENTIAL_PREFIX, credential_files
 from wbagent.errors import AccessError, ConfigError
-
-CREDENTIAL_PREFIX: Final = "wbagent."
 
 # Keys whose value may be kept in a file of its own (KEY_file) or in a systemd credential (wbagent.SECTION.KEY).
 SECRET_KEYS: Final = frozenset(
@@ -77,7 +75,7 @@ def credential_layer(directory: Path | None) -> Layer:
     """systemd credentials named `wbagent.SECTION.KEY`, from $CREDENTIALS_DIRECTORY; empty when there are none."""
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, Origin] = {}
-    for path in sorted(directory.glob(f"{CREDENTIAL_PREFIX}*")) if directory else ():
+    for path in credential_files(directory):
         key = tuple(path.name.removeprefix(CREDENTIAL_PREFIX).split("."))
         _put(tree, key, _read_secret(path))
         origins[key] = Origin(f"credential {path.name}")
@@ -87,12 +85,6 @@ def credential_layer(directory: Path | None) -> Layer:
 def readable_by_others(path: Path) -> bool:
     """Whether users outside the file's group may read it."""
     return bool(path.stat().st_mode & stat.S_IROTH)
-
-
-def credentials_directory() -> Path | None:
-    """What systemd passes to a unit that has credentials."""
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(directory) if directory else None
 
 
 def _toml_problem(message: str) -> str:

@@ -56,6 +56,9 @@ def _pinned_image(value: str) -> str:
     return value
 
 
+PinnedImage = Annotated[str, AfterValidator(_pinned_image)]
+
+
 def _server_bucket(value: object) -> object:
     return None if value is None else parse_server_bucket(value)
 
@@ -111,13 +114,16 @@ class Probes(_Section):
     )
     liveness_period: Duration = Field(10.0, description="time between two /healthz probes")
     timeout: Duration = Field(5.0, description="how long one probe may take")
+    unready_after: Duration = Field(
+        300.0, description="/ready failing for so long while /healthz answers is recorded and alerted; nothing restarts"
+    )
 
 
 class ServerSettings(_Section):
     """The wandb/local container."""
 
     host: Annotated[str, AfterValidator(_host_url)] = Field(description="the address that users open (HOST)")
-    image: Annotated[str, AfterValidator(_pinned_image)] = Field(description="the image with its tag or digest")
+    image: PinnedImage = Field(description="the image with its tag or digest")
     embedded: bool = Field(
         False, description="the server uses the MySQL and the object store of its own, in its volume: for trials only"
     )

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import http
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final, Self
 
-import docker
-import docker.errors
-import requests.exceptions
-
 from wbagent.errors import DockerError
+from wbagent.server.engine import Answer, Engine, unframed
 from wbagent.server.specification import CONTAINER_PORT, HASH_LABEL, NAME, Specification
 
 SOCKET: Final = "unix:///run/docker.sock"
@@ -22,6 +17,10 @@ SOCKET: Final = "unix:///run/docker.sock"
 _TIMEOUT_S: Final = 30
 # As long as a daemon that its socket starts may need for its first answer; a stop shall not wait for more.
 _PING_S: Final = 15
+_BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
+_GONE: Final = frozenset({_NOT_FOUND})
+_CONFLICT: Final = 409
 # What Docker says of it differs between its own table of ports, docker-proxy and the kernel.
 _PORT_TAKEN: Final = re.compile("port is already allocated|address already in use")
 
@@ -50,7 +49,7 @@ class SpecificationRefusedError(DockerError):
 class Found:
     """A container under our name. `digest` is None when wbagent did not create it; `addresses` are where it listens.
 
-    `removing` is set while somebody is removing it; `network` is the file of its network namespace, "" for none.
+    `removing` is set while somebody is removing it; `network` is the file of its network namespace, or "".
     """
 
     id: str
@@ -67,122 +66,134 @@ class Found:
 
 
 class Docker:
-    """A connection to the Docker daemon. Every method raises DockerAwayError or DockerError."""
+    """The Docker daemon. Every method raises DockerAwayError or DockerError."""
 
     def __init__(self, base_url: str = SOCKET) -> None:
-        with _translated("connect"):
-            # version="auto": Docker 20.10 knows no API above 1.41, and Docker 29 none below 1.44.
-            self._api = docker.APIClient(base_url=base_url, version="auto", timeout=_TIMEOUT_S)
+        with _reachable("connect"):
+            self._engine = Engine.connect(base_url.removeprefix("unix://"), _TIMEOUT_S)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._api.close()
+        """Nothing stays open between two requests."""
 
     def ping(self) -> None:
         """DockerAwayError when the daemon does not answer within seconds: it may be gone, or hang."""
-        patience, self._api.timeout = self._api.timeout, _PING_S
-        try:
-            with _translated("ask whether it is there"):
-                self._api.ping()
-        finally:
-            self._api.timeout = patience
+        with _reachable("ask whether it is there"):
+            self._engine.ping(_PING_S)
 
     def systemd_cgroups(self) -> bool:
         """Whether the daemon's cgroup driver is systemd, so that a slice can hold the container."""
-        with _translated("read the daemon's settings"):
-            return bool(self._api.info()["CgroupDriver"] == "systemd")
+        return bool(self._info()["CgroupDriver"] == "systemd")
 
     def unlimited(self) -> frozenset[str]:
         """Which limits Docker drops, since the kernel cannot set them: "memory", "processors"."""
-        with _translated("read the daemon's settings"):
-            info = self._api.info()
+        info = self._info()
         limits = {"memory": "MemoryLimit", "processors": "CpuCfsQuota"}
         return frozenset(name for name, key in limits.items() if not info.get(key))
 
+    def _info(self) -> dict[str, Any]:
+        info: dict[str, Any] = self._json("read the daemon's settings", "GET", "/info")
+        return info
+
     def find(self, name: str = NAME) -> Found | None:
         """The container of that name or id, running or not."""
-        try:
-            with _translated("inspect the container"):
-                return _found(self._api.inspect_container(name))
-        except docker.errors.NotFound:
-            return None
+        details = self.inspect(name)
+        return _found(details) if details is not None else None
 
     def inspect(self, name: str = NAME) -> dict[str, Any] | None:
         """Everything that Docker tells of the container; it holds secrets."""
-        with _translated("inspect the container"), _gone_is_fine():
-            details: dict[str, Any] = self._api.inspect_container(name)
-            return details
-        return None
+        return self._details("inspect the container", f"/containers/{name}/json")
 
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """Everything that Docker tells of the image of that name or id; None when it is not on this host."""
-        with _translated("inspect the image"), _gone_is_fine():
-            # types-docker leaves this method without annotations.
-            details: dict[str, Any] = self._api.inspect_image(name)  # type: ignore[no-untyped-call]
-            return details
-        return None
+        return self._details("inspect the image", f"/images/{name}/json")
+
+    def _details(self, doing: str, path: str) -> dict[str, Any] | None:
+        details: dict[str, Any] | None = self._json(doing, "GET", path)
+        return details
 
     def create(self, specification: Specification) -> str:
         """Create the container; its id. Raises ImageMissingError, SpecificationRefusedError."""
-        try:
-            with _translated("create the container", SpecificationRefusedError):
-                # types-docker leaves this method without annotations.
-                created = self._api.create_container_from_config(specification.config, NAME)  # type: ignore[no-untyped-call]
-                return str(created["Id"])
-        except docker.errors.NotFound:
+        created = self._json(
+            "create the container",
+            "POST",
+            "/containers/create",
+            query={"name": NAME},
+            body=specification.config,
+            bad_request=SpecificationRefusedError,
+        )
+        if created is None:
             raise ImageMissingError(
                 f"the image {specification.image} is not on this host",
                 hint=f"docker pull {specification.image}  (or, without a registry: docker load --input FILE)",
-            ) from None
+            )
+        return str(created["Id"])
 
     def start(self, container: str) -> None:
         """Start it. Raises PortTakenError, SpecificationRefusedError."""
-        with _translated("start the container", SpecificationRefusedError):
-            self._api.start(container)
+        path = f"/containers/{container}/start"
+        self._ask("start the container", "POST", path, bad_request=SpecificationRefusedError)
 
     def wait(self, container: str) -> int | None:
         """Block until it ends; its exit code, or None when it was removed meanwhile."""
-        try:
-            with _translated("wait for the container"):
-                return int(self._api.wait(container, timeout=None)["StatusCode"])
-        except docker.errors.NotFound:
-            return None
+        path = f"/containers/{container}/wait"
+        ended = self._json("wait for the container", "POST", path, timeout=None)
+        return int(ended["StatusCode"]) if ended is not None else None
 
     def stop(self, container: str, grace: float) -> None:
         """SIGTERM, and SIGKILL after `grace` seconds; it may be gone already."""
-        with _translated("stop the container"), _gone_is_fine():
-            self._api.stop(container, timeout=round(grace))
+        seconds = round(grace)
+        path = f"/containers/{container}/stop"
+        self._ask("stop the container", "POST", path, query={"t": seconds}, timeout=_TIMEOUT_S + seconds, fine=_GONE)
 
     def last_log_lines(self, container: str, count: int = 50) -> tuple[str, ...]:
         """Its last lines of output; empty when Docker cannot tell (then the journal can)."""
+        query = {"stdout": 1, "stderr": 1, "tail": count}
         try:
-            with _translated("read the container's log"):
-                text = self._api.logs(container, stdout=True, stderr=True, tail=count)
-        except (DockerError, docker.errors.NotFound):
+            answer = self._ask("read the container's log", "GET", f"/containers/{container}/logs", query=query)
+        except DockerError:
             return ()
-        return tuple(line[:500] for line in text.decode(errors="replace").splitlines())
-
-    def archive(self, path: str, container: str = NAME) -> Iterator[bytes]:
-        """A tar of what is at `path` in the container, as it comes, owners and modes included."""
-        try:
-            with _translated(f"read {path} in the container"):
-                chunks, _ = self._api.get_archive(container, path)
-                yield from chunks
-        except docker.errors.NotFound:
-            raise DockerError(f"the container {container} has no {path}", hint="journalctl -u wandb-local") from None
+        return tuple(line[:500] for line in unframed(answer.body).decode(errors="replace").splitlines())
 
     def remove(self, container: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; it may be gone already."""
-        with _translated("remove the container"), _gone_is_fine():
-            try:
-                self._api.remove_container(container, v=True, force=True)
-            except docker.errors.APIError as error:
-                # Somebody else is removing it; its name is free only when they are done.
-                if error.status_code != HTTPStatus.CONFLICT:
-                    raise
-                self._api.wait(container, timeout=_TIMEOUT_S, condition="removed")
+        path = f"/containers/{container}"
+        answer = self._ask("remove the container", "DELETE", path, query={"v": 1, "force": 1}, fine=_GONE | {_CONFLICT})
+        if answer.status == _CONFLICT:
+            # Somebody else is removing it; its name is free only when they are done.
+            self._ask("remove the container", "POST", f"{path}/wait", query={"condition": "removed"}, fine=_GONE)
+
+    def _json(self, doing: str, method: str, path: str, **more: Any) -> Any:
+        """What Docker's answer says; None when there is no such thing. `more` is as for `_ask`."""
+        answer = self._ask(doing, method, path, fine=_GONE, **more)
+        # A daemon that is stopped meanwhile has sent a head, and perhaps half a body.
+        with _reachable(doing):
+            return answer.json() if answer.status != _NOT_FOUND else None
+
+    def _ask(
+        self,
+        doing: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        timeout: float | None = _TIMEOUT_S,
+        bad_request: type[DockerError] = DockerError,
+        fine: Collection[int] = (),
+    ) -> Answer:
+        """Docker's answer; an error of ours when it refuses, unless with a status that is `fine` too."""
+        with _reachable(doing):
+            answer = self._engine.ask(method, path, timeout=timeout, query=query, body=body)
+        if answer.status < 400 or answer.status in fine:
+            return answer
+        said = f"Docker refused to {doing}: {answer.message}"
+        if _PORT_TAKEN.search(answer.message):
+            raise PortTakenError(said, hint="ss -ltnp shows whose it is; or set another [server] port")
+        kind = bad_request if answer.status == _BAD_REQUEST else DockerError
+        raise kind(said, hint="docker info")
 
 
 def _found(details: dict[str, Any]) -> Found:
@@ -209,28 +220,11 @@ def _found(details: dict[str, Any]) -> Found:
 
 
 @contextmanager
-def _translated(doing: str, bad_request: type[DockerError] = DockerError) -> Iterator[None]:
-    """Turn the SDK's errors into ours; NotFound passes, since each caller means something else by it."""
+def _reachable(doing: str) -> Iterator[None]:
+    """Turn what goes wrong on the way to the daemon, or in the middle of its answer, into DockerAwayError."""
     try:
         yield
-    except docker.errors.NotFound:
-        raise
-    except docker.errors.APIError as error:
-        why = str(error.explanation or error)
-        said = f"Docker refused to {doing}: {why}"
-        if _PORT_TAKEN.search(why):
-            raise PortTakenError(said, hint="ss -ltnp shows whose it is; or set another [server] port") from None
-        kind = bad_request if error.status_code == http.HTTPStatus.BAD_REQUEST else DockerError
-        raise kind(said, hint="docker info") from None
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (OSError, ValueError) as error:
         raise DockerAwayError(
             f"cannot reach Docker to {doing}: {type(error).__name__}", hint="systemctl status docker.service"
         ) from None
-
-
-@contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except docker.errors.NotFound:
-        return

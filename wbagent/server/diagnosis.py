@@ -40,11 +40,6 @@ _KNOWN: Final = (
         "check its password (special characters written as %XX) and its grants",
     ),
     (
-        r"Failed to load settings",  # wandb/server #13
-        "the server cannot read its settings",
-        "check [server] license and host; if /vol was moved, its owner and rights",
-    ),
-    (
         # wandb/wandb #2941
         r"/etc/container_environment/\S+'?.*Permission|PermissionError.*/etc/container_environment",
         "the container runs as a user whose group is not 0",
@@ -54,6 +49,11 @@ _KNOWN: Final = (
         r"/vol\S*'?: Permission denied|Permission denied.*'?/vol",  # wandb/server #155, wandb/wandb #2941
         "/vol is not writable for the container's user",
         "chown the volume's directory to that user, group 0",
+    ),
+    (
+        r"Failed to load settings",  # wandb/server #13, and after the two above
+        "the server cannot read its settings",
+        "check [server] license and host; if /vol was moved, its owner and rights",
     ),
     (
         r"No space left on device",  # wandb/server #89

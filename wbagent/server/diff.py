@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wbagent.quantities import format_size
-from wbagent.server.history import Reason, Record
+from wbagent.server.history import Reason, Record, newest
 from wbagent.server.specification import CONTAINER_PORT, HASH_LABEL, Specification, specification
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def restart_needed(records: Iterable[Record], wanted: Mapping[str, str]) -> bool
     Invariant: only a running server can need it: after an end the next start takes the new settings anyway. A record
     of a release that noted no hash tells nothing.
     """
-    last = next(reversed(list(records)), None)
+    last = newest(records)
     if last is None or last.reason is not Reason.READY or not last.digest:
         return False
     return last.digest != wanted.get(str(last.systemd_cgroups), last.digest)

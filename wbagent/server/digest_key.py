@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 _BYTES: Final = 32
 

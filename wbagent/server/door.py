@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 
 def door_path() -> Path:

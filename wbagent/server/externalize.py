@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 
 class Step(Enum):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from wbagent.server.diagnosis import diagnose
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 # About a year of a server that is restarted daily; a crash loop must not fill the disk.
 _KEPT_LINES: Final = 500
+# So many more may gather before the oldest are cut off: only then is everything written again.
+_SPARE_LINES: Final = 100
 
 
 class Reason(StrEnum):
@@ -37,6 +39,12 @@ class Reason(StrEnum):
     REFUSED = "configuration refused"
     REMOVED = "removed by hand"
     PORT_LOST = "published port lost"
+    UNREADY = "readiness lost"
+    READY_AGAIN = "readiness back"
+
+
+# Told of a container that goes on: neither begins nor ends an outage.
+_OF_ONE_RUN: Final = frozenset({Reason.UNREADY, Reason.READY_AGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,8 @@ class Record:
     """One line. `at` is wall-clock seconds; `invocation` is systemd's INVOCATION_ID of the unit's run.
 
     `detail` is a sentence for people; `exit_code` is the container's, None when there was none. `probe` is the last
-    answer as a sentence; `log` the container's last lines. `seconds` is how long it served (or took to become ready).
+    answer as a sentence; `log` the container's last lines. `seconds` is how long it served (or took to become ready;
+    of lost readiness: for how long it had been lost, or was in all).
     `noticed_late`: it ended some time before `at`. Of a READY one, `digest` is the hash of the specification that runs,
     and `systemd_cgroups` what of it Docker decides.
     """
@@ -74,7 +83,12 @@ class Record:
     @property
     def is_end(self) -> bool:
         """Whether this tells an end that nobody asked for."""
-        return self.reason not in {Reason.READY, Reason.STOPPED}
+        return self.reason not in {Reason.READY, Reason.STOPPED, *_OF_ONE_RUN}
+
+    @property
+    def of_one_run(self) -> bool:
+        """Whether the container went on: neither a start nor an end."""
+        return self.reason in _OF_ONE_RUN
 
 
 def history_path() -> Path:
@@ -85,17 +99,41 @@ def history_path() -> Path:
 def append(record: Record, path: Path | None = None) -> None:
     """Add one record; the oldest go when there are more than a few hundred. Raises OSError."""
     path = path or history_path()
-    line = json.dumps(asdict(record), ensure_ascii=False)
+    line = json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
     with path.with_name("history.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = path.read_text(encoding="utf-8").splitlines()[-_KEPT_LINES + 1 :] if path.exists() else []
-        # Written anew and renamed: a full disk or a kill leaves the old history or the new one.
+        content = path.read_bytes() if path.exists() else b""
+        # A full disk or a kill leaves half a line at most, which readers pass over; the next record is not put to it.
+        whole = content.endswith(b"\n") or not content
+        if whole and content.count(b"\n") < _KEPT_LINES + _SPARE_LINES:
+            _write(path, "ab", line)
+            return
+        kept = content.splitlines(keepends=True)[-_KEPT_LINES + 1 :]
+        # Written anew and renamed: the old history or the new one.
         fresh = path.with_name("history.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write("\n".join([*kept, line]) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write(fresh, "wb", b"".join([*kept, b"" if whole else b"\n", line]))
         fresh.rename(path)
+
+
+def _write(path: Path, mode: str, content: bytes) -> None:
+    with path.open(mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def last(path: Path | None = None) -> Record | None:
+    """The newest start or end; every start of the server asks for it, so older ones are not looked at."""
+    path = path or history_path()
+    try:
+        rest = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    while rest:
+        rest, _, line = rest.rstrip(b"\n").rpartition(b"\n")
+        if found := newest(_records([line.decode(errors="replace")])):
+            return found
+    return None
 
 
 def read(path: Path | None = None) -> tuple[Record, ...]:
@@ -106,6 +144,16 @@ def read(path: Path | None = None) -> tuple[Record, ...]:
     except FileNotFoundError:
         return ()
     return tuple(_records(lines))
+
+
+def newest(records: Iterable[Record]) -> Record | None:
+    """The newest start or end: what the server is now, up to systemd's own word."""
+    return next((record for record in reversed(tuple(records)) if not record.of_one_run), None)
+
+
+def unready(records: Sequence[Record]) -> Record | None:
+    """The record of the readiness that is lost now, for long; None when it is not."""
+    return records[-1] if records and records[-1].reason is Reason.UNREADY else None
 
 
 def _records(lines: Iterable[str]) -> Iterable[Record]:

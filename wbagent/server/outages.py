@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from wbagent.server.history import Reason, Record
@@ -38,11 +38,14 @@ def outages(records: Iterable[Record]) -> tuple[Outage, ...]:
     Invariant: outages are in order and never overlap; each end belongs to exactly one, and each is over with the first
     READY after it, so a crash loop, or a reboot in the middle of one, is one outage. Only the last can be open. When
     the same container is READY again (a new runner adopted it), users noticed nothing: it lasted 0 s. An end that was
-    only noticed at the next start began earlier than its record says: then the length is a lower bound.
+    only noticed at the next start began earlier than its record says: then the length is a lower bound. Lost readiness
+    is none: the server goes on and answers what it can.
     """
     found: list[Outage] = []
     container = ""
     for index, record in enumerate(records):
+        if record.of_one_run:
+            continue
         down = bool(found) and found[-1].over is None
         if record.reason is Reason.READY:
             if down:
@@ -55,6 +58,17 @@ def outages(records: Iterable[Record]) -> tuple[Outage, ...]:
             asked = record.reason is Reason.STOPPED
             found.append(Outage(index, record.at, asked=asked, at_least=record.noticed_late))
     return tuple(found)
+
+
+def unready_seconds(records: Sequence[Record], index: int, now: float) -> float | None:
+    """How long readiness was lost that the record at `index` tells, up to `now`; None when it tells no such thing.
+
+    It is over with whatever is recorded next: that it is back, or the container's end.
+    """
+    if records[index].reason is not Reason.UNREADY:
+        return None
+    over = records[index + 1].at if index + 1 < len(records) else now
+    return records[index].seconds + max(over - records[index].at, 0.0)
 
 
 def outage_of(index: int, among: Iterable[Outage]) -> Outage | None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server.supervision import Decision
-from wbagent.state import state_directory
+from wbagent.state_directory import state_directory
 
 DEFAULT_S: Final = 3600.0
 # A pause that somebody forgot must not leave a server without supervision for good.
@@ -21,6 +21,7 @@ LONGEST_S: Final = 7 * 86400.0
 _HELD: Final = {
     Decision.RESTART: Decision.WAIT,
     Decision.REOPEN_PORT: Decision.WAIT,
+    Decision.AWAIT_DOCKER: Decision.WAIT,
     Decision.GIVE_UP_START: Decision.EXTEND_START,
 }
 

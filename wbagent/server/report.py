@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wbagent import events
-from wbagent.errors import ConfigError
+from wbagent.errors import EX_SOFTWARE, ConfigError, WbagentError
 from wbagent.quantities import format_duration
 from wbagent.server import history
 from wbagent.server.history import Reason, Record
@@ -65,15 +65,47 @@ def ended(
     )
 
 
+def unready(found: Found, seconds: float, probe: str, log: tuple[str, ...]) -> None:
+    """The server lives and has not been ready for `seconds`, which is long; `probe` is its last answer."""
+    detail = f"alive but not ready for {format_duration(seconds)}: {probe}"
+    _append(_record(Reason.UNREADY, detail, found, log=log, probe=probe, seconds=seconds))
+    journal.send(detail, level="error", message_id=events.READINESS_LOST, probe=probe)
+
+
+def ready_again(found: Found, seconds: float) -> None:
+    """What `unready` told is over, after `seconds` in all."""
+    detail = f"ready again after {format_duration(seconds)}"
+    _append(_record(Reason.READY_AGAIN, detail, found, seconds=seconds))
+    journal.send(detail, message_id=events.READINESS_LOST)
+
+
+def docker_away(seconds: float) -> None:
+    """No container can be looked for or started: Docker has not answered for `seconds`. Told once an outage."""
+    last = history.newest(history.read())
+    if last is None or not last.is_end:
+        detail = f"Docker has not answered for {format_duration(seconds)}; the server is started when it does"
+        ended(Outcome(Reason.DOCKER_AWAY, detail, 0), None)
+
+
 def refused(error: ConfigError) -> None:
     """The configuration does not say what to run; systemd will not try again (RestartPreventExitStatus=)."""
     ended(Outcome(Reason.REFUSED, " | ".join(error.problems) or error.message, error.exit_status), None)
 
 
+def not_started(error: WbagentError) -> None:
+    """The server could not even be tried; systemd will try again."""
+    ended(Outcome(Reason.NOT_STARTED, error.message, error.exit_status), None)
+
+
+def unforeseen(error: Exception) -> None:
+    """The runner met with what it was not made for; the journal has the traceback."""
+    ended(Outcome(Reason.RUNNER_DIED, f"a fault of wbagent: {type(error).__name__}", EX_SOFTWARE), None)
+
+
 def missing_end() -> None:
     """Record the end of a runner that could not do so: killed with its clean-up, or the host lost power."""
-    records = history.read()
-    if records and records[-1].reason is Reason.READY:
+    last = history.last()
+    if last is not None and last.reason is Reason.READY:
         detail = "the runner ended without a word: killed together with its clean-up, or the host lost power"
         ended(Outcome(Reason.RUNNER_DIED, detail, 0), None, noticed_late=True)
 
@@ -81,7 +113,8 @@ def missing_end() -> None:
 def runner_died(result: str, code: str, status: str) -> None:
     """The runner itself ended badly; does nothing when it had recorded the end before it went."""
     invocation = os.environ.get("INVOCATION_ID", "")
-    if any(record.invocation == invocation and record.reason is not Reason.READY for record in history.read()):
+    last = history.newest(record for record in history.read() if record.invocation == invocation)
+    if last is not None and last.reason is not Reason.READY:
         return
     ended(Outcome(Reason.RUNNER_DIED, f"systemd says: result {result}, {code} {status}".rstrip(), 0), None)
 
@@ -94,7 +127,7 @@ def _record(
         reason=reason,
         detail=detail,
         invocation=os.environ.get("INVOCATION_ID", ""),
-        exit_code=found.exit_code if found and reason is not Reason.READY else None,
+        exit_code=found.exit_code if found and not found.running else None,
         oom_killed=bool(found and found.oom_killed),
         probe=probe,
         log=log,

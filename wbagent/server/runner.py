@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Final
 
 from wbagent import events
-from wbagent.config.model import ServerSettings
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -23,14 +22,16 @@ from wbagent.server.container import (
     PortTakenError,
     SpecificationRefusedError,
 )
-from wbagent.server.digest_key import digest_key
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
+from wbagent.server.ending import evidence, exited
+from wbagent.server.foreign import whose
 from wbagent.server.history import Reason
 from wbagent.server.network import point_to
 from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
-from wbagent.server.specification import NAME, UNIT, Specification, specification
+from wbagent.server.settings import RunSettings
+from wbagent.server.specification import NAME, UNIT, Specification
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 from wbagent.server.watchers import DockerGone, DockerReturned, Ended, Event, Probed, Prober, StopAsked, Waiter
 from wbagent.systemd import journal
@@ -38,9 +39,8 @@ from wbagent.systemd.notify import notify
 
 # How much longer systemd is asked to wait at a time: more than a probe with its pause, or a call to Docker, can take.
 _EXTENSION_S: Final = 45.0
-# dockerd may be starting, or be restarted at this moment; after this the unit fails once and is tried again.
+# dockerd may be starting, or be restarted at this moment; after this the history tells why nothing is started.
 _DOCKER_WAIT_S: Final = 300.0
-_BY_HAND: Final = "somebody removed the container (docker rm)"
 _NO_START: Final[dict[type[DockerError], Reason]] = {
     DockerAwayError: Reason.DOCKER_AWAY,
     ForeignContainerError: Reason.FOREIGN_CONTAINER,
@@ -53,13 +53,15 @@ _NO_START: Final[dict[type[DockerError], Reason]] = {
 class Runner:
     """One run of the unit: one container, adopted or created, until it ends or is to end."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         probes = settings.probes
-        self._limits = Limits(probes.startup_failures * probes.startup_period, probes.liveness_failures)
+        budget = probes.startup_failures * probes.startup_period
+        self._limits = Limits(budget, probes.liveness_failures, probes.unready_after)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._docker_away = False
         self._adopted = False
+        self._alive: Answer | None = None
         self._systemd_cgroups = False
         self._begun = time.monotonic()
 
@@ -67,6 +69,7 @@ class Runner:
         """Run until the container has ended; the status to exit with. Raises DockerError, recorded already."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._events.put(StopAsked()))
+        report.missing_end()
         try:
             docker = self._connect()
             if docker is None:
@@ -79,17 +82,22 @@ class Runner:
             raise
 
     def _connect(self) -> Docker | None:
-        """Docker's connection; None when a stop was asked for while waiting for it. Raises DockerAwayError."""
-        deadline = time.monotonic() + _DOCKER_WAIT_S
+        """Docker's connection, however long that takes; None when a stop was asked for meanwhile.
+
+        A start that failed instead would be tried again up to a minute after Docker is back, and fill the history.
+        """
+        told = False
         while True:
             # A daemon that hangs keeps the first try waiting already.
             notify(_extension(_EXTENSION_S))
             try:
                 return Docker()
             except DockerAwayError:
-                notify("STATUS=waiting for Docker")
-                if time.monotonic() > deadline:
-                    raise
+                notify("STATUS=waiting for Docker: systemctl status docker.service")
+                waited = time.monotonic() - self._begun
+                if waited >= _DOCKER_WAIT_S and not told:
+                    report.docker_away(waited)
+                    told = True
             try:
                 self._events.get(timeout=0.5)
             except queue.Empty:
@@ -98,14 +106,11 @@ class Runner:
 
     def _run(self, docker: Docker) -> int:
         self._systemd_cgroups = docker.systemd_cgroups()
-        shut = door.closed()
-        wanted = specification(
-            self._settings, systemd_cgroups=self._systemd_cgroups, key=digest_key(), published=not shut
-        )
-        if shut:
-            journal.send(
-                f"the server is CLOSED to its users: {shut}", level="warning", message_id=events.SERVER_STARTING
-            )
+        wanted = self._settings.specification(systemd_cgroups=self._systemd_cgroups)
+        if shut := door.closed():
+            wanted = wanted.unpublished()
+            closed = f"the server is CLOSED to its users: {shut}"
+            journal.send(closed, level="warning", message_id=events.SERVER_STARTING)
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:
@@ -122,13 +127,12 @@ class Runner:
 
     def _adopt(self, docker: Docker, wanted: Specification) -> str | None:
         """The container that a dead runner left, when it is exactly what is wanted: users then notice nothing."""
-        report.missing_end()
         found = docker.find()
         if found is None:
             return None
         if found.digest is None:
             raise ForeignContainerError(
-                f"a container named {NAME} is there that wbagent did not create (image {found.image}, {found.created})",
+                f"a container named {NAME} is there that wbagent did not create: {whose(docker.inspect(found.id))}",
                 hint=f"docker stop {NAME} && docker rename {NAME} {NAME}-old",
             )
         if found.running and found.digest == wanted.digest and self._well(found):
@@ -150,9 +154,9 @@ class Runner:
         )
         if not was_ready:
             return True
-        answer = probe(found.addresses, LIVENESS, self._settings.probes.timeout)
+        self._alive = probe(found.addresses, LIVENESS, self._settings.probes.timeout)
         # One that answers only at its own address has lost docker-proxy: to users it is dead.
-        return answer.ok and not answer.detour
+        return self._alive.ok and not self._alive.detour
 
     def _create(self, docker: Docker, wanted: Specification) -> str:
         notify(f"STATUS=starting {wanted.image}", _extension(_EXTENSION_S))
@@ -167,6 +171,10 @@ class Runner:
 
     def _supervise(self, docker: Docker, found: Found, prober: Prober) -> tuple[Outcome, Supervision]:
         state = Supervision(Phase.STARTING, self._begun)
+        if self._adopted and self._alive is not None:
+            # It had been ready before: readiness that it lost since is no start that takes too long, and ends nothing.
+            state = Supervision(Phase.SERVING, self._begun, last=self._alive, port_seen=True)
+            self._act(Decision.ANNOUNCE_READY, docker, found, prober, state, self._alive)
         while True:
             event = self._events.get()
             notify("WATCHDOG=1")
@@ -176,9 +184,9 @@ class Runner:
                     now = time.monotonic()
                     state, decision = judge(state, answer, now, self._limits, docker_away=self._docker_away)
                     decision = hold(decision, paused=current(Moment.now()) is not None)
-                    outcome = self._act(decision, found, prober, state, answer)
+                    outcome = self._act(decision, docker, found, prober, state, answer)
                 case Ended(exit_code):
-                    outcome = _exited(exit_code)
+                    outcome = exited(exit_code)
                 case StopAsked():
                     outcome = self._stop(docker, found)
                 case DockerGone():
@@ -194,7 +202,7 @@ class Runner:
                 return outcome, state
 
     def _act(
-        self, decision: Decision, found: Found, prober: Prober, state: Supervision, answer: Answer
+        self, decision: Decision, docker: Docker, found: Found, prober: Prober, state: Supervision, answer: Answer
     ) -> Outcome | None:
         """Carry out what was decided; an Outcome when the container is to end."""
         match decision:
@@ -216,9 +224,21 @@ class Runner:
             case Decision.RESTART:
                 detail = f"{state.failures} failed probes in a row; {answer.sentence()}"
                 return Outcome(Reason.LIVENESS_LOST, detail, EX_UNAVAILABLE)
+            case Decision.AWAIT_DOCKER:
+                detail = (
+                    f"Docker is away, and {state.failures} probes in a row failed; {answer.sentence()}: the server is"
+                    " taken over or started anew when Docker is back"
+                )
+                return Outcome(Reason.DOCKER_AWAY, detail, EX_UNAVAILABLE)
             case Decision.REOPEN_PORT:
                 detail = f"the container is well, but the published port is dead (docker-proxy?): {answer.detour}"
                 return Outcome(Reason.PORT_LOST, detail, EX_UNAVAILABLE)
+            case Decision.RECORD_UNREADY:
+                report.unready(found, state.unready_for, answer.sentence(), _log_lines(docker, found))
+                notify(f"STATUS={self._standing(found, state)}")
+            case Decision.RECORD_READY_AGAIN:
+                report.ready_again(found, state.unready_for)
+                notify(f"STATUS={self._standing(found, state)}")
             case Decision.TELL_UNREADY | Decision.TELL_READY_AGAIN:
                 unready = f"the server lives but is not ready: {answer.sentence()}"
                 level, text = ("warning", unready) if state.unready else ("info", "the server is ready again")
@@ -235,7 +255,7 @@ class Runner:
         if state.failures:
             return f"{state.failures} of {self._limits.liveness_failures} liveness probes failed; {answer}"
         if state.unready:
-            return f"alive but NOT READY; {answer}"
+            return f"alive but NOT READY for {format_duration(state.unready_for)}; {answer}"
         but = ""
         if self._docker_away:
             but = ", but Docker is away: systemctl status docker.service"
@@ -254,6 +274,7 @@ class Runner:
             docker.ping()
             docker.stop(found.id, grace)
         except DockerAwayError as error:
+            self._docker_away = True
             detail = (
                 f"a stop was asked for, but {error.message}: the container may go on serving; when Docker is back,"
                 f" systemctl start {UNIT} takes it over, docker rm --force {NAME} ends it"
@@ -271,29 +292,24 @@ class Runner:
             with suppress(DockerAwayError):
                 docker.stop(found.id, grace)
         served = time.monotonic() - state.since if state.phase is Phase.SERVING else 0.0
-        outcome, final, log = _evidence(docker, found, outcome)
-        report.ended(outcome, final, log=log, probe=state.last.sentence() if state.last else "", seconds=served)
-        if outcome.reason is not Reason.DOCKER_AWAY:
+        probe_said = state.last.sentence() if state.last else ""
+        if outcome.reason is Reason.DOCKER_AWAY:
+            report.ended(outcome, found, probe=probe_said, seconds=served)
+        else:
+            outcome, final, log = evidence(docker, found, outcome, docker_was_away=self._docker_away)
+            report.ended(outcome, final, log=log, probe=probe_said, seconds=served)
             _remove(docker, found)
         # EX_CONFIG means to systemd and people that /etc/wbagent.toml is wrong; a container's 78 means no such thing.
         return outcome.exit_status if outcome.exit_status != EX_CONFIG else 1
 
 
-def _evidence(docker: Docker, found: Found, outcome: Outcome) -> tuple[Outcome, Found, tuple[str, ...]]:
-    """What is left of the container: the outcome in the light of it, its last state and its last lines."""
-    if outcome.reason is Reason.DOCKER_AWAY:
-        return outcome, found, ()
+def _log_lines(docker: Docker, found: Found) -> tuple[str, ...]:
+    """The last lines of a container that goes on; none from a daemon that hangs, which must not cost the watchdog."""
     try:
-        final = docker.find(found.id)
+        docker.ping()
     except DockerAwayError:
-        # A daemon that is being stopped ends its containers first and then itself.
-        return outcome, found, ()
-    if outcome.reason is Reason.EXITED and (final is None or final.removing):
-        outcome = Outcome(Reason.REMOVED, _BY_HAND, outcome.exit_status)
-    final = final or found
-    if final.oom_killed:
-        outcome = Outcome(Reason.OUT_OF_MEMORY, f"killed by the kernel: {outcome.detail}", outcome.exit_status)
-    return outcome, final, docker.last_log_lines(found.id)
+        return ()
+    return docker.last_log_lines(found.id)
 
 
 def _remove(docker: Docker, found: Found) -> None:
@@ -306,18 +322,6 @@ def _remove(docker: Docker, found: Found) -> None:
             level="warning",
             message_id=events.DOCKER_AWAY,
         )
-
-
-def _exited(exit_code: int | None) -> Outcome:
-    if exit_code is None:
-        return Outcome(Reason.REMOVED, _BY_HAND, EX_UNAVAILABLE)
-    by_signal = ""
-    if exit_code > 128:
-        try:
-            by_signal = f" ({signal.Signals(exit_code - 128).name})"
-        except ValueError:
-            by_signal = ""
-    return Outcome(Reason.EXITED, f"the container exited with status {exit_code}{by_signal}", exit_code)
 
 
 def _extension(seconds: float) -> str:

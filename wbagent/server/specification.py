@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,19 +37,24 @@ class Specification:
         """The image's name with its tag or digest."""
         return str(self.config["Image"])
 
+    def unpublished(self) -> Specification:
+        """The same container, but no port of this host leads to it (`wbagent.server.door`)."""
+        digest = f"{self.digest}-closed"
+        host = self.config["HostConfig"] | {"PortBindings": {}}
+        labels = self.config["Labels"] | {HASH_LABEL: digest}
+        return Specification(self.config | {"HostConfig": host, "Labels": labels}, digest)
 
-def specification(
-    settings: ServerSettings, *, systemd_cgroups: bool, key: bytes = b"", published: bool = True
-) -> Specification:
+
+def specification(settings: ServerSettings, *, systemd_cgroups: bool, key: bytes = b"") -> Specification:
     """The guide's `docker run` line as a request, with the restart policy "no": systemd owns restarts.
 
     `systemd_cgroups`: whether Docker's cgroup driver is systemd; only then a slice can hold the container. `key` is
-    this host's `digest_key()`. Without `published` no port of this host leads to the container (`wbagent.server.door`).
+    this host's `digest_key()`.
     """
     bindings = [{"HostIp": settings.bind, "HostPort": str(settings.port)}]
     host_config: dict[str, Any] = {
         "Binds": [f"{settings.volume}:/vol"],
-        "PortBindings": {CONTAINER_PORT: bindings} if published else {},
+        "PortBindings": {CONTAINER_PORT: bindings},
         "RestartPolicy": {"Name": "no"},
         # Not NanoCpus: Docker refuses that outright on a host with fewer processors, or whose kernel cannot limit them.
         "CpuPeriod": _CPU_PERIOD_US,
@@ -78,6 +82,8 @@ def specification(
     }
     if settings.user is not None:
         config["User"] = settings.user
+    import hashlib  # noqa: PLC0415 - 4 ms; the runner has the digest at hand
+
     digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), key=key, digest_size=8).hexdigest()
     config["Labels"] = {UNIT_LABEL: UNIT, HASH_LABEL: digest}
     return Specification(config, digest)

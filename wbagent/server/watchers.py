@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wbagent.config.model import Probes
 from wbagent.server.container import Docker, DockerAwayError
 from wbagent.server.probe import LIVENESS, READINESS, Answer, probe
+from wbagent.server.settings import Probes
 
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_START_PAUSE_S: Final = 1.0

@@ -7,6 +7,7 @@ into the event loop, and `process()` takes what has come.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final, Self
 
 from wbagent.errors import AccessError, BusError
@@ -19,6 +20,15 @@ _UNIT: Final = "org.freedesktop.systemd1.Unit"
 _SERVICE: Final = "org.freedesktop.systemd1.Service"
 
 Properties = Mapping[str, Any]
+
+
+class Verb(StrEnum):
+    """What a unit is to do, as systemctl calls it."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    RELOAD = "reload"
 
 
 class Bus:
@@ -56,6 +66,12 @@ class Bus:
     def start(self, unit: str) -> str:
         """Enqueue a start job; the job's object path. A unit that is starting already keeps its job."""
         return self._manager(b"StartUnit", b"ss", [unit.encode(), b"replace"], f"start {unit}")
+
+    def job(self, verb: Verb, unit: str) -> int:
+        """Enqueue a job for a unit; its number, which the unit's property Job shows until it has ended."""
+        method = {Verb.START: b"StartUnit", Verb.STOP: b"StopUnit", Verb.RESTART: b"RestartUnit"}.get(verb)
+        path = self._manager(method or b"ReloadUnit", b"ss", [unit.encode(), b"replace"], f"{verb} {unit}")
+        return int(path.rpartition("/")[2])
 
     def reset_failed(self, unit: str) -> None:
         """Set a unit's count of restarts back to 0."""

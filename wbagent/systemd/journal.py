@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import socket
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
+
+from wbagent.errors import ConfigError, WbagentError
 
 _SOCKET: Final = "/run/systemd/journal/socket"
 _PRIORITY: Final = {"debug": 7, "info": 6, "notice": 5, "warning": 4, "error": 3, "critical": 2}
@@ -24,8 +25,19 @@ def send(message: str, *, level: str = "info", message_id: str | None = None, **
         sys.stderr.write(_line(message, level) + "\n")
 
 
+def failure(error: WbagentError) -> None:
+    """Write what went wrong and what to do about it."""
+    message = error.message
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        message = "\n".join([f"{message}:", *error.problems])
+    hint = f"\n  try: {error.hint}" if error.hint else ""
+    send(f"{message}{hint}", level="error", message_id=error.message_id)
+
+
 def configure(*, verbose: bool = False) -> None:
     """Let structlog's loggers write to the journal when systemd connected our stderr to it, else lines on stderr."""
+    import logging  # noqa: PLC0415 - as structlog
+
     import structlog  # noqa: PLC0415 - loaded by the processes that log much, not by the runner
 
     def to_journal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:

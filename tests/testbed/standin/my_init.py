@@ -6,6 +6,7 @@ What is set in the environment, beside HOST, LICENSE, BUCKET, BUCKET_QUEUE, AWS_
 - STANDIN_SCHEMA_VERSION: the schema version of this "release" (3);
 - STANDIN_PANIC: the backend panics with this text instead of starting;
 - STANDIN_STOP_SECONDS: how long stopping takes after SIGTERM (0);
+- STANDIN_FINISHES_MIGRATIONS: when set, SIGTERM lets running migrations end first; else it leaves them half done;
 - STANDIN_PORT: where to listen (8080);
 - STANDIN_BUCKET_AT: HOST:PORT of the store behind the embedded bucket.
 
@@ -30,6 +31,9 @@ _VOLUME = Path("/vol/env")
 _BUCKETS = ("s3", "gs", "az", "cw")
 
 
+_migrations = {"finishing": False, "stop_asked": False}
+
+
 def main() -> None:
     """Boot, then wait to be told to stop."""
     booted = False
@@ -37,6 +41,10 @@ def main() -> None:
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
+        # signal.pause() would miss a signal that comes just before it; a byte in a pipe waits to be read.
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker)
         _export_environment()
         _run_startup_files()
         server = web.Server(int(os.environ.get("STANDIN_PORT", "8080")))
@@ -50,7 +58,7 @@ def main() -> None:
         boot_line("All services started")
         booted = True
         while True:
-            signal.pause()
+            os.read(wake, 1)
     except KeyboardInterrupt:
         boot_line("Shutting down runit daemon (PID 1)...")
         time.sleep(float(os.environ.get("STANDIN_STOP_SECONDS", "0")))
@@ -65,6 +73,9 @@ def main() -> None:
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if _migrations["finishing"]:
+        _migrations["stop_asked"] = True
+        return
     raise KeyboardInterrupt
 
 
@@ -128,8 +139,13 @@ def _failed_migration(mysql: str) -> str | None:
 
     seconds = float(os.environ.get("STANDIN_MIGRATION_SECONDS", "0"))
     version = int(os.environ.get("STANDIN_SCHEMA_VERSION", "3"))
+    _migrations["finishing"] = bool(os.environ.get("STANDIN_FINISHES_MIGRATIONS"))
     try:
         migrations.migrate(mysql, version, seconds)
     except migrations.MigrationError as error:
         return str(error)
+    finally:
+        _migrations["finishing"] = False
+    if _migrations["stop_asked"]:
+        raise KeyboardInterrupt
     return None

@@ -1,7 +1,8 @@
 """The stand-in's HTTP side: probes, a page, and switches that make it fail.
 
-`POST /standin/…` with `crash?code=N` (exit at once), `hang` (take connections and never answer), `unready` and
-`ready`, `recover` (answer again), `panic` (the backend dies, the container stays), `oom`, `log?lines=N&bytes=M`.
+`POST /standin/…` with `crash?code=N` (exit at once), `abort` (die by a signal of its own), `hang` (take connections
+and never answer), `unready` and `ready`, `recover` (answer again), `panic` (the backend dies, the container stays),
+`oom`, `log?lines=N&bytes=M`.
 
 `oom` takes memory until the container's limit kills it. Where no limit is in force (the test bed's kernel has no
 memory controller) nothing would stop it, so it takes 64 MB and exits with 137, the status that an OOM kill leaves;
@@ -81,6 +82,7 @@ class Server:
         values = dict(pair.partition("=")[::2] for pair in query.split("&"))
         switches: dict[str, Callable[[], None]] = {
             "crash": lambda: _crash(int(values.get("code", "1"))),
+            "abort": os.abort,
             "hang": lambda: self._hang(hanging=True),
             "recover": lambda: self._hang(hanging=False),
             "ready": lambda: self.become_ready(ready=True),

@@ -75,7 +75,7 @@ def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
     teller = Teller(state)
     for number in range(9):
         history.append(Record(time.time(), Reason.EXITED, "in the pause", str(number)))
-        teller.judge_server(SETTINGS, "activating", paused=True)
+        teller.judge_server(SETTINGS, "activating", held=True)
     teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
 
@@ -83,13 +83,32 @@ def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
 def test_what_ends_during_a_pause_is_not_told_later(state: State) -> None:
     teller = Teller(state)
     history.append(Record(time.time(), Reason.EXITED, "in the pause", "one"))
-    teller.judge_server(SETTINGS, "active", paused=True)
+    teller.judge_server(SETTINGS, "active", held=True)
     teller.judge_server(SETTINGS, "active")
     assert titles(state) == []
     history.append(Record(time.time(), Reason.EXITED, "after it", "two"))
     teller.judge_server(SETTINGS, "active")
     (row,) = outbox.waiting(state)
     assert row.message.what.endswith("after it")
+
+
+def test_readiness_lost_for_long_fires_once_and_resolves_once(state: State) -> None:
+    teller = Teller(state)
+    lost = Record(time.time(), Reason.UNREADY, "alive but not ready for 5min: /ready: 503", "one")
+    history.append(Record(time.time(), Reason.READY, "ready after 3s", "one"))
+    for record in (None, lost, None):
+        if record:
+            history.append(record)
+        teller.judge_server(SETTINGS, "active")
+    assert titles(state) == ["W&B server is alive but not ready"]
+    assert teller.firing() == ("W&B server is alive but not ready",)
+    (row,) = outbox.waiting(state)
+    assert "503" in row.message.what
+    history.append(Record(time.time(), Reason.READY_AGAIN, "ready again after 9min", "one"))
+    for _ in range(2):
+        teller.judge_server(SETTINGS, "active")
+    assert titles(state)[1:] == ["W&B server is ready again, or has ended"]
+    assert teller.firing() == ()
 
 
 def test_a_pause_is_told_when_it_begins_and_when_it_is_over(state: State) -> None:

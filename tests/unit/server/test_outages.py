@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbagent.server.history import Reason, Record
-from wbagent.server.outages import outage_of, outages
+from wbagent.server.outages import outage_of, outages, unready_seconds
 
-ENDS = [reason for reason in Reason if reason is not Reason.READY]
+ENDS = [reason for reason in Reason if reason not in {Reason.READY, Reason.UNREADY, Reason.READY_AGAIN}]
 
 
 def ready(at: float, container: str = "") -> Record:
@@ -60,20 +60,32 @@ def test_a_clock_that_was_set_back_leaves_no_length() -> None:
     assert one.seconds(now=3000) is None
 
 
+def test_lost_readiness_is_no_outage_and_lasts_until_the_next_record() -> None:
+    lost = Record(400, Reason.UNREADY, "not ready for 5min", "id", seconds=300)
+    back = Record(460, Reason.READY_AGAIN, "ready again", "id", seconds=360)
+    assert outages([ready(0), lost, back]) == ()
+    assert unready_seconds([ready(0), lost], 1, now=410) == 310
+    assert unready_seconds([ready(0), lost, back], 1, now=9000) == 360
+    assert unready_seconds([ready(0), lost, end(450)], 1, now=9000) == 350
+    assert unready_seconds([ready(0), lost], 0, now=410) is None
+    [one] = outages([ready(0), lost, end(500), ready(510)])
+    assert (one.began, one.ends, one.seconds(now=9000)) == (500, 1, 10)
+
+
 @given(st.lists(st.tuples(st.sampled_from(Reason), st.floats(0.01, 1e6)), max_size=60))
 def test_every_end_is_in_exactly_one_outage_and_every_ready_ends_one(steps: list[tuple[Reason, float]]) -> None:
     now, records = 0.0, []
     for reason, pause in steps:
         now += pause
         records.append(ready(now) if reason is Reason.READY else end(now, reason))
-    found = outages(records)
-    assert sum(one.ends for one in found) == sum(record.reason is not Reason.READY for record in records)
+    found, told = outages(records), [record for record in records if not record.of_one_run]
+    assert sum(one.ends for one in found) == sum(record.reason in ENDS for record in records)
     assert [one.over is None for one in found[:-1]] == [False] * (len(found) - 1 if found else 0)
-    assert bool(found and found[-1].over is None) == bool(records and records[-1].reason is not Reason.READY)
+    assert bool(found and found[-1].over is None) == bool(told and told[-1].reason in ENDS)
     for index, record in enumerate(records):
         holding = [one for one in found if one.first <= index and (one.until is None or index <= one.until)]
         assert outage_of(index, found) == (holding[0] if holding else None)
-        assert len(holding) == 1 or record.reason is Reason.READY
+        assert len(holding) == 1 or record.reason not in ENDS
     for one in found:
         length = one.seconds(now)
         assert length is not None

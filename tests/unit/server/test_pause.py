@@ -40,7 +40,7 @@ def test_resume_ends_it() -> None:
 
 @pytest.mark.parametrize("decision", Decision)
 def test_only_what_ends_a_container_is_held(decision: Decision) -> None:
-    ends = {Decision.RESTART, Decision.REOPEN_PORT, Decision.GIVE_UP_START}
+    ends = {Decision.RESTART, Decision.REOPEN_PORT, Decision.GIVE_UP_START, Decision.AWAIT_DOCKER}
     assert hold(decision, paused=False) is decision
     assert hold(decision, paused=True) not in ends
     assert (hold(decision, paused=True) is decision) == (decision not in ends)

@@ -20,11 +20,11 @@ from wbagent.config.layers import (
     Layer,
     Origin,
     credential_layer,
-    credentials_directory,
     file_layer,
     readable_by_others,
 )
 from wbagent.config.model import Settings
+from wbagent.config.sources import configuration_files, credentials_directory
 from wbagent.errors import ConfigError
 
 DEFAULT_PATH: Final = Path("/etc/wbagent.toml")
@@ -58,7 +58,7 @@ def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: st
     With `only` the other sections are passed over: a mistake in [backup] is no reason for the server to stay down.
     Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked.
     """
-    files = [path, *sorted(path.with_name(path.name + ".d").glob("*.toml"))]
+    files = configuration_files(path)
     layers = [file_layer(file) for file in files]
     layers.append(credential_layer(credentials or credentials_directory()))
     if only:

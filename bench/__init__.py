@@ -1,0 +1,1 @@
+"""Measurements of wbagent beside its peers; `./dev bench NAME` runs one."""

@@ -1,0 +1,82 @@
+"""Answers of Docker's API as they come over its socket: whole, refused, cut off, not at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from wbagent.server.container import Docker, DockerAwayError
+from wbagent.server.engine import Engine, unframed
+
+PONG = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
+
+
+@contextmanager
+def daemon(directory: Path, *answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A socket that gives one answer a connection and closes it; with the first line of each request."""
+    path = str(directory / "docker.sock")
+    requests: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        for answer in answers:
+            connection, _ = listening.accept()
+            with connection:
+                requests.append(connection.recv(65536).split(b"\r\n")[0])
+                connection.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        yield path, requests
+        thread.join(10)
+
+
+def test_an_older_daemon_is_asked_in_its_own_words(tmp_path: Path) -> None:
+    with daemon(tmp_path, PONG, b"HTTP/1.0 200 OK\r\n\r\n{}") as (path, requests):
+        assert Engine.connect(path, 5).ask("GET", "/info", timeout=5).json() == {}
+    assert requests[1] == b"GET /v1.41/info? HTTP/1.0"
+
+
+def test_a_newer_daemon_is_asked_in_words_that_are_known(tmp_path: Path) -> None:
+    newer = PONG.replace(b"1.41", b"1.99")
+    with daemon(tmp_path, newer, b"HTTP/1.0 404 Not Found\r\n\r\n") as (path, requests):
+        assert Docker(f"unix://{path}").find("x") is None
+    assert requests[1].startswith(b"GET /v1.44/containers/x/json")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.0 200", b"HTTP/1.0 200 OK\r\n\r\n", b'HTTP/1.0 200 OK\r\n\r\n{"StatusCo', b"nonsense\r\n\r\n"],
+)
+def test_a_daemon_that_ends_meanwhile_is_away(tmp_path: Path, answer: bytes) -> None:
+    with daemon(tmp_path, PONG, answer) as (path, _):
+        docker = Docker(f"unix://{path}")
+        with pytest.raises(DockerAwayError):
+            docker.wait("x")
+
+
+def test_no_daemon_is_away(tmp_path: Path) -> None:
+    with pytest.raises(DockerAwayError):
+        Docker(f"unix://{tmp_path}/docker.sock")
+
+
+def test_the_end_is_waited_for_without_limit(tmp_path: Path) -> None:
+    with daemon(tmp_path, PONG, b'HTTP/1.0 200 OK\r\n\r\n{"StatusCode":137}\n') as (path, requests):
+        assert Docker(f"unix://{path}").wait("x") == 137
+    assert requests[1].startswith(b"POST /v1.41/containers/x/wait")
+
+
+def test_log_lines_without_their_frames() -> None:
+    stream = b"\1\0\0\0\0\0\0\4one\n" + b"\2\0\0\0\0\0\0\4two\n"
+    assert unframed(stream) == b"one\ntwo\n"
+    assert unframed(b"a terminal's output\n") == b"a terminal's output\n"
+    assert unframed(b"") == b""
+    # Docker's answer may end in the middle of a piece.
+    assert unframed(stream[:-2]) == b"one\ntw"

@@ -1,0 +1,72 @@
+"""Says why the container ended, in the light of what Docker still knows of it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from wbagent.errors import EX_UNAVAILABLE
+from wbagent.server.container import Docker, DockerAwayError, Found
+from wbagent.server.history import Reason
+from wbagent.server.report import Outcome
+
+_BY_HAND: Final = "somebody removed the container (docker rm)"
+_WITH_DOCKER: Final = (
+    "dockerd stopped or died, and ended its containers; with live-restore in /etc/docker/daemon.json they would go on"
+)
+# dockerd writes it when it begins. Its socket tells nothing: systemd holds that open over dockerd's restarts.
+_PID_FILE: Final = Path("/run/docker.pid")
+
+
+def exited(exit_code: int | None) -> Outcome:
+    """The container's end as Docker tells it; None: it was removed."""
+    if exit_code is None:
+        return Outcome(Reason.REMOVED, _BY_HAND, EX_UNAVAILABLE)
+    by_signal = ""
+    if exit_code > 128:
+        try:
+            by_signal = f" ({signal.Signals(exit_code - 128).name})"
+        except ValueError:
+            by_signal = ""
+    return Outcome(Reason.EXITED, f"the container exited with status {exit_code}{by_signal}", exit_code)
+
+
+def named(outcome: Outcome, final: Found | None, *, with_docker: bool) -> Outcome:
+    """The outcome under its most telling name; `with_docker`: dockerd went away or began anew meanwhile.
+
+    Invariant: only an exit that nobody decided gets another name than it had; what the kernel did goes before what
+    somebody did to Docker, and both before a bare exit status.
+    """
+    if outcome.reason is not Reason.EXITED:
+        return outcome
+    if final is not None and final.oom_killed:
+        return Outcome(Reason.OUT_OF_MEMORY, f"killed by the kernel: {outcome.detail}", outcome.exit_status)
+    if with_docker:
+        return Outcome(Reason.DOCKER_AWAY, f"{outcome.detail}: {_WITH_DOCKER}", outcome.exit_status)
+    if final is None or final.removing:
+        return Outcome(Reason.REMOVED, _BY_HAND, outcome.exit_status)
+    return outcome
+
+
+def evidence(
+    docker: Docker, found: Found, outcome: Outcome, *, docker_was_away: bool
+) -> tuple[Outcome, Found, tuple[str, ...]]:
+    """What is left of the container: the outcome in the light of it, its last state and its last lines."""
+    asked = time.time()
+    try:
+        final = docker.find(found.id)
+    except DockerAwayError:
+        # A daemon that is being stopped ends its containers first and then itself.
+        return named(outcome, None, with_docker=True), found, ()
+    outcome = named(outcome, final, with_docker=docker_was_away or _began_after(asked))
+    return outcome, final or found, docker.last_log_lines(found.id)
+
+
+def _began_after(moment: float) -> bool:
+    """Whether dockerd began after that (wall clock): a question to its socket waits for one that is being restarted."""
+    try:
+        return _PID_FILE.stat().st_mtime > moment
+    except OSError:
+        return False

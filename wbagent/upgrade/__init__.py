@@ -1,0 +1,1 @@
+"""Upgrades of the server: what is decided, what is done, and the account of it."""

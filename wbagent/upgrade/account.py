@@ -1,0 +1,128 @@
+"""Where an upgrade's state is kept: one JSON file, whole at every moment, written before each step."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from wbagent.errors import StateError
+from wbagent.moment import Moment
+from wbagent.server.torn import upgrade_path
+from wbagent.upgrade.plan import Outcome, Step, Upgrade
+
+UNIT: Final = "wbagent-upgrade.service"
+_ROOT: Final = 0
+
+
+def to_json(upgrade: Upgrade) -> str:
+    """As it is stored, and shown to programs."""
+    value = {field.name: getattr(upgrade, field.name) for field in fields(upgrade)}
+    value["backup_made"] = upgrade.backup_made.to_json() if upgrade.backup_made else None
+    return json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def write(upgrade: Upgrade, path: Path | None = None) -> None:
+    """Store it, whole or not at all, and on the disk before this returns. Raises OSError."""
+    path = path or upgrade_path()
+    fresh = path.with_name("upgrade.new")
+    # The directory belongs to user wbagent: what lies there under this name is never followed or written into.
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(to_json(upgrade))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def read(path: Path | None = None, *, owner: int = _ROOT) -> Upgrade | None:
+    """The last upgrade, finished or not; None when there is none, or none that can be understood.
+
+    Only what root has written is believed: a unit of root acts on it, and others may write into the directory. Raises
+    PermissionError.
+    """
+    path = path or upgrade_path()
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_uid != owner:
+                return None
+            return _parsed(json.load(file))
+    except PermissionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _parsed(value: dict[str, Any]) -> Upgrade:
+    upgrade = Upgrade(**value)
+    return replace(
+        upgrade,
+        step=Step(value["step"]),
+        outcome=Outcome(value["outcome"]) if value["outcome"] else None,
+        backup_made=Moment.from_json(value["backup_made"]) if value["backup_made"] else None,
+        account=tuple((float(at), str(text)) for at, text in value["account"]),
+    )
+
+
+def current() -> Upgrade | None:
+    """The last upgrade, or None also where this user may not know."""
+    try:
+        return read()
+    except OSError:
+        return None
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the only one who begins or carries out an upgrade; StateError when another does."""
+    path = upgrade_path().with_name("upgrade.lock")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(f"{path} cannot be opened: {error.strerror}", hint="systemctl status wbagent") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError("another upgrade is under way", hint=f"systemctl status {UNIT}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a status page tells of the last upgrade; `needs_person` when it does not go on by itself."""
+
+    text: str = ""
+    needs_person: bool = False
+
+
+NO_NOTE: Final = Note()
+
+
+def note(*, at_work: bool) -> Note:
+    """What the last upgrade does now (`at_work`: its unit runs), or what it needs."""
+    upgrade = current()
+    if upgrade is None or (upgrade.outcome is not None and upgrade.outcome is not Outcome.STUCK):
+        return NO_NOTE
+    if at_work:
+        return Note(f"upgrade to {upgrade.new}: {upgrade.step}")
+    if upgrade.outcome is Outcome.STUCK:
+        return Note(f"the way back from {upgrade.new} is STUCK (wbagent server upgrade --status)", needs_person=True)
+    return Note(
+        f'the upgrade to {upgrade.new} was INTERRUPTED at "{upgrade.step}": wbagent server upgrade {upgrade.new}'
+        " completes it, wbagent server upgrade --undo goes back",
+        needs_person=True,
+    )
