@@ -31,7 +31,7 @@ def check_target(url: MysqlURL, source: Version) -> Target:
     """
     with session(url, database="") as connection:
         server = read_server(connection)
-        _check_version(server.version, server.flavour, source, url)
+        check_version(server.version, server.flavour, source, url)
         found = find_database(connection, url.database, server.version)
         name = quoted_name(url.database)
         if found is None:
@@ -58,7 +58,8 @@ def empty_database(url: MysqlURL) -> None:
         rows(connection, f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
 
 
-def _check_version(version: Version, flavour: str, source: Version, url: MysqlURL) -> None:
+def check_version(version: Version, flavour: str, source: Version, url: MysqlURL) -> None:
+    """Raise DatabaseError for a MySQL that W&B does not support, or older than the `source` of the data."""
     shown = f"the server at {url.address} is {flavour} {show_version(version)}"
     if flavour == "MariaDB" or (version < _OLDEST and version[:2] != (5, 7)):
         raise DatabaseError(f"{shown}, which W&B's server does not support", hint="use MySQL 8.4")

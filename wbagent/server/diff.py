@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wbagent.quantities import format_size
 from wbagent.server.history import Reason, Record, newest
-from wbagent.server.specification import CONTAINER_PORT, HASH_LABEL, Specification, specification
+from wbagent.server.specification import CLOSED, CONTAINER_PORT, HASH_LABEL, Specification, specification
 
 if TYPE_CHECKING:
     from wbagent.config.model import ServerSettings
@@ -132,4 +132,6 @@ def restart_needed(records: Iterable[Record], wanted: Mapping[str, str]) -> bool
     last = newest(records)
     if last is None or last.reason is not Reason.READY or not last.digest:
         return False
-    return last.digest != wanted.get(str(last.systemd_cgroups), last.digest)
+    # That the server is closed is no setting; who closed it opens it.
+    digest = last.digest.removesuffix(CLOSED)
+    return digest != wanted.get(str(last.systemd_cgroups), digest)

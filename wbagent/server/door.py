@@ -6,6 +6,7 @@ closed the door has to open it, or a person who is told (`wbagent status`).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from wbagent.state_directory import state_directory
@@ -28,9 +29,15 @@ def close(why: str) -> None:
     """From the next start of the container on. Raises OSError."""
     path = door_path()
     fresh = path.with_name("closed.new")
-    fresh.write_text(f"{why}\n", encoding="utf-8")
-    # Whoever runs this may have a stricter umask than the runner's group can live with.
-    fresh.chmod(0o640)
+    # Whoever may write to the directory may have put a link there.
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        # Whoever runs this may have a stricter umask than the runner's group can live with.
+        os.fchmod(descriptor, 0o640)
+        file.write(f"{why}\n")
+        file.flush()
+        os.fsync(descriptor)
     fresh.rename(path)
 
 

@@ -43,6 +43,7 @@ class Record:
     filling: bool = False
 
 
+_ROOT: Final = 0
 _MOVE: Final = (Step.CLOSE, Step.BACK_UP)
 _COPY: Final = (Step.COPY_DATABASE, Step.COPY_OBJECTS, Step.SWITCH, Step.TRY, Step.OPEN)
 
@@ -75,21 +76,32 @@ def record_path() -> Path:
     return state_directory() / "server" / "externalize.json"
 
 
-def read_record() -> Record | None:
-    """The record of a run that has begun and not ended. Raises OSError, and ValueError for one that is damaged."""
+def read_record(*, owner: int = _ROOT) -> Record | None:
+    """The record of a run that has begun and not ended. Raises OSError, and ValueError for one that is damaged.
+
+    Only what root has written is believed: it can have a database emptied, and others may write to the directory.
+    """
     try:
-        return Record(**json.loads(record_path().read_text(encoding="utf-8")))
+        descriptor = os.open(record_path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    except TypeError as error:
-        raise ValueError(str(error)) from None
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        if os.fstat(descriptor).st_uid != owner:
+            raise ValueError("it is not root's")
+        try:
+            return Record(**json.load(file))
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
 
 def write_record(record: Record) -> None:
     """Store it, whole or not at all. Raises OSError."""
     path = record_path()
     fresh = path.with_name("externalize.new")
-    with fresh.open("w", encoding="utf-8") as file:
+    # Whoever may write to the directory may have put a link there.
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(asdict(record), file)
         file.flush()
         os.fsync(file.fileno())

@@ -20,6 +20,8 @@ _CPU_PERIOD_US: Final = 100_000
 CA_DIRECTORY: Final = "/usr/local/share/ca-certificates"
 # What W&B asks for the mysqld that an embedded server runs.
 _EMBEDDED_ULIMITS: Final = {"nofile": "262144:262144"}
+# What the hash of a container without its port ends in.
+CLOSED: Final = "-closed"
 HASH_LABEL: Final = "wbagent.specification"
 # The journal takes OBJECT_SYSTEMD_UNIT as "this line is about that unit", so `journalctl -u` shows it (sd-journal).
 UNIT_LABEL: Final = "OBJECT_SYSTEMD_UNIT"
@@ -39,7 +41,7 @@ class Specification:
 
     def unpublished(self) -> Specification:
         """The same container, but no port of this host leads to it (`wbagent.server.door`)."""
-        digest = f"{self.digest}-closed"
+        digest = f"{self.digest}{CLOSED}"
         host = self.config["HostConfig"] | {"PortBindings": {}}
         labels = self.config["Labels"] | {HASH_LABEL: digest}
         return Specification(self.config | {"HostConfig": host, "Labels": labels}, digest)

@@ -97,3 +97,5 @@ def test_a_restart_is_needed_only_by_a_server_that_runs_with_other_settings(cgro
     assert not restart_needed([runs, stopped], other)
     assert not restart_needed([ready("", cgroups=cgroups)], other)
     assert not restart_needed([runs], {})
+    assert not restart_needed([ready(f"{runs.digest}-closed", cgroups=cgroups)], same)
+    assert restart_needed([ready(f"{runs.digest}-closed", cgroups=cgroups)], other)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from wbagent.server import door
 from wbagent.server.externalize import (
     Record,
     Step,
@@ -127,11 +129,30 @@ def test_the_record_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     record_path().parent.mkdir(exist_ok=True)
-    assert read_record() is None
+    own = os.getuid()
+    assert read_record(owner=own) is None
+    # What others left at the place of the fresh file is not followed.
+    (tmp_path / "server/externalize.new").symlink_to(tmp_path / "elsewhere")
     write_record(RECORD)
-    assert read_record() == RECORD
+    assert not (tmp_path / "elsewhere").exists()
+    assert read_record(owner=own) == RECORD
+    with pytest.raises(ValueError, match="not root's"):
+        read_record(owner=own + 1)
     record_path().write_text('{"more": 1}')
     with pytest.raises(ValueError, match="more"):
-        read_record()
+        read_record(owner=own)
     forget_record()
-    assert read_record() is None
+    assert read_record(owner=own) is None
+
+
+def test_the_door_says_why_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(tmp_path))
+    door.door_path().parent.mkdir()
+    assert door.closed() == ""
+    door.close("it is being moved")
+    door.close("it is still being moved")
+    assert door.closed() == "it is still being moved"
+    assert door.door_path().stat().st_mode & 0o777 == 0o640
+    door.reopen()
+    door.reopen()
+    assert door.closed() == ""
