@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -162,6 +163,22 @@ class Docker:
         except (DockerError, docker.errors.NotFound):
             return ()
         return tuple(line[:500] for line in text.decode(errors="replace").splitlines())
+
+    def signals_sent(self, container: str, within: float) -> tuple[str, ...]:
+        """The numbers of the signals that were sent to it through Docker in the last `within` seconds, oldest first.
+
+        Only while this daemon lived: it keeps its events in memory.
+        """
+        now = time.time()
+        with _translated("read its events"):
+            # types-docker knows whole seconds only: those would leave out the last one, or wait for the next.
+            told = self._api.events(  # type: ignore[call-overload]
+                since=f"{now - within:.6f}",
+                until=f"{now:.6f}",
+                filters={"container": container, "event": "kill"},
+                decode=True,
+            )
+            return tuple(str(event["Actor"]["Attributes"].get("signal", "")) for event in told)
 
     def remove(self, container: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; it may be gone already."""
