@@ -10,7 +10,6 @@ from typing import Final
 
 from wbagent import events
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
-from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server import history, report
 from wbagent.server.container import (
@@ -23,7 +22,6 @@ from wbagent.server.container import (
     SpecificationRefusedError,
 )
 from wbagent.server.history import Reason
-from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
 from wbagent.server.settings import RunSettings
@@ -153,6 +151,9 @@ class Runner:
         return container
 
     def _supervise(self, docker: Docker, found: Found, prober: Prober) -> tuple[Outcome, Supervision]:
+        from wbagent.moment import Moment  # noqa: PLC0415 - while the container starts, there is time
+        from wbagent.server.pause import current, hold  # noqa: PLC0415 - as above
+
         state = Supervision(Phase.STARTING, self._begun)
         while True:
             event = self._events.get()
