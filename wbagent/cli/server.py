@@ -30,7 +30,7 @@ def run(ctx: click.Context) -> None:
     """Run the container in the foreground (ExecStart= of wandb-local.service)."""
     only_systemd("wandb-local.service")
     from wbagent.server import report  # noqa: PLC0415 - see `cleanup`
-    from wbagent.upgrade.account import refuse_while_torn  # noqa: PLC0415 - see `cleanup`
+    from wbagent.upgrade.torn import refuse_while_torn  # noqa: PLC0415 - see `cleanup`
 
     try:
         refuse_while_torn()

@@ -24,6 +24,7 @@ from wbagent.systemd.jobs import run_unit
 from wbagent.upgrade import account, telling
 from wbagent.upgrade.plan import Outcome, Upgrade
 from wbagent.upgrade.resumption import Refused, Wish, resume
+from wbagent.upgrade.torn import account_path
 
 # While a start is awaited its line changes every second in a number only; a log need not hold each (seconds).
 _SAME_AGAIN_S: Final = 15.0
@@ -43,7 +44,7 @@ def show(*, as_json: bool) -> int:
         upgrade = account.read()
     except PermissionError:
         raise AccessError(
-            f"{account.account_path()} may not be read by this user",
+            f"{account_path()} may not be read by this user",
             hint="run this as root, or as a member of group wbagent or systemd-journal",
         ) from None
     if upgrade is None:

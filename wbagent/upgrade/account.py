@@ -11,18 +11,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from wbagent.errors import ConfigError, StateError
+from wbagent.errors import StateError
 from wbagent.moment import Moment
-from wbagent.state import state_directory
 from wbagent.upgrade.plan import Outcome, Step, Upgrade
+from wbagent.upgrade.torn import account_path, stored
 
 UNIT: Final = "wbagent-upgrade.service"
-_ROOT: Final = 0
-
-
-def account_path() -> Path:
-    """Where it is: beside the server's history, readable for those who may read that."""
-    return state_directory() / "server" / "upgrade.json"
 
 
 def to_json(upgrade: Upgrade) -> str:
@@ -51,21 +45,15 @@ def write(upgrade: Upgrade, path: Path | None = None) -> None:
         os.close(directory)
 
 
-def read(path: Path | None = None, *, owner: int = _ROOT) -> Upgrade | None:
-    """The last upgrade, finished or not; None when there is none, or none that can be understood.
+def read(path: Path | None = None, *, owner: int = 0) -> Upgrade | None:
+    """The last upgrade, finished or not; None when there is none, or none that can be understood or believed.
 
-    Only what root has written is believed: a unit of root acts on it, and others may write into the directory. Raises
-    PermissionError.
+    Raises PermissionError.
     """
-    path = path or account_path()
+    value = stored(path, owner=owner)
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_uid != owner:
-                return None
-            return _parsed(json.load(file))
-    except PermissionError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError):
+        return _parsed(value) if value is not None else None
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -104,17 +92,6 @@ def alone() -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def refuse_while_torn() -> None:
-    """Raise ConfigError while the database is half restored: no server may meet it, whoever starts one."""
-    upgrade = current()
-    if upgrade is not None and upgrade.torn:
-        raise ConfigError(
-            f"the database is half restored: backup {upgrade.backup} was being put back when that was interrupted; a"
-            " server that met it now would spoil it",
-            hint="wbagent server upgrade --undo  completes the restore and starts the server",
-        )
 
 
 @dataclass(frozen=True, slots=True)

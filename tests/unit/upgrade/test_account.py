@@ -12,6 +12,7 @@ from wbagent.errors import ConfigError, StateError
 from wbagent.moment import Moment
 from wbagent.upgrade import account, telling
 from wbagent.upgrade.plan import Outcome, Step, Upgrade
+from wbagent.upgrade.torn import refuse_while_torn
 
 OLD, NEW = "wandb/local:0.83.0", "wandb/local:0.84.0"
 WHOLE = Upgrade(
@@ -72,10 +73,10 @@ def test_only_one_at_a_time(directory: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only what root wrote is believed")
 def test_a_torn_database_keeps_the_server_away(directory: Path) -> None:
-    account.refuse_while_torn()
+    refuse_while_torn()
     account.write(replace(WHOLE, step=Step.RESTORE, torn=True))
     with pytest.raises(ConfigError, match="half restored"):
-        account.refuse_while_torn()
+        refuse_while_torn()
     assert account.note(at_work=True).needs_person is False
     assert account.note(at_work=False).needs_person is True
 
