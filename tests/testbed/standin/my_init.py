@@ -30,13 +30,13 @@ _BUCKETS = ("s3", "gs", "az", "cw")
 def main() -> None:
     """Boot, then wait to be told to stop."""
     booted = False
-    # Not signal.pause(): the kernel may hand the signal to a thread that answers a probe, and the main one sleeps on.
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
+        # signal.pause() would miss a signal that comes just before it; a byte in a pipe waits to be read.
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker)
         _export_environment()
         _run_startup_files()
         server = web.Server(int(os.environ.get("STANDIN_PORT", "8080")))
@@ -46,7 +46,7 @@ def main() -> None:
         boot_line("All services started")
         booted = True
         while True:
-            os.read(woken, 1)
+            os.read(wake, 1)
     except KeyboardInterrupt:
         boot_line("Shutting down runit daemon (PID 1)...")
         time.sleep(float(os.environ.get("STANDIN_STOP_SECONDS", "0")))
