@@ -1,4 +1,4 @@
-"""The only place that speaks to Docker: find, create, start, await, read and remove the one container."""
+"""What supervision asks of Docker: find, create, start, await, read and remove the one container."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from typing import Final
 from wbagent.backup.record import LAST
 from wbagent.backup.restore import refuse_unfit_account
 from wbagent.config import Loaded, Settings
-from wbagent.config.edit import replace_value
 from wbagent.config.model import ServerSettings
+from wbagent.config.rewrite import replace_value
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
