@@ -15,9 +15,15 @@ from tests.testbed.package import install, lint
 from tests.testbed.watch import wait_for_property
 
 UNITS = ("wbagent.service", "wandb-local.service", "wbagent-backup.service", "wbagent-deliver.service")
+SERVICES = (
+    *UNITS,
+    "wbagent-alert@wbagent.service.service",
+    "wandb-local-mysql@1.service",
+    "wandb-local-files@1.service",
+)
 # Root's: it edits the configuration and speaks to Docker.
 UPGRADE = "wbagent-upgrade.service"
-SERVICES = (*UNITS, "wbagent-alert@wbagent.service.service")
+SOCKETS = ("wandb-local-mysql.socket", "wandb-local-files.socket")
 # Others write here all the time; none of it is the package's to remove.
 _VOLATILE = (
     "/dev /proc /run /sys /tmp /var/cache /var/lib/apt /var/lib/containerd /var/lib/docker /var/lib/dpkg /var/log"
@@ -52,7 +58,7 @@ def test_fresh_installation(hosts: Bed) -> None:
 
 def test_units_are_correct(booted: Bed) -> None:
     # The manual pages are there, the `man` program is not.
-    checked = booted.web.run(["systemd-analyze", "verify", "--man=no", *SERVICES, UPGRADE, "wandb.slice"])
+    checked = booted.web.run(["systemd-analyze", "verify", "--man=no", *SERVICES, *SOCKETS, UPGRADE, "wandb.slice"])
     assert checked.stdout + checked.stderr == ""
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration, format_size
-from wbagent.server import history, pause
+from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.state import Fact, State
@@ -72,6 +72,7 @@ class Overview:
     paused: str = ""
     unready: history.Record | None = None
     upgrade: Note = NO_NOTE
+    closed: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -124,6 +125,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
         history.unready(records),
         account.note(at_work=_works(units[account.UNIT])),
+        door.closed(),
     )
 
 
@@ -133,6 +135,8 @@ def _works(job: UnitState | None) -> bool:
 
 def server_notes(overview: Overview, now: float) -> Iterator[str]:
     """What else there is to say of the server, each in a few words."""
+    if overview.closed:
+        yield f"CLOSED to its users: {overview.closed}"
     if (lost := overview.unready) is not None and overview.server is not None and overview.server.serving:
         lasted = format_duration(max(now - lost.at, 0.0) + lost.seconds)
         yield f"alive but NOT READY for {lasted} ({lost.probe}): wbagent server history 1"
@@ -214,6 +218,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "unready": {"at": lost.at - lost.seconds, "probe": lost.probe} if (lost := overview.unready) else None,
         "upgrade": overview.upgrade.text or None,
         "embedded": overview.embedded,
+        "closed": overview.closed or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,

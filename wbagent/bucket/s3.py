@@ -146,21 +146,26 @@ class S3Store:
         return count
 
     def _client_for(self, patience: _Patience) -> S3Client:
-        return boto3.client(
-            "s3",
-            endpoint_url=self._url.endpoint_url,
-            region_name=self._url.region or "us-east-1",
-            # Without keys in the URL boto3 looks for the machine's own (instance role, environment).
-            aws_access_key_id=self._url.access_key or None,
-            aws_secret_access_key=self._url.secret_key or None,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path" if self._url.path_style else "virtual"},
-                retries={"mode": "standard", "total_max_attempts": patience.attempts},
-                connect_timeout=patience.connect,
-                read_timeout=patience.answer,
-                max_pool_connections=IN_FLIGHT + 2,
-                request_checksum_calculation=self._checksums,
-                response_checksum_validation=self._checksums,
-            ),
-        )
+        return open_client(self._url, self._checksums, patience)
+
+
+def open_client(url: S3URL, checksums: Checksums = "when_supported", patience: _Patience = _USUAL) -> S3Client:
+    """boto3's client for the store of a connection string; raises what boto3 raises."""
+    return boto3.client(
+        "s3",
+        endpoint_url=url.endpoint_url,
+        region_name=url.region or "us-east-1",
+        # Without keys in the URL boto3 looks for the machine's own (instance role, environment).
+        aws_access_key_id=url.access_key or None,
+        aws_secret_access_key=url.secret_key or None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if url.path_style else "virtual"},
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
+            connect_timeout=patience.connect,
+            read_timeout=patience.answer,
+            max_pool_connections=IN_FLIGHT + 2,
+            request_checksum_calculation=checksums,
+            response_checksum_validation=checksums,
+        ),
+    )

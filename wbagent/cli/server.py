@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wbagent.cli.context import config_path, load_section, only_systemd
+from wbagent.cli.context import config_path, load_config, load_section, only_systemd
 from wbagent.errors import AccessError, ConfigError, DockerError, UsageError
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def diff(ctx: click.Context, as_json: bool) -> None:
     Exit status 0: nothing; 1: something (as diff has them).
     """
     settings = _settings(ctx)
-    from wbagent.server.container import SOCKET, Docker  # noqa: PLC0415 - see `run`
+    from wbagent.server import door  # noqa: PLC0415 - see `run`
+    from wbagent.server.container import SOCKET, Docker  # noqa: PLC0415
     from wbagent.server.diff import differences  # noqa: PLC0415
     from wbagent.server.digest_key import digest_key  # noqa: PLC0415
     from wbagent.server.specification import specification  # noqa: PLC0415
@@ -123,6 +124,8 @@ def diff(ctx: click.Context, as_json: bool) -> None:
         if container is None:
             raise DockerError("no server runs, so there is nothing to compare", hint="systemctl start wandb-local")
         wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups(), key=digest_key())
+        if door.closed():
+            wanted = wanted.unpublished()
         image = docker.inspect_image(wanted.image)
         of_image = docker.inspect_image(container["Image"]) or {}
         found = differences(container, of_image, wanted, str(image["Id"]) if image else None, docker.unlimited())
@@ -155,6 +158,36 @@ def resume() -> None:
     from wbagent.cli.server_pause import end  # noqa: PLC0415 - see `cleanup`
 
     end()
+
+
+@server.command()
+@click.option("--mysql", metavar="DSN", help="The external database, empty: @FILE, or - for standard input.")
+@click.option("--bucket", metavar="S3URL", help="The external bucket, empty: @FILE, or - for standard input.")
+@click.option(
+    "--own-bucket",
+    metavar="S3URL",
+    help="The embedded object store with its keys, s3://KEY:SECRET@127.0.0.1:9000/local-files: @FILE, or -.",
+)
+@click.option("--check", is_flag=True, help="Only look whether it can be done.")
+@click.option("--undo", is_flag=True, help="Let the embedded server serve again, as it was before.")
+@click.pass_context
+def externalize(
+    ctx: click.Context, mysql: str | None, bucket: str | None, own_bucket: str | None, check: bool, undo: bool
+) -> None:
+    """Move an embedded server to an external MySQL and bucket. Needs root.
+
+    Nothing is changed before everything was checked; the server is closed to its users while it is copied. Run it
+    again after an interruption: it goes on, and --undo goes back.
+    """
+    from wbagent.cli import server_externalize  # noqa: PLC0415 - see `run`
+
+    loaded = load_config(ctx)
+    if undo:
+        server_externalize.undo(loaded)
+        return
+    if mysql is None or bucket is None or own_bucket is None:
+        raise UsageError("--mysql, --bucket and --own-bucket are needed", hint="wbagent server externalize --help")
+    server_externalize.move(loaded, server_externalize.Ends.parse(mysql, bucket, own_bucket), only_check=check)
 
 
 @server.command()

@@ -11,7 +11,7 @@ from typing import Final
 from wbagent import events
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.quantities import format_duration
-from wbagent.server import history, report
+from wbagent.server import door, history, report
 from wbagent.server.container import (
     Docker,
     DockerAwayError,
@@ -107,6 +107,10 @@ class Runner:
     def _run(self, docker: Docker) -> int:
         self._systemd_cgroups = docker.systemd_cgroups()
         wanted = self._settings.specification(systemd_cgroups=self._systemd_cgroups)
+        if shut := door.closed():
+            wanted = wanted.unpublished()
+            closed = f"the server is CLOSED to its users: {shut}"
+            journal.send(closed, level="warning", message_id=events.SERVER_STARTING)
         container = self._adopt(docker, wanted) or self._create(docker, wanted)
         found = docker.find(container)
         if found is None:

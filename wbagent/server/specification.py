@@ -37,6 +37,13 @@ class Specification:
         """The image's name with its tag or digest."""
         return str(self.config["Image"])
 
+    def unpublished(self) -> Specification:
+        """The same container, but no port of this host leads to it (`wbagent.server.door`)."""
+        digest = f"{self.digest}-closed"
+        host = self.config["HostConfig"] | {"PortBindings": {}}
+        labels = self.config["Labels"] | {HASH_LABEL: digest}
+        return Specification(self.config | {"HostConfig": host, "Labels": labels}, digest)
+
 
 def specification(settings: ServerSettings, *, systemd_cgroups: bool, key: bytes = b"") -> Specification:
     """The guide's `docker run` line as a request, with the restart policy "no": systemd owns restarts.

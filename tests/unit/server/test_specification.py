@@ -37,6 +37,14 @@ def test_the_environment_has_exactly_the_guides_names() -> None:
     }
 
 
+def test_a_closed_server_is_another_container_without_a_port() -> None:
+    opened = specification(settings(), systemd_cgroups=True)
+    closed = opened.unpublished()
+    assert closed.config["HostConfig"]["PortBindings"] == {}
+    assert closed.config["Labels"]["wbagent.specification"] == closed.digest != opened.digest
+    assert closed.config["Env"] == opened.config["Env"]
+
+
 def test_further_environment_passes_through() -> None:
     assert environment(settings(env={"OIDC_ISSUER": "https://i"}, redis="redis://r:6379"))["OIDC_ISSUER"] == "https://i"
     assert environment(settings(env={"BUCKET_QUEUE": "sqs://q"}))["BUCKET_QUEUE"] == "sqs://q"
