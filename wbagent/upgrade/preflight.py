@@ -143,7 +143,7 @@ def _check_room(old: str, new: str, file: Path | None) -> None:
 
 
 def _check_backup(settings: Settings) -> None:
-    url, own = settings.database_url(), server_of(settings).mysql
+    url, own = settings.database_url(), server_of(settings).database
     advice = "set up backups (man wbagent.toml), or take the risk: --without-backup"
     if url is None or not settings.backup.enabled:
         raise ConfigError("no backup can be made before the upgrade: backups are not set up on this host", hint=advice)
