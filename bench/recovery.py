@@ -40,8 +40,10 @@ def measure(rounds: int = ROUNDS) -> Measurement:
                 since[party.name] = time.monotonic()
             figures.add("wbagent", "hang_extra_s", _hang(up, leader, (number + 0.5) / rounds))
             since["wbagent"] = time.monotonic()
-            floor = Engine(leader, up.web.address).start_like("wandb-local", _FLOOR_PORT)
-            figures.add("floor", "create_start_ready_s", floor)
+            made, told = Engine(leader, up.web.address).limits("wandb-local", _FLOOR_PORT)
+            figures.add("floor", "death_told_s", told)
+            figures.add("floor", "create_start_ready_s", made)
+            figures.add("floor", "both_s", told + made)
     return figures
 
 

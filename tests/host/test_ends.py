@@ -68,6 +68,7 @@ def test_an_exit(serving: Bed, fault: Fault) -> None:
         post(serving, "crash?code=3")
         end = wait_until_serving_again(serving.web)
     assert (end["reason"], end["exit_code"]) == ("exited", 3)
+    assert end["detail"] == "the container exited with status 3"
     assert has_evidence(end)
 
 
@@ -86,7 +87,16 @@ def test_a_kill(serving: Bed, fault: Fault) -> None:
         serving.web.run(["docker", "kill", "wandb-local"])
         end = wait_until_serving_again(serving.web)
     assert (end["reason"], end["exit_code"]) == ("exited", 137)
+    assert "(SIGKILL): somebody sent it SIGKILL (docker stop, docker kill)" in end["detail"]
     assert has_evidence(end)
+
+
+def test_a_docker_stop_by_hand(serving: Bed, fault: Fault) -> None:
+    with fault("server stopped by hand past systemd (docker stop)"):
+        serving.web.run(["docker", "stop", "wandb-local"])
+        end = wait_until_serving_again(serving.web)
+    assert (end["reason"], end["exit_code"]) == ("exited", 0)
+    assert "somebody sent it SIGTERM" in end["detail"]
 
 
 def test_a_hang(serving: Bed, fault: Fault) -> None:

@@ -56,8 +56,9 @@ for top in ("/var/lib/wbagent", "/var/log", "/run", "/tmp", "/var/tmp", "/dev/sh
             continue
         for file in files:
             path = os.path.join(directory, file)
-            # The journal's files are read above, as its readers see them.
-            if os.path.isfile(path) and not path.endswith(".journal"):
+            # The journal's files are read above, as its readers see them; a network namespace has no content.
+            name = os.path.realpath(path)
+            if os.path.isfile(path) and not name.endswith(".journal") and "/netns/" not in name:
                 with open(path, "rb") as opened:
                     look(f"file {path}", opened.read())
 """

@@ -229,6 +229,15 @@ def test_a_restart_takes_the_settings_at_hand_only_while_they_are_those_of_the_f
     assert web.properties(UNIT)["NFileDescriptorStore"] == "0"
 
 
+def test_a_history_that_another_user_began_is_gone_on_with(serving: Bed) -> None:
+    # DynamicUser= may give the runner another number after a while.
+    serving.web.run(["chown", "root:wbagent", "/var/lib/wbagent/server/history.jsonl"])
+    serving.web.run(["docker", "kill", "wandb-local"])
+    wait_until_serving_again(serving, restarts=1)
+    kept = json.loads(serving.web.run(["wbagent", "server", "history", "--json"]).stdout)
+    assert [record["reason"] for record in kept] == ["ready", "exited", "ready"]
+
+
 def test_a_stop_removes_the_container_and_is_no_failure(serving: Bed) -> None:
     serving.web.run(["systemctl", "stop", UNIT])
     assert serving.web.run(["docker", "ps", "--all", "--quiet"]).stdout == ""

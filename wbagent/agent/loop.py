@@ -30,6 +30,9 @@ _WATCHED: Final = (
     "wbagent-deliver.service",
     "wbagent-upgrade.service",
 )
+# A restart of the server is a handful of changes within half a second: one look afterwards sees as much as five during
+# it, and takes no processor from the start that users wait for.
+_SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
 _DATABASE_S: Final = 30
@@ -76,7 +79,9 @@ class Agent:
         """Until the time is up, a watched unit changed, or a stop was asked for."""
         self._wake.clear()
         waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(self._stop.wait())]
-        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if done and not self._stop.is_set():
+            await asyncio.wait(waits[1:], timeout=_SETTLE_S)
         for task in pending:
             task.cancel()
 

@@ -23,12 +23,22 @@ from wbagent.config import Loaded
 from wbagent.config import embedded as own
 from wbagent.config.connection_string import ConnectionStringError
 from wbagent.config.dsn import S3URL, MysqlURL
-from wbagent.config.externalized import externalized, is_embedded, write_file
+from wbagent.config.externalized import externalized, is_embedded
+from wbagent.config.rewrite import write_whole
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
 from wbagent.database.target import check_target, empty_database
-from wbagent.errors import AccessError, BackupError, BucketError, ConfigError, DatabaseError, StateError, WbagentError
+from wbagent.errors import (
+    AccessError,
+    BackupError,
+    BucketError,
+    ConfigError,
+    DatabaseError,
+    DockerError,
+    StateError,
+    WbagentError,
+)
 from wbagent.errors import UsageError as Refused
 from wbagent.quantities import format_size
 from wbagent.server import door
@@ -45,9 +55,8 @@ from wbagent.server.externalize import (
 )
 from wbagent.server.specification import UNIT
 from wbagent.state_directory import state_directory
-from wbagent.systemd.bus import Bus
-from wbagent.systemd.control import systemctl
-from wbagent.systemd.jobs import run_unit
+from wbagent.systemd.bus import Bus, Verb
+from wbagent.systemd.jobs import run_job, run_unit
 from wbagent.upgrade import account
 
 _BACKUP_UNIT: Final = "wbagent-backup.service"
@@ -153,7 +162,7 @@ class _Work:
             Step.COPY_DATABASE: self._copy_database,
             Step.COPY_OBJECTS: self._copy_objects,
             Step.SWITCH: self._switch,
-            Step.TRY: lambda: systemctl("restart", UNIT),
+            Step.TRY: _restart,
             Step.SWITCH_BACK: self._switch_back,
             Step.OPEN: self._open,
         }
@@ -205,7 +214,7 @@ class _Work:
 
     def _close(self) -> None:
         door.close(_WHY)
-        systemctl("restart", UNIT)
+        _restart()
 
     def _back_up(self) -> None:
         result = run_unit(_BACKUP_UNIT, lambda line: None)
@@ -234,17 +243,17 @@ class _Work:
     def _edited(self) -> tuple[Path, str, str]:
         if self._path is None or not self._path.is_file():
             raise ConfigError("[server] embedded is not set in a file", hint="set it in /etc/wbagent.toml")
-        text = self._path.read_text(encoding="utf-8")
+        text = self._path.read_bytes().decode("utf-8")
         return self._path, text, externalized(text, self._targets.mysql, self._targets.bucket)
 
     def _switch(self) -> None:
         path, text, edited = self._edited()
-        write_file(Path(self.record.kept), text, path)
-        write_file(path, edited, path)
+        write_whole(Path(self.record.kept), text, like=path)
+        write_whole(path, edited, like=path)
 
     def _switch_back(self) -> None:
         path, kept = self._switched_file(), Path(self.record.kept)
-        write_file(path, kept.read_text(encoding="utf-8"), path)
+        write_whole(path, kept.read_bytes().decode("utf-8"), like=path)
 
     def _switched_file(self) -> Path:
         kept = Path(self.record.kept)
@@ -256,8 +265,17 @@ class _Work:
 
     def _open(self) -> None:
         door.reopen()
-        systemctl("restart", UNIT)
-        systemctl("reload", _AGENT)
+        _restart()
+        run_job(Verb.RELOAD, _AGENT)
+
+
+def _restart() -> None:
+    """Restart the server and wait until it is ready; raises DockerError when it does not get there."""
+    if (state := run_job(Verb.RESTART, UNIT))["ActiveState"] != "active":
+        raise DockerError(
+            f"the server did not get ready: {UNIT} is {state['ActiveState']} ({state['Result']})",
+            hint="wbagent server history 1",
+        )
 
 
 def _record() -> Record | None:

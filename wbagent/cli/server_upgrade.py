@@ -19,7 +19,7 @@ from wbagent.cli.context import config_path, load_config, only_systemd
 from wbagent.cli.progress import progress_reporter
 from wbagent.errors import EX_IOERR, AccessError, StateError, UsageError
 from wbagent.moment import Moment
-from wbagent.server.torn import upgrade_path
+from wbagent.server.torn import account_path
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.jobs import run_unit
 from wbagent.upgrade import account, telling
@@ -44,7 +44,7 @@ def show(*, as_json: bool) -> int:
         upgrade = account.read()
     except PermissionError:
         raise AccessError(
-            f"{upgrade_path()} may not be read by this user",
+            f"{account_path()} may not be read by this user",
             hint="run this as root, or as a member of group wbagent or systemd-journal",
         ) from None
     if upgrade is None:

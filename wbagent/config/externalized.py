@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
-from pathlib import Path
 from typing import Any, Final
 
 from wbagent.config.dsn import S3URL, MysqlURL
@@ -42,20 +40,6 @@ def externalized(text: str, mysql: MysqlURL, bucket: S3URL) -> str:
 def is_embedded(text: str) -> bool:
     """Whether this file says `embedded = true`; raises tomllib.TOMLDecodeError."""
     return tomllib.loads(text).get("server", {}).get("embedded") is True
-
-
-def write_file(path: Path, text: str, like: Path) -> None:
-    """Give a file this text in one step, with mode and owner of the file `like`. Raises OSError."""
-    was = like.stat()
-    fresh = path.with_name(f".{path.name}.wbagent")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        os.fchown(descriptor, was.st_uid, was.st_gid)
-        os.fchmod(descriptor, was.st_mode & 0o7777)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    fresh.rename(path)
 
 
 def _without(tree: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -178,6 +178,11 @@ class ServerSettings(_Section):
         return value
 
     @property
+    def database(self) -> MysqlURL | None:
+        """The server's database: the one given, or its own when embedded."""
+        return own.MYSQL if self.embedded else self.mysql
+
+    @property
     def aws_region(self) -> str:
         """AWS_REGION as the guide's docker line sets it."""
         named = self.bucket.region if isinstance(self.bucket, S3URL) else None
@@ -266,9 +271,7 @@ class Settings(BaseSettings):
         """The account that backups and checks use: [database].url, else the server's, its own one when embedded."""
         if self.database is not None:
             return self.database.url
-        if self.server is None:
-            return None
-        return own.MYSQL if self.server.embedded else self.server.mysql
+        return self.server.database if self.server is not None else None
 
     def files_socket(self) -> Path | None:
         """Where the backup gets the server's own files, which belong to its embedded database; None when external."""

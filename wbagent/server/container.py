@@ -1,8 +1,10 @@
-"""The only place that speaks to Docker: find, create, start, await, read and remove the one container."""
+"""What supervision asks of Docker: find, create, start, await, read and remove the one container."""
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,6 +158,20 @@ class Docker:
         except DockerError:
             return ()
         return tuple(line[:500] for line in unframed(answer.body).decode(errors="replace").splitlines())
+
+    def signals_sent(self, container: str, within: float) -> tuple[str, ...]:
+        """The numbers of the signals that were sent to it through Docker in the last `within` seconds, oldest first.
+
+        Only while this daemon lived: it keeps its events in memory.
+        """
+        now = time.time()
+        filters = json.dumps({"container": [container], "event": ["kill"]})
+        # Fractions of seconds: whole ones would leave out the last, or wait for the next.
+        query = {"since": f"{now - within:.6f}", "until": f"{now:.6f}", "filters": filters}
+        answer = self._ask("read its events", "GET", "/events", query=query)
+        with _reachable("read its events"):
+            told = [json.loads(line) for line in answer.body.splitlines()]
+        return tuple(str(event["Actor"]["Attributes"].get("signal", "")) for event in told)
 
     def remove(self, container: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; it may be gone already."""

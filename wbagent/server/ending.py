@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from wbagent.errors import EX_UNAVAILABLE
+from wbagent.errors import EX_UNAVAILABLE, DockerError
 from wbagent.server.container import Docker, DockerAwayError, Found
 from wbagent.server.history import Reason
 from wbagent.server.report import Outcome
@@ -24,17 +26,22 @@ def exited(exit_code: int | None) -> Outcome:
     """The container's end as Docker tells it; None: it was removed."""
     if exit_code is None:
         return Outcome(Reason.REMOVED, _BY_HAND, EX_UNAVAILABLE)
-    by_signal = ""
-    if exit_code > 128:
-        try:
-            by_signal = f" ({signal.Signals(exit_code - 128).name})"
-        except ValueError:
-            by_signal = ""
+    name = _signal_name(str(exit_code - 128)) if exit_code > 128 else ""
+    by_signal = f" ({name})" if name.startswith("SIG") else ""
     return Outcome(Reason.EXITED, f"the container exited with status {exit_code}{by_signal}", exit_code)
 
 
-def named(outcome: Outcome, final: Found | None, *, with_docker: bool) -> Outcome:
+def _signal_name(number: str) -> str:
+    try:
+        return signal.Signals(int(number)).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def named(outcome: Outcome, final: Found | None, *, with_docker: bool, signals: Sequence[str] = ()) -> Outcome:
     """The outcome under its most telling name; `with_docker`: dockerd went away or began anew meanwhile.
+
+    `signals`: the numbers of those that somebody sent to the container through Docker just before.
 
     Invariant: only an exit that nobody decided gets another name than it had; what the kernel did goes before what
     somebody did to Docker, and both before a bare exit status.
@@ -47,6 +54,9 @@ def named(outcome: Outcome, final: Found | None, *, with_docker: bool) -> Outcom
         return Outcome(Reason.DOCKER_AWAY, f"{outcome.detail}: {_WITH_DOCKER}", outcome.exit_status)
     if final is None or final.removing:
         return Outcome(Reason.REMOVED, _BY_HAND, outcome.exit_status)
+    if signals:
+        names = " and ".join(dict.fromkeys(_signal_name(number) for number in signals))
+        return replace(outcome, detail=f"{outcome.detail}: somebody sent it {names} (docker stop, docker kill)")
     return outcome
 
 
@@ -60,8 +70,19 @@ def evidence(
     except DockerAwayError:
         # A daemon that is being stopped ends its containers first and then itself.
         return named(outcome, None, with_docker=True), found, ()
-    outcome = named(outcome, final, with_docker=docker_was_away or _began_after(asked))
+    with_docker = docker_was_away or _began_after(asked)
+    outcome = named(outcome, final, with_docker=with_docker, signals=_signals(docker, found, outcome))
     return outcome, final or found, docker.last_log_lines(found.id)
+
+
+def _signals(docker: Docker, found: Found, outcome: Outcome) -> tuple[str, ...]:
+    if outcome.reason is not Reason.EXITED:
+        return ()
+    try:
+        # A `docker stop` begins as long ago as the server took to stop.
+        return docker.signals_sent(found.id, within=120.0)
+    except DockerError:
+        return ()
 
 
 def _began_after(moment: float) -> bool:

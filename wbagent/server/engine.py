@@ -67,10 +67,15 @@ class Engine:
     ) -> Answer:
         """Send one request; `timeout` in seconds is how long Docker may stay silent, None for ever.
 
-        `path` and `query` hold only what needs no escaping in a URL.
+        `path` holds only what needs no escaping in a URL.
         """
-        asked = "&".join(f"{name}={value}" for name, value in (query or {}).items())
+        asked = "&".join(f"{name}={_escaped(str(value))}" for name, value in (query or {}).items())
         return _exchange(self._path, method, f"{self._prefix}{path}?{asked}", timeout=timeout, body=body)
+
+
+def _escaped(text: str) -> str:
+    """As urllib.parse.quote, which takes 5 ms to import."""
+    return "".join(chr(byte) if byte < 128 and chr(byte).isalnum() else f"%{byte:02X}" for byte in text.encode())
 
 
 def _exchange(path: str, method: str, asked: str, *, timeout: float | None, body: object = None) -> Answer:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -106,8 +107,10 @@ def append(record: Record, path: Path | None = None) -> None:
         # A full disk or a kill leaves half a line at most, which readers pass over; the next record is not put to it.
         whole = content.endswith(b"\n") or not content
         if whole and content.count(b"\n") < _KEPT_LINES + _SPARE_LINES:
-            _write(path, "ab", line)
-            return
+            # The file may be of another dynamic user's; its directory is the group's.
+            with suppress(PermissionError):
+                _write(path, "ab", line)
+                return
         kept = content.splitlines(keepends=True)[-_KEPT_LINES + 1 :]
         # Written anew and renamed: the old history or the new one.
         fresh = path.with_name("history.new")

@@ -84,7 +84,7 @@ def docker_away(seconds: float) -> None:
     last = history.newest(history.read())
     if last is None or not last.is_end:
         detail = f"Docker has not answered for {format_duration(seconds)}; the server is started when it does"
-        ended(Outcome(Reason.DOCKER_AWAY, detail, 0), None)
+        ended(Outcome(Reason.DOCKER_AWAY, detail, 0), None, noticed_late=True)
 
 
 def refused(error: ConfigError) -> None:

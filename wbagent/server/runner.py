@@ -10,7 +10,6 @@ from typing import Final
 
 from wbagent import events
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
-from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server import door, history, report
 from wbagent.server.container import (
@@ -27,7 +26,6 @@ from wbagent.server.ending import evidence, exited
 from wbagent.server.foreign import whose
 from wbagent.server.history import Reason
 from wbagent.server.network import point_to
-from wbagent.server.pause import current, hold
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
 from wbagent.server.settings import RunSettings
@@ -86,7 +84,7 @@ class Runner:
 
         A start that failed instead would be tried again up to a minute after Docker is back, and fill the history.
         """
-        told = False
+        asked, told = self._begun, False
         while True:
             # A daemon that hangs keeps the first try waiting already.
             notify(_extension(_EXTENSION_S))
@@ -94,7 +92,9 @@ class Runner:
                 return Docker()
             except DockerAwayError:
                 notify("STATUS=waiting for Docker: systemctl status docker.service")
-                waited = time.monotonic() - self._begun
+                # The wait for Docker is no part of a start's budget.
+                self._begun = time.monotonic()
+                waited = self._begun - asked
                 if waited >= _DOCKER_WAIT_S and not told:
                     report.docker_away(waited)
                     told = True
@@ -170,6 +170,9 @@ class Runner:
         return container
 
     def _supervise(self, docker: Docker, found: Found, prober: Prober) -> tuple[Outcome, Supervision]:
+        from wbagent.moment import Moment  # noqa: PLC0415 - while the container starts, there is time
+        from wbagent.server.pause import current, hold  # noqa: PLC0415 - as above
+
         state = Supervision(Phase.STARTING, self._begun)
         if self._adopted and self._alive is not None:
             # It had been ready before: readiness that it lost since is no start that takes too long, and ends nothing.

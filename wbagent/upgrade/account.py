@@ -13,11 +13,10 @@ from typing import Any, Final
 
 from wbagent.errors import StateError
 from wbagent.moment import Moment
-from wbagent.server.torn import upgrade_path
+from wbagent.server.torn import account_path, stored
 from wbagent.upgrade.plan import Outcome, Step, Upgrade
 
 UNIT: Final = "wbagent-upgrade.service"
-_ROOT: Final = 0
 
 
 def to_json(upgrade: Upgrade) -> str:
@@ -29,7 +28,7 @@ def to_json(upgrade: Upgrade) -> str:
 
 def write(upgrade: Upgrade, path: Path | None = None) -> None:
     """Store it, whole or not at all, and on the disk before this returns. Raises OSError."""
-    path = path or upgrade_path()
+    path = path or account_path()
     fresh = path.with_name("upgrade.new")
     # The directory belongs to user wbagent: what lies there under this name is never followed or written into.
     fresh.unlink(missing_ok=True)
@@ -46,21 +45,15 @@ def write(upgrade: Upgrade, path: Path | None = None) -> None:
         os.close(directory)
 
 
-def read(path: Path | None = None, *, owner: int = _ROOT) -> Upgrade | None:
-    """The last upgrade, finished or not; None when there is none, or none that can be understood.
+def read(path: Path | None = None, *, owner: int = 0) -> Upgrade | None:
+    """The last upgrade, finished or not; None when there is none, or none that can be understood or believed.
 
-    Only what root has written is believed: a unit of root acts on it, and others may write into the directory. Raises
-    PermissionError.
+    Raises PermissionError.
     """
-    path = path or upgrade_path()
+    value = stored(path, owner=owner)
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as file:
-            if os.fstat(file.fileno()).st_uid != owner:
-                return None
-            return _parsed(json.load(file))
-    except PermissionError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError):
+        return _parsed(value) if value is not None else None
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -86,7 +79,7 @@ def current() -> Upgrade | None:
 @contextmanager
 def alone() -> Iterator[None]:
     """Be the only one who begins or carries out an upgrade; StateError when another does."""
-    path = upgrade_path().with_name("upgrade.lock")
+    path = account_path().with_name("upgrade.lock")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -14,7 +14,7 @@ from wbagent.backup import record as backup_record
 from wbagent.backup.lock import no_backup
 from wbagent.backup.progress import Progress, to_systemd
 from wbagent.config import load
-from wbagent.config.edit import replace_value
+from wbagent.config.rewrite import replace_value
 from wbagent.errors import (
     EX_IOERR,
     EX_TEMPFAIL,

@@ -10,8 +10,8 @@ from typing import Final
 from wbagent.backup.record import LAST
 from wbagent.backup.restore import refuse_unfit_account
 from wbagent.config import Loaded, Settings
-from wbagent.config.edit import replace_value
 from wbagent.config.model import ServerSettings
+from wbagent.config.rewrite import replace_value
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
@@ -143,7 +143,7 @@ def _check_room(old: str, new: str, file: Path | None) -> None:
 
 
 def _check_backup(settings: Settings) -> None:
-    url, own = settings.database_url(), server_of(settings).mysql
+    url, own = settings.database_url(), server_of(settings).database
     advice = "set up backups (man wbagent.toml), or take the risk: --without-backup"
     if url is None or not settings.backup.enabled:
         raise ConfigError("no backup can be made before the upgrade: backups are not set up on this host", hint=advice)

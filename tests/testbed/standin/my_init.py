@@ -41,7 +41,8 @@ def main() -> None:
     try:
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
-        # signal.pause() would miss a signal that comes just before it; a byte in a pipe waits to be read.
+        # signal.pause() would miss a signal that comes just before it, or that the kernel hands to a thread which
+        # answers a probe; a byte in a pipe waits to be read.
         wake, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker)

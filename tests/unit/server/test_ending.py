@@ -40,6 +40,13 @@ def test_what_the_kernel_did_goes_before_what_docker_did() -> None:
     assert named(exited(0), FINAL, with_docker=False) == exited(0)
 
 
+def test_who_ended_it_through_docker_is_told() -> None:
+    told = named(exited(137), FINAL, with_docker=False, signals=("15", "9", "9"))
+    assert told.reason is Reason.EXITED
+    assert "somebody sent it SIGTERM and SIGKILL" in told.detail
+    assert named(exited(0), FINAL, with_docker=True, signals=("15",)).reason is Reason.DOCKER_AWAY
+
+
 @given(st.sampled_from(sorted({*Reason} - {Reason.EXITED})), st.booleans(), st.booleans(), st.booleans())
 def test_what_was_decided_keeps_its_name(reason: Reason, gone: bool, killed: bool, with_docker: bool) -> None:
     outcome = Outcome(reason, "why", 69)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wbagent.server.container import Docker, DockerAwayError
-from wbagent.server.engine import Engine, unframed
+from wbagent.server.engine import Engine, _escaped, unframed
 
 PONG = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
 
@@ -42,6 +46,21 @@ def test_an_older_daemon_is_asked_in_its_own_words(tmp_path: Path) -> None:
     with daemon(tmp_path, PONG, b"HTTP/1.0 200 OK\r\n\r\n{}") as (path, requests):
         assert Engine.connect(path, 5).ask("GET", "/info", timeout=5).json() == {}
     assert requests[1] == b"GET /v1.41/info? HTTP/1.0"
+
+
+@given(st.text())
+def test_a_question_is_escaped_as_in_any_url(text: str) -> None:
+    assert unquote(_escaped(text), errors="strict") == text
+    assert re.fullmatch(r"(?a:\w|%[0-9A-F]{2})*", _escaped(text))
+
+
+def test_signals_come_from_the_daemons_events(tmp_path: Path) -> None:
+    event = b'{"Actor":{"Attributes":{"signal":"15"}}}\n{"Actor":{"Attributes":{}}}\n'
+    with daemon(tmp_path, PONG, b"HTTP/1.0 200 OK\r\n\r\n" + event) as (path, requests):
+        assert Docker(f"unix://{path}").signals_sent("abc", 60) == ("15", "")
+    asked = parse_qs(requests[1].split(b" ")[1].partition(b"?")[2].decode())
+    assert asked["filters"] == ['{"container": ["abc"], "event": ["kill"]}']
+    assert float(asked["until"][0]) - float(asked["since"][0]) == pytest.approx(60, abs=0.01)
 
 
 def test_a_newer_daemon_is_asked_in_words_that_are_known(tmp_path: Path) -> None:

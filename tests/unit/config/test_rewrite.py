@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wbagent.config.edit import replace_value, replaced
 from wbagent.config.layers import Origin, file_layer
+from wbagent.config.rewrite import replace_value, replaced
 from wbagent.errors import ConfigError
 
 KEY = ("server", "image")

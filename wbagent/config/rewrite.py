@@ -50,18 +50,25 @@ def replace_value(origin: Origin, key: KeyPath, old: str, new: str, *, dry: bool
             f"{origin}: {what}, so [{key[0]}] {key[-1]} is not changed there",
             hint=f"take the key out there, and write it into /etc/wbagent.toml: {key[-1]} = {_quoted(old)}",
         )
-    text = path.read_text(encoding="utf-8")
+    # Not read_text(), which would make \n of every line end.
+    text = path.read_bytes().decode("utf-8")
     changed = replaced(text, origin.line, key, old, new)
     if dry or changed == text:
         return
+    write_whole(path, changed, like=path)
+
+
+def write_whole(path: Path, text: str, *, like: Path) -> None:
+    """Give a file this text, whole or not at all, with the mode, owner and attributes of `like`. Raises OSError."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         # Readable for nobody else from its first byte on: the file holds secrets.
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
-            file.write(changed)
-            known = path.stat()
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            known = like.stat()
             os.chown(file.fileno(), known.st_uid, known.st_gid)
-            shutil.copystat(path, fresh)
+            shutil.copystat(like, fresh)
             os.utime(fresh)
             file.flush()
             os.fsync(file.fileno())
