@@ -51,6 +51,9 @@ def test_a_server_that_breaks_off_ends_the_callers_connection() -> None:
         thread = threading.Thread(target=relay, args=(near, listener.getsockname()[1]))
         thread.start()
         server, _ = listener.accept()
+        # The relay is past its connect(): an end before that is an error of its own.
+        caller.sendall(b"?")
+        assert server.recv(1) == b"?"
         server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         server.close()
         assert received(caller) == b""
