@@ -25,7 +25,8 @@ _OWN |= {"ProcSubset", "RestrictAddressFamilies"}
 
 
 def _settings(path: Path) -> list[tuple[str, str]]:
-    lines = path.read_text().splitlines()
+    # A backslash at a line's end joins the next one to it with a space.
+    lines = re.sub(r"\\\n\s*", " ", path.read_text()).splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
     return [(key, value) for key, _, value in pairs]
 
@@ -39,11 +40,11 @@ def test_commands_exist(path: Path) -> None:
     commands = _values(path, "ExecStart") + _values(path, "ExecStopPost")
     assert commands
     for line in commands:
-        if line == "/usr/bin/python3 -I -m wbagent.server":
+        if line == "/usr/bin/python3 -I -c 'from wbagent.server.__main__ import main; main()'":
             assert importlib.util.find_spec("wbagent.server.__main__")
             continue
         # What stands in a shell's condition, as the clean-up does.
-        program, *words = re.sub(r"^/bin/sh -c '.* exec (.*) ;; esac'$", r"\1", line).split()
+        program, *words = re.sub(r"^\+/bin/sh -c '.* --bounding-set=-all (.*) ;; esac'$", r"\1", line).split()
         assert program == "/usr/bin/wbagent"
         command: click.Command = cli
         while isinstance(command, click.Group):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,18 +28,20 @@ def credential_files(directory: Path | None) -> list[Path]:
     return sorted(directory.glob(f"{CREDENTIAL_PREFIX}*")) if directory else []
 
 
-def fingerprint(path: Path, secret_files: Iterable[str]) -> str:
-    """One hash of all that decides about the settings: this release, and each file's name, rights and content.
+def snapshot(path: Path, secret_files: Iterable[str]) -> str:
+    """All that decides about the settings as one text: this release, and each file's name, rights and content.
 
-    `secret_files` are those that KEY_file keys name. Raises OSError when one cannot be read.
+    `secret_files` are those that KEY_file keys name. It holds secrets; whoever keeps it keeps the settings too, and
+    hashlib would take 3 ms of every restart to import. Raises OSError when one cannot be read.
     """
-    digest = hashlib.sha256(__version__.encode())
-    for file in [
+    files = [
         *configuration_files(path),
         *credential_files(credentials_directory()),
         *(Path(name) for name in secret_files),
-    ]:
+    ]
+    parts = [__version__]
+    for file in files:
         content = file.read_bytes()
-        digest.update(f"\0{file}\0{file.stat().st_mode:o}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
+        # The length keeps two files apart whose contents, one after the other, are the same.
+        parts.append(f"{file}\0{file.stat().st_mode:o}\0{len(content)}\0{content.decode('latin-1')}")
+    return "\0".join(parts)

@@ -88,13 +88,13 @@ def _read_in_child(path: Path, target: int) -> int:
 
 def _resolve(path: Path) -> Kept:
     from wbagent.config import load  # noqa: PLC0415 - pydantic takes 100 ms, and seldom is there anything to read
-    from wbagent.config.sources import fingerprint  # noqa: PLC0415
+    from wbagent.config.sources import snapshot  # noqa: PLC0415
     from wbagent.server.digest_key import digest_key  # noqa: PLC0415
 
     sources = {origin.source for origin in load(path, only="server").origins.values()}
     secret_files = tuple(sorted(source for source in sources if source.startswith("/") and source != str(path)))
-    # Read again after the fingerprint was taken: settings that are older than it would be kept for ever.
-    taken = fingerprint(path, secret_files)
+    # Read again after the snapshot was taken: settings that are older than it would be kept for ever.
+    taken = snapshot(path, secret_files)
     settings = load(path, only="server").settings.server
     if settings is None:
         raise ConfigError(

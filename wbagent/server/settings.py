@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from wbagent.config.sources import fingerprint
+from wbagent.config.sources import snapshot
 from wbagent.server.specification import Specification, specification
 from wbagent.systemd import fdstore
 
@@ -76,15 +76,15 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Settings with the fingerprint of what they were read from; `secret_files` are those that KEY_file keys name."""
+    """Settings with the snapshot of what they were read from; `secret_files` are those that KEY_file keys name."""
 
-    fingerprint: str
+    snapshot: str
     secret_files: tuple[str, ...]
     settings: RunSettings
 
     def to_json(self) -> bytes:
         """As `from_json` reads it."""
-        head = {"fingerprint": self.fingerprint, "secret_files": self.secret_files}
+        head = {"snapshot": self.snapshot, "secret_files": self.secret_files}
         return json.dumps(head).encode() + b"\n" + self.settings.to_json()
 
     @classmethod
@@ -92,7 +92,7 @@ class Kept:
         """What `to_json` gave. Raises ValueError, TypeError or KeyError for anything else."""
         head, _, settings = text.partition(b"\n")
         fields = json.loads(head)
-        return cls(str(fields["fingerprint"]), tuple(fields["secret_files"]), RunSettings.from_json(settings))
+        return cls(str(fields["snapshot"]), tuple(fields["secret_files"]), RunSettings.from_json(settings))
 
     def keep(self) -> None:
         """Let the unit's next run have it."""
@@ -110,6 +110,6 @@ def kept(path: Path, content: bytes | None = None) -> RunSettings | None:
         return None
     try:
         found = Kept.from_json(content)
-        return found.settings if fingerprint(path, found.secret_files) == found.fingerprint else None
+        return found.settings if snapshot(path, found.secret_files) == found.snapshot else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

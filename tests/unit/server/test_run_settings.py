@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbagent.config import load
-from wbagent.config.sources import fingerprint
+from wbagent.config.sources import snapshot
 from wbagent.server.__main__ import _resolve
 from wbagent.server.digest_key import digest_key
 from wbagent.server.settings import Kept, RunSettings, kept
@@ -89,13 +89,13 @@ def test_a_new_release_has_it_read_anew(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_set_to_look_like_another_file_is_a_change(path: Path) -> None:
-    # Where one file ends and the next begins is part of the fingerprint.
-    before = fingerprint(path, ())
+    # Where one file ends and the next begins is part of the snapshot.
+    before = snapshot(path, ())
     drop_in = path.parent / "wbagent.toml.d/10-port.toml"
     text = path.read_text() + drop_in.read_text()
     drop_in.write_text("")
     path.write_text(text)
-    assert fingerprint(path, ()) != before
+    assert snapshot(path, ()) != before
 
 
 @given(st.binary(max_size=200))
