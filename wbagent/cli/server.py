@@ -17,7 +17,7 @@ from wbagent.cli.context import config_path, load_config, load_section, only_sys
 from wbagent.errors import AccessError, ConfigError, DockerError, UsageError
 
 if TYPE_CHECKING:
-    from wbagent.config.model import ServerSettings
+    from wbagent.config.server import ServerSettings
     from wbagent.server.history import Record
 
 

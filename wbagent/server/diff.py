@@ -11,7 +11,7 @@ from wbagent.server.history import Reason, Record, newest
 from wbagent.server.specification import CLOSED, CONTAINER_PORT, HASH_LABEL, Specification, specification
 
 if TYPE_CHECKING:
-    from wbagent.config.model import ServerSettings
+    from wbagent.config.server import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)

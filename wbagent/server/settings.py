@@ -13,7 +13,7 @@ from wbagent.systemd import fdstore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wbagent.config.model import ServerSettings
+    from wbagent.config.server import ServerSettings
 
 _STORED: Final = "settings"
 

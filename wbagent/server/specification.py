@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     # Only its shape is needed here; pydantic takes 100 ms to import, and every end of the server comes by here.
-    from wbagent.config.model import ServerSettings
+    from wbagent.config.server import ServerSettings
 
 NAME: Final = "wandb-local"
 UNIT: Final = "wandb-local.service"

@@ -10,8 +10,8 @@ from typing import Final
 from wbagent.backup.record import LAST
 from wbagent.backup.restore import refuse_unfit_account
 from wbagent.config import Loaded, Settings
-from wbagent.config.model import ServerSettings
 from wbagent.config.rewrite import replace_value
+from wbagent.config.server import ServerSettings
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
@@ -19,7 +19,7 @@ from wbagent.database.schema import read_database
 from wbagent.errors import ConfigError, DockerError, StateError, UsageError, WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_size
-from wbagent.server import pause
+from wbagent.server import door, pause
 from wbagent.server.container import Docker
 from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State
@@ -104,6 +104,11 @@ def _check_standing(old: str) -> None:
         )
     if backing_up:
         raise StateError("a backup is being made", hint=f"wait for it: systemctl status {BACKUP_UNIT}")
+    if door.closed():
+        raise UsageError(
+            "the server is closed to its users: it is being moved to an external database and bucket",
+            hint="complete that first (wbagent server externalize), or undo it (wbagent server externalize --undo)",
+        )
     if paused := pause.current(Moment.now()):
         raise UsageError(
             f"the server's supervision is paused by {paused[0].by} ({paused[0].why}): a start that never ends would not"

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from wbagent.config.model import PinnedImage
+from wbagent.config.server import PinnedImage
 from wbagent.errors import UsageError
 
 Version = tuple[int, int, int]

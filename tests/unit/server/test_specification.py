@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wbagent.config.model import ServerSettings
+from wbagent.config.server import ServerSettings
 from wbagent.server.specification import environment, specification
 
 BASE: dict[str, Any] = {
