@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tests.testbed.bed import IMAGE, Bed, configure
@@ -118,6 +120,26 @@ def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> Non
         assert "group docker" in refused.stderr
     finally:
         web.run(["userdel", "of-wbagent"])
+
+
+def _has(wanted: Mapping[str, str], unit: Mapping[str, str]) -> bool:
+    return wanted.items() <= unit.items()
+
+
+def test_a_crash_loop_is_one_alert_with_the_reason(hosts: Bed) -> None:
+    web = hosts.web
+    start(hosts)
+    for number in range(1, 8):
+        web.run(["docker", "kill", "wandb-local"])
+        up_again = {"ActiveState": "active", "NRestarts": str(number)}
+        wait_for_unit(web, UNIT, partial(_has, up_again))
+    told = hosts.receiver.wait_for(lambda alert: "times in" in alert.text, timeout=30)
+    assert "SIGKILL" in told.text
+    wait_for_unit(web, "wbagent.service", lambda unit: "ALERT: W&B server is in a crash loop" in unit["StatusText"])
+    # The first end was told before anybody could know that it begins a loop.
+    titles = [str(alert.body["title"]) for alert in hosts.receiver.alerts]
+    assert len(titles) == 2, titles
+    assert titles[0].endswith("W&B server ended")
 
 
 def test_a_pause_holds_restarts_and_alerts_and_ends_by_itself(hosts: Bed) -> None:
