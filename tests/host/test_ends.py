@@ -113,6 +113,8 @@ def test_removed_by_hand(serving: Bed, fault: Fault) -> None:
         end = wait_until_serving_again(serving.web)
     assert end["reason"] == "removed by hand"
     assert end["probe"].startswith("/")
+    # Docker has forgotten the container, the journal has not.
+    assert any("serves http" in line for line in end["log"])
 
 
 def test_the_runner_is_killed(serving: Bed, fault: Fault) -> None:

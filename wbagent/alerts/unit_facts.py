@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 from typing import Final
 
 from wbagent.alerts.unit_failure import Ended
 from wbagent.errors import WbagentError
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
+from wbagent.systemd.journal_lines import newest_lines
 
 BACKUP_UNIT: Final = "wbagent-backup.service"
 _BACKUP_FAILURE: Final = "backup.last_failure"
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0
-_JOURNAL_LIMIT_S: Final = 10.0
 _HINT: Final = "\n  try: "
 _CLD_NAMES: Final = {1: "exited", 2: "killed", 3: "dumped"}
 
@@ -53,19 +50,7 @@ def last_words(unit: str, invocation: str) -> tuple[str, str]:
     """
     chosen = f"_SYSTEMD_INVOCATION_ID={invocation}" if invocation else f"_SYSTEMD_UNIT={unit}"
     for priority in (["--priority=err"], []):
-        if line := _newest([*priority, chosen]):
+        for line in newest_lines(*priority, chosen, count=1):
             reason, _, hint = line.partition(_HINT)
             return " ".join(reason.split()), hint.strip()
     return "", ""
-
-
-def _newest(selection: list[str]) -> str:
-    program = shutil.which("journalctl") or "/usr/bin/journalctl"
-    command = [program, "--quiet", "--no-pager", "--output=json", "--lines=1", *selection]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_JOURNAL_LIMIT_S, check=True)
-        message = json.loads(done.stdout or "{}").get("MESSAGE")
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return ""
-    # Anything but valid UTF-8 comes as a list of numbers, and is no sentence of ours.
-    return message if isinstance(message, str) else ""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from wbagent.quantities import format_duration
 from wbagent.server.diagnosis import diagnose
 from wbagent.server.history import Reason, Record
 from wbagent.server.outages import Outage, outage_of, outages, unready_seconds
+from wbagent.systemd.journal_lines import newest_lines
+
+_LINES: Final = 50
 
 
 def lines(records: Sequence[Record], last: int, now: float, *, verbose: bool) -> Iterator[str]:
@@ -56,7 +59,17 @@ def _record(
         "systemd's run": record.invocation,
     }
     yield from (f"{indent}{name}: {value}" for name, value in evidence.items() if value not in {None, ""})
-    yield from (f"{indent}| {line}" for line in record.log)
+    yield from (f"{indent}| {line}" for line in _log(record))
+
+
+def _log(record: Record) -> tuple[str, ...]:
+    """The container's last lines; where Docker could not tell them any more (gone, or removed by hand) the journal can.
+
+    Docker's journald driver writes the short id of the container to each line (CONTAINER_ID).
+    """
+    if record.log or not record.container or record.reason is Reason.READY:
+        return record.log
+    return newest_lines(f"CONTAINER_ID={record.container}", count=_LINES)
 
 
 def _served(record: Record) -> bool:
@@ -95,7 +108,7 @@ def _as_json(records: Sequence[Record], index: int, told: Sequence[Outage], now:
     return {
         "number": len(records) - index,
         **asdict(record),
-        "log": list(record.log),
+        "log": list(_log(record)),
         "known": asdict(known) if known else None,
         "unready_seconds": unready_seconds(records, index, now),
         "outage": {
