@@ -95,18 +95,19 @@ def restore_backup(
     return Restored(manifest, target.address, created, len(manifest.tables), found.counted, found.row_count, seconds)
 
 
-def refuse_unfit_account(server: ServerFacts, dumped: Manifest | DatabaseFacts) -> None:
+def refuse_unfit_account(server: ServerFacts, dumped: Manifest | DatabaseFacts, *, replacing: bool) -> None:
     """Raise RestoreError when the account could load the data, but not what stands at the end of the dump.
 
-    `dumped` may also be the database of which a dump is still to be made.
+    `dumped` may also be the database of which a dump is still to be made. `replacing`: a database is dropped for it, so
+    what may be lacking counts as lacking.
     """
     grants, missing = server.grants, []
     foreign = [definer for definer in dumped.definers if quoted_account(definer) != grants.account]
     if foreign and not grants.has("SUPER", "SET_ANY_DEFINER", "SET_USER_ID"):
         missing.append("SET_ANY_DEFINER" if server.version >= (8, 2, 0) else "SET_USER_ID")
-    # Only an account that has it may make objects of another one that has it, as root does.
-    of_root = any(definer.startswith("root@") for definer in foreign)
-    if of_root and server.version >= (8, 0, 16) and not grants.has("SYSTEM_USER"):
+    # Only an account that has it may make objects of another one that has it: root does, others may.
+    privileged = foreign if replacing else [definer for definer in foreign if definer.startswith("root@")]
+    if privileged and server.version >= (8, 0, 16) and not grants.has("SYSTEM_USER"):
         missing.append("SYSTEM_USER")
     functions = any(routine.startswith("FUNCTION ") for routine in dumped.routines)
     distrusted = server.binary_log and not server.trusts_creators and not grants.has("SUPER")
@@ -126,7 +127,7 @@ def _look(target: MysqlURL, client: ClientProgram, manifest: Manifest, *, may_ho
     with session(target, database="") as connection:
         server = read_server(connection)
         check_client(client, server.version, "mysql")
-        refuse_unfit_account(server, manifest)
+        refuse_unfit_account(server, manifest, replacing=may_hold_something)
         if not may_hold_something:
             _exists_empty(connection, target, server)
     return server

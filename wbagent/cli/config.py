@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from wbagent.alerts.destination import configured
 from wbagent.cli.context import config_path, load_config
+from wbagent.config.certificates import ITS_OWN_TMP, in_private_tmp
 from wbagent.config.connection_string import MASK, ConnectionString
 from wbagent.config.layers import KeyPath, Origin
 from wbagent.config.model import Settings
@@ -35,6 +36,9 @@ def check(ctx: click.Context) -> None:
 
 
 def _remarks(settings: Settings) -> Iterator[str]:
+    for path in settings.server.ca_certificates if settings.server else ():
+        if in_private_tmp(path):
+            yield f"[server] ca_certificates: {path}: {ITS_OWN_TMP}, or the server does not start"
     if settings.server is not None and settings.server.embedded:
         yield f"[server] embedded = true: {NOT_FOR_PRODUCTION} (wbagent server externalize moves it out)"
         if settings.database is not None:

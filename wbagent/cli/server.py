@@ -105,7 +105,7 @@ def history(number: int | None, last: int, as_json: bool, verbose: bool) -> None
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def diff(ctx: click.Context, as_json: bool) -> None:
-    """Show what a restart of the server would change. Needs root or group docker.
+    """Show what a restart of the server would change. Needs root, or both groups docker and wbagent.
 
     Exit status 0: nothing; 1: something (as diff has them).
     """

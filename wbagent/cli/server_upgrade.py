@@ -50,7 +50,8 @@ def show(*, as_json: bool) -> int:
     if upgrade is None:
         click.echo("null" if as_json else "no upgrade was made on this host yet")
         return 0
-    click.echo(account.to_json(upgrade) if as_json else "\n".join(telling.account(upgrade, evidence=True)))
+    lines = telling.account(upgrade, evidence=True, at_work=_works())
+    click.echo(account.to_json(upgrade) if as_json else "\n".join(lines))
     return 3 if upgrade.outcome in {None, Outcome.STUCK} else 0
 
 
@@ -98,13 +99,20 @@ def _decide(ctx: click.Context, wish: Wish) -> Upgrade | None:
     loaded = load_config(ctx)
     facts = preflight.look(loaded.settings)
     wish = replace(wish, new=release.target(facts.configured, wish.new) if wish.new else "")
-    found = resume(account.read(), wish, facts, Moment.now())
+    last = account.read()
+    finished = last is not None and last.outcome in {Outcome.UPGRADED, Outcome.UNDONE}
+    found = resume(last, wish, facts, Moment.now())
     if isinstance(found, Refused):
         raise UsageError(found.why, hint=found.hint)
     by = os.environ.get("SUDO_USER") or getpass.getuser()
     if found is not None:
+        if wish.undo:
+            preflight.check_way_back(loaded.settings, found)
+            if found.restore_database and not found.restored:
+                click.echo(f"what was written to the database since backup {found.backup} is lost", err=True)
         asked = "to go back" if wish.undo else "to complete it"
-        return found.noting(time.time(), f"{by} asked {asked}; it stood at: {found.step}")
+        stood = "" if finished else f"; it stood at: {found.step}"
+        return found.noting(time.time(), f"{by} asked {asked}{stood}")
     prepared = preflight.prepare(loaded, wish)
     if prepared is None:
         click.echo(f"nothing to do: the configuration names {facts.configured} already")

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 _CERTIFICATE: Final = re.compile(r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----\s.+?-----END ", re.DOTALL)
 _LARGEST: Final = 1 << 20
+# PrivateTmp= (systemd.exec(5)).
+_PRIVATE: Final = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
+ITS_OWN_TMP: Final = "the server's unit has a /tmp of its own, where it is not: put it below /etc"
 
 
 def read_certificates(value: Any) -> tuple[Path, ...]:
@@ -25,6 +28,11 @@ def read_certificates(value: Any) -> tuple[Path, ...]:
     return paths
 
 
+def in_private_tmp(path: Path) -> bool:
+    """Whether the file lies where the server's unit sees files of its own instead."""
+    return any(path.is_relative_to(directory) for directory in _PRIVATE)
+
+
 def _problem(path: Path) -> str:
     if not path.is_absolute():
         return "expected an absolute path"
@@ -36,7 +44,7 @@ def _problem(path: Path) -> str:
     except PermissionError:
         return ""
     except FileNotFoundError:
-        return "there is no such file"
+        return "there is no such file" + (f" ({ITS_OWN_TMP})" if in_private_tmp(path) else "")
     except (OSError, UnicodeDecodeError):
         return "cannot be read as text; expected a certificate in PEM form (openssl x509 -inform DER -in FILE)"
 

@@ -82,9 +82,15 @@ def _follow(
     on_status: Callable[[str], None],
     on_life: Callable[[], None],
 ) -> Properties:
-    told = [""]
+    seen = False
+    before = bus.properties(unit)
+    # systemd keeps the last line of a run that is over: it is no news of the one that begins.
+    over = before["ActiveState"] in {"inactive", "failed"}
+    told = [str(before.get("StatusText", "")) if over else ""]
 
     def changed(_unit: str, properties: Properties) -> None:
+        nonlocal seen
+        seen = True
         status = str(properties.get("StatusText", ""))
         # One change of state sends the same text several times.
         if status and status != told[-1]:
@@ -99,4 +105,8 @@ def _follow(
         if ended(state):
             return state
         on_life()
-        select.select([bus.fileno()], [], [], _ASK_AGAIN_S)
+        # What came while the answer was awaited lies in the bus's own queue already, where select() does not look.
+        seen = False
+        bus.process()
+        if not seen:
+            select.select([bus.fileno()], [], [], _ASK_AGAIN_S)

@@ -67,9 +67,10 @@ def check_file(file: Path, name: str) -> None:
         with tarfile.open(file) as archive:
             member = _member(archive, "manifest.json")
             entries = json.loads(member) if member else None
-    except (tarfile.TarError, ValueError, EOFError) as error:
+    except (tarfile.TarError, ValueError, EOFError):
         raise UsageError(
-            f"{file} cannot be read as an image: {error}", hint=f"docker save --output {file.name} {name}"
+            f"{file} is no tar archive, or a damaged one, so it is not what docker save made",
+            hint=f"docker save --output {file.name} {name}",
         ) from None
     if entries is None:
         raise UsageError(

@@ -125,6 +125,22 @@ def _check_standing(old: str) -> None:
         )
 
 
+def check_way_back(settings: Settings, upgrade: Upgrade) -> None:
+    """Raise, before the server is stopped for the way back, when that could not be gone to its end.
+
+    A database that is torn already waits for its restore, whatever else is wrong.
+    """
+    if upgrade.outcome is not None or upgrade.torn:
+        return
+    if not image.is_here(upgrade.old):
+        raise DockerError(
+            f"{upgrade.old} is not on this host any more, so there is nothing to go back to; nothing was changed",
+            hint=f"docker pull {upgrade.old}  (or, without a registry: docker load --input FILE), then try again",
+        )
+    if upgrade.restore_database and not upgrade.restored:
+        _check_restore(settings, with_backup=bool(upgrade.backup))
+
+
 def _checked_file(name: str, new: str) -> Path | None:
     if not name:
         return None
@@ -177,6 +193,6 @@ def _check_restore(settings: Settings, *, with_backup: bool) -> None:
         with session(url, database="") as connection:
             server = read_server(connection)
             check_client(client, server.version, "mysql")
-            refuse_unfit_account(server, read_database(connection, url.database, server.version))
+            refuse_unfit_account(server, read_database(connection, url.database, server.version), replacing=True)
     except WbagentError as error:
         raise StateError(f"--restore-database could not be kept: {error.message}", hint=error.hint) from None

@@ -80,7 +80,8 @@ def _undo(last: Upgrade, wish: Wish, facts: Facts) -> Upgrade | Refused:
     restore = wish.restore_database or (last.restore_database and unfinished)
     if refused := _why_not_undone(last, facts, restore=restore, asked=wish.restore_database):
         return refused
-    back = replace(last, outcome=None, undo_asked=True, restore_database=restore)
+    # What an earlier run failed at is in the account; this one has not failed.
+    back = replace(last, outcome=None, undo_asked=True, restore_database=restore, failure="")
     if last.outcome is None and last.step in {Step.FETCH, Step.BACKUP}:
         return replace(back, outcome=Outcome.UNCHANGED)
     if last.outcome is None and last.step is Step.REPLACE and facts.configured == last.old:
@@ -102,6 +103,11 @@ def _why_not_undone(last: Upgrade, facts: Facts, *, restore: bool, asked: bool) 
         return Refused(
             f"this was undone already: {names}",
             "to put the database back as well: wbagent server upgrade --undo --restore-database",
+        )
+    if last.outcome is Outcome.UNDONE and last.restored:
+        return Refused(
+            f"this was undone already, the database included (backup {last.backup}): {names}",
+            f"to put the database back once more: wbagent restore {last.backup} --into DSN",
         )
     if restore and not last.backup and last.step not in {Step.FETCH, Step.BACKUP}:
         return Refused(

@@ -11,8 +11,11 @@ from wbagent.upgrade.plan import Outcome, Step, Upgrade
 _RESTORE: Final = "wbagent server upgrade --undo --restore-database"
 
 
-def account(upgrade: Upgrade, *, evidence: bool = False) -> Iterator[str]:
-    """What was done, line by line, what is the case now and what to do; with `evidence` also what the new one left."""
+def account(upgrade: Upgrade, *, evidence: bool = False, at_work: bool = False) -> Iterator[str]:
+    """What was done, line by line, what is the case now and what to do; with `evidence` also what the new one left.
+
+    `at_work`: its unit runs at this moment.
+    """
     for at, text in upgrade.account:
         yield f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))}  {text}"
     if evidence and upgrade.evidence:
@@ -21,6 +24,10 @@ def account(upgrade: Upgrade, *, evidence: bool = False) -> Iterator[str]:
         if probe := upgrade.evidence.get("probe"):
             yield f"  its last probe: {probe}"
         yield from (f"  | {line}" for line in log)
+    if at_work and upgrade.outcome is None:
+        yield f"at work: {upgrade.step}"
+        yield "next: wait; it goes on without a terminal (journalctl -fu wbagent-upgrade)"
+        return
     yield from standing(upgrade)
 
 
@@ -33,7 +40,8 @@ def standing(upgrade: Upgrade) -> Iterator[str]:
         case Outcome.UPGRADED:
             yield f"now: {upgrade.new} serves"
             if upgrade.backup:
-                yield f"next: should it not do, back to {upgrade.old}: {_RESTORE} (what is written from now on is lost)"
+                yield f"next: if it does not work, go back to {upgrade.old}: wbagent server upgrade --undo"
+                yield f"or with the database as it was before: {_RESTORE} (what is written from now on is lost)"
         case Outcome.UNCHANGED:
             yield f"now: {upgrade.old} serves; nothing was changed"
             yield f"next: mend what is named, then: wbagent server upgrade {upgrade.new}"
@@ -42,7 +50,7 @@ def standing(upgrade: Upgrade) -> Iterator[str]:
             if upgrade.started and not upgrade.restored:
                 yield "the database may have been migrated by the new server already; it was not restored"
                 if upgrade.backup:
-                    yield f"next: should {upgrade.old} not cope with it: {_RESTORE} (what was written since is lost)"
+                    yield f"next: if {upgrade.old} cannot use it: {_RESTORE} (what was written since is lost)"
             elif not upgrade.undo_asked:
                 yield "next: look at the evidence (wbagent server upgrade --status) before trying again"
         case Outcome.STUCK:

@@ -53,14 +53,14 @@ def test_another_image_is_named(manifest: Any, said: str, tmp_path: Path) -> Non
 def test_no_archive(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"cannot be read as an image|no manifest"):
+    with pytest.raises(UsageError, match=r"is no tar archive, or a damaged one|no manifest"):
         check_file(path, WANTED)
 
 
 def test_a_file_cut_short(tmp_path: Path) -> None:
     path = saved(tmp_path / "image.tar.gz", [{"RepoTags": [WANTED]}], "w:gz")
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UsageError, match="cannot be read as an image"):
+    with pytest.raises(UsageError, match="is no tar archive, or a damaged one"):
         check_file(path, WANTED)
 
 

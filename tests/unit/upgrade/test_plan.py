@@ -336,6 +336,20 @@ def test_a_new_server_that_failed_is_stopped_first() -> None:
     assert (failed.step, failed.failure) == (Step.STOP, "exited")
 
 
+def test_a_database_that_was_put_back_is_not_put_back_again() -> None:
+    """Somebody works with it by now: a second one would lose that."""
+    now = World().now()
+    done = Upgrade(OLD, NEW, Step.START_OLD, Outcome.UNDONE, backup="b", started=True, restored=True)
+    again = resume(done, Wish(undo=True, restore_database=True), Facts(OLD, serving=True), now)
+    assert isinstance(again, Refused)
+    assert "the database included" in again.why
+    # One that failed before and goes back anew has not failed yet.
+    failed = replace(done, outcome=Outcome.UNDONE, restored=False, failure="the account may not")
+    back = resume(failed, Wish(undo=True, restore_database=True), Facts(OLD, serving=True), now)
+    assert isinstance(back, Upgrade)
+    assert (back.step, back.failure) == (Step.STOP, "")
+
+
 def test_a_database_that_the_new_server_never_met_is_not_restored() -> None:
     # What users wrote after the backup would be lost for nothing.
     written = Upgrade(OLD, NEW, Step.REPLACE, backup="0", restore_database=True)
