@@ -81,16 +81,15 @@ class Teller:
                 for end in ends
                 if end.reason is not Reason.REFUSED
             ]
-            looping = not held and self._loops(settings, ended, now, up=active not in _ON_THE_WAY)
+            up = active not in _ON_THE_WAY
+            looping = not held and crash_loop.judge(
+                self._state, settings, ended, now, up=up, held_until=self._held_until
+            )
             tell_restarts(self._state, settings, ended, now, held=held or looping)
         except StateError as error:
             self._complain(error)
         except OSError as error:
             self._complain(StateError(f"the server's history cannot be read: {error}"))
-
-    def _loops(self, settings: Settings, ended: list[Event], now: Moment, *, up: bool) -> bool:
-        news = [end for end in ended if end.at > self._held_until]
-        return crash_loop.judge(self._state, settings, news, now, up=up)
 
     def tell_pause(self) -> bool:
         """Tell the journal of a pause that began or ended; whether one lasts."""

@@ -32,13 +32,16 @@ def level(ends: Sequence[float], now: float, *, firing: bool, up: bool) -> int:
     return ENDS if firing and (recent or not up) else recent
 
 
-def judge(state: State, settings: Settings, ends: Sequence[Event], now: Moment, *, up: bool) -> bool:
+def judge(
+    state: State, settings: Settings, ends: Sequence[Event], now: Moment, *, up: bool, held_until: float = 0.0
+) -> bool:
     """One look at the ends that nobody asked for (oldest first); whether the server is in a crash loop.
 
+    What ended up to `held_until`, in a pause or an upgrade, begins no alert, but is no reason to call one over either.
     Raises StateError.
     """
     firing = states.load(state, FINGERPRINT).phase is Phase.FIRING
-    value = level([end.at for end in ends], now.wall, firing=firing, up=up)
+    value = level([end.at for end in ends if firing or end.at > held_until], now.wall, firing=firing, up=up)
 
     def compose(transition: Transition, before: AlertState, _value: float) -> Message:
         return _message(transition, before, ends, now)

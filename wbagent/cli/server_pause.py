@@ -12,7 +12,7 @@ import click
 from wbagent.errors import AccessError, UsageError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration, parse_duration
-from wbagent.server.pause import LONGEST_S, Pause, pause_path, read, write
+from wbagent.server.pause import LONGEST_S, Pause, current, pause_path, read, write
 
 
 def begin(why: str, length: str) -> None:
@@ -26,6 +26,8 @@ def begin(why: str, length: str) -> None:
     if not why.strip():
         raise UsageError("say why: others see it in the status", hint='wbagent server pause "disk is replaced"')
     by = os.environ.get("SUDO_USER") or getpass.getuser()
+    if lasting := current(Moment.now()):
+        click.echo(f"this replaces the pause of {lasting[0].by}, {format_duration(lasting[1])} more: {lasting[0].why}")
     _store(Pause(" ".join(why.split()), by, Moment.now(), seconds))
     until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + seconds))
     click.echo(f"paused until {until}: failed probes restart nothing, the server raises no alerts")

@@ -80,6 +80,16 @@ def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
     assert titles(state) == []
 
 
+def test_a_pause_does_not_call_a_crash_loop_over(state: State) -> None:
+    teller = Teller(state)
+    for number in range(5):
+        history.append(Record(time.time(), Reason.EXITED, "exited with status 3", str(number)))
+    teller.judge_server(SETTINGS, "activating")
+    teller.judge_server(SETTINGS, "active", held=True)
+    teller.judge_server(SETTINGS, "active")
+    assert teller.firing() == ("W&B server is in a crash loop",)
+
+
 def test_what_ends_during_a_pause_is_not_told_later(state: State) -> None:
     teller = Teller(state)
     history.append(Record(time.time(), Reason.EXITED, "in the pause", "one"))
