@@ -16,7 +16,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from tests.host.test_server import container, get
+from tests.host.test_server import container, get, post
 from tests.testbed.bed import PASSWORD, Bed, configure
 from tests.testbed.command import Result
 from tests.testbed.host import Host
@@ -218,6 +218,9 @@ def test_what_is_refused_is_refused_before_anything_is_done(serving: Bed) -> Non
     web.run(["wbagent", "server", "pause", "disk is replaced"])
     assert "supervision is paused by root (disk is replaced)" in upgrade(web, "0.83.0").stderr
     web.run(["wbagent", "server", "resume"])
+    post(serving, "unready")
+    assert "lives but is not ready (/ready: 503" in upgrade(web, "0.83.0").stderr
+    post(serving, "ready")
     assert upgrade_as_nobody(web).returncode == 77
     configure(web, serving.web_settings(server={"image": OLD}, backup={"enabled": False}))
     assert "no backup can be made" in upgrade(web, "0.83.0").stderr

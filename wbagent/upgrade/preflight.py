@@ -21,6 +21,7 @@ from wbagent.moment import Moment
 from wbagent.quantities import format_size
 from wbagent.server import door, pause
 from wbagent.server.container import Docker
+from wbagent.server.probe import READINESS, probe
 from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State
 from wbagent.state_directory import state_directory
@@ -33,6 +34,7 @@ KEY: Final = ("server", "image")
 BACKUP_UNIT: Final = "wbagent-backup.service"
 # A new release is about as large as the present one, and is unpacked beside what was fetched of it.
 _ROOM_FACTOR: Final = 2
+_PROBE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,13 @@ def _check_standing(old: str) -> None:
             f"the server runs {found.image if found else 'no container'}, but the configuration names {old}: there"
             " would be no tried image to go back to",
             hint="wbagent server diff; systemctl restart wandb-local; then try again",
+        )
+    answer = probe(found.addresses, READINESS, _PROBE_S)
+    if not answer.ok:
+        raise DockerError(
+            f"the server lives but is not ready ({answer.sentence()}): what is broken now would look like the new"
+            " release's fault",
+            hint="wbagent status; when it is ready: wbagent server upgrade TAG",
         )
 
 
