@@ -22,7 +22,7 @@ FLOORS = (
     {"monitor"},
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},
-    {"state_directory"},
+    {"state_directory", "durable"},
     {"errors"},
     {"events", "quantities"},
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.bucket.store import Entry, NotAllowedError, NotStoredError
+from wbagent.durable import sync_directory
 from wbagent.errors import BucketError
 
 _CHUNK: Final = 1 << 20
@@ -97,7 +98,7 @@ class DirectoryStore:
         for directory in reversed(missing):
             directory.mkdir(mode=0o750, exist_ok=True)
             _give_to_owner_above(directory)
-            _sync_directory(directory.parent)
+            sync_directory(directory.parent)
 
 
 class _FileWriter:
@@ -120,7 +121,7 @@ class _FileWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._unfinished.rename(self._path)
-            _sync_directory(self._path.parent)
+            sync_directory(self._path.parent)
 
     def discard(self) -> None:
         """Close it; what was not committed is gone."""
@@ -135,14 +136,6 @@ def _give_to_owner_above(path: Path) -> None:
     if os.geteuid() == 0:
         above = path.parent.stat()
         os.chown(path, above.st_uid, above.st_gid)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _raise_unless_missing(error: OSError) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wbagent.config.layers import KeyPath, Origin
+from wbagent.durable import sync_directory
 from wbagent.errors import ConfigError
 
 _ASSIGNMENT: Final = re.compile(
@@ -75,7 +76,7 @@ def write_whole(path: Path, text: str, *, like: Path) -> None:
         fresh.rename(path)
     finally:
         fresh.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _with_value(tree: dict[str, Any], key: KeyPath, value: str) -> dict[str, Any]:
@@ -85,14 +86,6 @@ def _with_value(tree: dict[str, Any], key: KeyPath, value: str) -> dict[str, Any
         table = table[name]
     table[key[-1]] = value
     return changed
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _not_by_machine(key: KeyPath, old: str, new: str) -> ConfigError:

@@ -81,7 +81,7 @@ def ready_again(found: Found, seconds: float) -> None:
 
 def docker_away(seconds: float) -> None:
     """No container can be looked for or started: Docker has not answered for `seconds`. Told once an outage."""
-    last = history.newest(history.read())
+    last = history.last()
     if last is None or not last.is_end:
         detail = f"Docker has not answered for {format_duration(seconds)}; the server is started when it does"
         ended(Outcome(Reason.DOCKER_AWAY, detail, 0), None, noticed_late=True)

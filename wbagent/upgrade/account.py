@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from wbagent.durable import sync_directory
 from wbagent.errors import StateError
 from wbagent.moment import Moment
 from wbagent.server.torn import account_path, stored
@@ -38,11 +39,7 @@ def write(upgrade: Upgrade, path: Path | None = None) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
 
 
 def read(path: Path | None = None, *, owner: int = 0) -> Upgrade | None:
