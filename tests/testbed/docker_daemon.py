@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.testbed.host import Host
-from tests.testbed.watch import wait_for_unit
+from tests.testbed.watch import journal_from_now, wait_for_unit
 
 UNIT = "docker.service"
 # Without the socket, the next question to Docker would start it again.
@@ -15,7 +15,10 @@ _UNITS = (UNIT, "docker.socket")
 def set_live_restore(host: Host, *, live: bool) -> None:
     """Let containers outlive the daemon, or not, as Docker's documentation says: written down, then reloaded."""
     host.write("/etc/docker/daemon.json", json.dumps({"live-restore": live}))
-    host.run(["systemctl", "reload", UNIT])
+    with journal_from_now(host, f"_SYSTEMD_UNIT={UNIT}") as journal:
+        # systemctl only sends the signal; the daemon says when it has read the file.
+        host.run(["systemctl", "reload", UNIT])
+        journal.wait_for("Reloaded configuration:")
     assert host.run(["docker", "info", "--format", "{{.LiveRestoreEnabled}}"]).stdout.strip() == str(live).lower()
 
 
