@@ -11,9 +11,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 DUMP: Final = "database.sql"
+DATADIR: Final = "datadir.tar"
+MYDUMPER: Final = "mydumper.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
 MANIFEST: Final = "manifest.json"
+PROOF: Final = "proof.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _ID: Final = re.compile(r"\d{8}T\d{6}Z")
 
@@ -41,3 +44,13 @@ def object_key(owner: str, name: str, file: str) -> str:
 def manifest_key(owner: str, name: str) -> str:
     """The key of the commit record of backup `name`."""
     return object_key(owner, name, MANIFEST)
+
+
+def proof_key(owner: str, name: str) -> str:
+    """The key of what the newest drill of backup `name` found."""
+    return object_key(owner, name, PROOF)
+
+
+def lease_prefix(owner: str) -> str:
+    """The prefix of all leases on backups of `owner`, each named ID-RANDOM."""
+    return f"{owner}/leases/"

@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
+from wbagent.database.facts import Version
 from wbagent.database.mysqld import denial, last_lines, log_needs
 from wbagent.database.options_file import environment
 from wbagent.errors import DatabaseError
@@ -135,35 +136,47 @@ class Instance:
         return tuple(self._log)
 
     @property
+    def version(self) -> Version:
+        """The program's version."""
+        return self._program.version
+
+    @property
     def version_text(self) -> str:
         """What the program says of itself."""
         return self._program.text
 
     def initialize(self) -> None:
-        """Make the data directory a new server's, whose root has no password; raises NoStartError."""
-        self._run(["--initialize-insecure"])
-        self._wait(lambda: False, self._sizing.start)
-        if self._ended():
-            raise self._failure("could not make a new data directory")
+        """Make the data directory a new server's, whose root has no password; raises NoStartError.
+
+        This uses the instance up: enter another one to start the server.
+        """
+        try:
+            self._run(["--initialize-insecure"])
+            self._wait(lambda: False, self._sizing.start)
+            if self._ended():
+                raise self._failure("could not make a new data directory")
+        finally:
+            self._kill()
+            self._own.cleanup()
 
     def __enter__(self) -> Self:
-        for _ in range(_MOST_STARTS):
-            self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
-            try:
+        try:
+            for _ in range(_MOST_STARTS):
+                self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
                 self._wait(lambda: self._ready, self._sizing.start)
-            except BaseException:
-                # Ctrl-C, a time limit: `__exit__` is not called for what was never entered.
-                self._kill()
-                raise
-            if self._ready:
-                return self
-            self._ended()
-            needed = log_needs("\n".join(self._log))
-            if needed.items() <= self._needs.items():
-                break
-            self._needs |= needed
-        self._own.cleanup()
-        raise self._failure("did not start")
+                if self._ready:
+                    return self
+                self._ended()
+                needed = log_needs("\n".join(self._log))
+                if needed.items() <= self._needs.items():
+                    break
+                self._needs |= needed
+            raise self._failure("did not start")
+        except BaseException:
+            # Also Ctrl-C and a time limit: `__exit__` is not called for what was never entered.
+            self._kill()
+            self._own.cleanup()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -275,7 +288,9 @@ class Instance:
             selinux=Path("/sys/fs/selinux/enforce").exists(),
         )
         full = "No space left" in text or "errno: 28" in text or "error 28" in text
-        hint = denied or ("make room on that disk" if full else "read its last lines; run it again to see whether it stays")
+        hint = denied or (
+            "make room on that disk" if full else "read its last lines; run it again to see whether it stays"
+        )
         return NoStartError(
             f"mysqld {what} in {self._data}: {last_lines(list(self._log)) or 'it said nothing'}",
             hint=hint,
