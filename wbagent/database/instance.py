@@ -89,10 +89,14 @@ def account_for(directory: Path) -> Account | None:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data)."""
+    """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data).
+
+    `disposable`: the data is thrown away afterwards, so the server is killed instead of stopped.
+    """
 
     buffer_pool: int = 128 << 20
     start: float = 1800.0
+    disposable: bool = False
 
 
 class Instance:
@@ -161,33 +165,37 @@ class Instance:
 
     def __enter__(self) -> Self:
         try:
-            for _ in range(_MOST_STARTS):
-                self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
-                self._wait(lambda: self._ready, self._sizing.start)
-                if self._ready:
-                    return self
-                self._ended()
-                needed = log_needs("\n".join(self._log))
-                if needed.items() <= self._needs.items():
-                    break
-                self._needs |= needed
-            raise self._failure("did not start")
+            self._start()
         except BaseException:
             # Also Ctrl-C and a time limit: `__exit__` is not called for what was never entered.
             self._kill()
             self._own.cleanup()
             raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None:
+            if error is not None or self._sizing.disposable:
                 self._kill()
             else:
                 self._stop()
         finally:
             self._own.cleanup()
+
+    def _start(self) -> None:
+        for _ in range(_MOST_STARTS):
+            self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
+            self._wait(lambda: self._ready, self._sizing.start)
+            if self._ready:
+                return
+            self._ended()
+            needed = log_needs("\n".join(self._log))
+            if needed.items() <= self._needs.items():
+                break
+            self._needs |= needed
+        raise self._failure("did not start")
 
     def _stop(self) -> None:
         if self._process is None:
