@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Final
 
-NAMES: Final = ("recovery", "footprint")
+NAMES: Final = ("recovery", "footprint", "backup")
 
 
 def main(arguments: list[str]) -> int:

@@ -40,17 +40,11 @@ def server(shared: Path) -> Iterator[MysqlServer]:
 
 @pytest.fixture(scope="module")
 def url(server: MysqlServer) -> MysqlURL:
-    """The sample, whose table that is not InnoDB was made one, and an account that may clone."""
+    """The sample, two more tables, and an account that may clone."""
     url = server.create("wandb_clone", "cloner", "password")
     server.execute("GRANT BACKUP_ADMIN, PROCESS, REPLICATION CLIENT, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
     with server.connect(url.database) as connection:
         fill(connection, 12, rough_floats=True)
-    for (table,) in server.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND engine <> 'InnoDB'"
-        " AND table_type = 'BASE TABLE'",
-        url.database,
-    ):
-        server.execute(f"ALTER TABLE `{table}` ENGINE = InnoDB", database=url.database)
     for name in TABLES:
         server.execute(f"CREATE TABLE {name} (n INT PRIMARY KEY)", database=url.database)
     return url
