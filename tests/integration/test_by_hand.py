@@ -15,13 +15,10 @@ from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.program import inside
-from tests.testbed.rootfs import Recipe, root_file_system
+from tests.testbed.rootfs import TOOLS, root_file_system
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from wbagent.config.dsn import S3URL
-
-# What MinIO calls mc, and others mcli.
-TOOLS = Recipe("tools", "trixie", "age minio-client zstd")
 
 
 @dataclass(frozen=True)
