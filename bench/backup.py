@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.backup_parties import AWS, BUCKET, Copy, Mydumper, Party, Pipe, Place, Wbagent
 from bench.measurement import Measurement
+from bench.plot import draw
 from bench.sample_data import DATABASE, sample_data
 from bench.usage import processor_seconds
 from bench.writer import Writer
@@ -37,6 +38,11 @@ def measure(rounds: int = ROUNDS) -> Measurement:
             for party in parties:
                 _once(place, party, figures)
     return figures
+
+
+def plot() -> Path:
+    """Draw what was written."""
+    return draw("backup", [("backup_s", "whole backup, seconds"), ("restore_s", "whole restore, seconds")])
 
 
 def _parties(place: Place) -> tuple[Party, ...]:
