@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -103,7 +103,8 @@ class Instance:
     """A running mysqld; leaving the block stops it in order, or kills it when the block failed.
 
     `trusted`: everybody who reaches the socket may do everything (--skip-grant-tables), because the accounts in the
-    data directory are another server's. Start it in the main thread: the kernel ends it together with that thread, so
+    data directory are another server's. `made_with`: settings that the data directory must be started with, by their
+    names as options. Start it in the main thread: the kernel ends it together with that thread, so
     a killed caller leaves none behind. Raises NoStartError and DatabaseError.
     """
 
@@ -114,6 +115,7 @@ class Instance:
         *,
         account: Account | None = None,
         trusted: bool = False,
+        made_with: Mapping[str, str] | None = None,
         sizing: Sizing | None = None,
     ) -> None:
         self._program = program
@@ -122,7 +124,7 @@ class Instance:
         self._trusted = trusted
         self._sizing = sizing or Sizing()
         self._log: deque[str] = deque(maxlen=_LINES_KEPT)
-        self._needs: dict[str, str] = {}
+        self._needs = dict(made_with or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._news = threading.Condition()
         self._ready = False

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.backup.engines.dump import Dump, dump_options
+from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import quoted_name, rows, session
@@ -74,7 +75,9 @@ class Filling:
         if manifest.engine == "clone":
             unpack(self.backup.data("unpacking", self.report, _THROWN_AWAY), data, self.account)
             # The accounts in it are those of the server that was cloned.
-            with Instance(program, data, account=self.account, trusted=True, sizing=self.sizing) as server:
+            with Instance(
+                program, data, account=self.account, trusted=True, made_with=made_with(manifest), sizing=self.sizing
+            ) as server:
                 yield server
             return
         Instance(program, data, account=self.account, sizing=self.sizing).initialize()
@@ -114,6 +117,17 @@ class Filling:
         if self.account is not None:
             os.chown(room, self.account.uid, self.account.gid)
         return room
+
+
+def made_with(manifest: Manifest) -> dict[str, str]:
+    """The settings without which no mysqld starts on the data directory of a clone, as far as they were recorded."""
+    server = manifest.server
+    found = {
+        "lower-case-table-names": server.lower_case_table_names,
+        "innodb-page-size": server.page_size,
+        "innodb-data-file-path": server.data_file_path,
+    }
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def create_statement(backup: StoredBackup, name: str) -> str:
