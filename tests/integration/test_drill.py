@@ -18,7 +18,7 @@ import psutil
 import pytest
 import zstandard
 
-from tests.integration.backup_case import Case, Once, ignore, make_case
+from tests.integration.backup_case import Case, Once, child, ignore, make_case
 from tests.integration.clone_case import clone_backup, store
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run as run_command
@@ -36,6 +36,8 @@ from wbagent.drill.job import DrillFailedError, Order, run_drill
 
 NOBODY = 65534
 END = b"\n-- Dump completed"
+# InnoDB's.
+PAGE = 16384
 NOW = 1_800_000_000.0
 
 
@@ -198,6 +200,21 @@ def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> 
     assert host.left() == []
 
 
+def test_clone_with_a_torn_page_is_found_out(host: Drilled, mysql: MysqlServer) -> None:
+    """All checksums of what is stored are right: only InnoDB knows."""
+    manifest = clone_backup(mysql, "drill_sample", host, NOW)
+    archive = bytearray(dumped(host, manifest))
+    header = archive.index(b"drill_sample/history.ibd\0")
+    size = int(archive[header + 124 : header + 135], 8)
+    # The second half of a page in the midst of the file, as of a write that did not come to its end.
+    page = header + 512 + size // (2 * PAGE) * PAGE
+    archive[page + PAGE // 2 : page + PAGE] = bytes(PAGE // 2)
+    exchanged(host, manifest, bytes(archive))
+    with pytest.raises(DrillFailedError, match="NOT a good one"):
+        host.drill()
+    assert host.left() == []
+
+
 # --- drills that cannot be made ---
 
 
@@ -242,6 +259,14 @@ def killed_while(host: Drilled, stage: str) -> list[psutil.Process]:
             process.kill()
     path.unlink()
     return children
+
+
+def test_killed_mysqld_says_nothing_about_the_backup(unproven: tuple[Drilled, Manifest]) -> None:
+    """As when memory runs out."""
+    host, manifest = unproven
+    with pytest.raises(DrillFailedError, match="no backup was proven"):
+        host.drill(report=Once("comparing", lambda: child("restoring-").kill(), from_start=True))
+    assert_nothing_is_said(host, manifest)
 
 
 def test_stopped_in_order(unproven: tuple[Drilled, Manifest]) -> None:
