@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,7 +15,7 @@ import psutil
 import pytest
 import zstandard
 
-from tests.integration.backup_case import Case, Once, child, ignore, make_case
+from tests.integration.backup_case import Case, Once, child, ignore, killed_while, make_case
 from tests.integration.clone_case import clone_backup, store
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run as run_command
@@ -232,7 +229,7 @@ def test_no_mysqld_is_no_failure(unproven: tuple[Drilled, Manifest], capsys: pyt
 def test_killed_at_any_stage(host: Drilled) -> None:
     manifest = host.run().manifest
     for stage in ("restoring", "comparing"):
-        children = killed_while(host, stage)
+        children = killed_while(host, stage, "backup", "drill", "--in-process")
         assert children
         assert psutil.wait_procs(children, timeout=30)[1] == [], "mysqld ends with who started it"
         assert host.proof(manifest) is None
@@ -240,25 +237,6 @@ def test_killed_at_any_stage(host: Drilled) -> None:
     assert proof
     assert proof.ok
     assert host.left() == []
-
-
-def killed_while(host: Drilled, stage: str) -> list[psutil.Process]:
-    """Drill as the unit does, killed (SIGKILL) when `stage` begins; what it had started."""
-    path = host.directory / "notify"
-    command: list[str | Path] = [sys.executable, "-m", "wbagent.cli.main", "--config", host.configuration]
-    variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(host.state_directory)}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-        notifications.bind(str(path))
-        notifications.settimeout(60)
-        with subprocess.Popen(
-            [*command, "backup", "drill", "--in-process"], env={**os.environ, **variables}, stderr=subprocess.DEVNULL
-        ) as process:
-            while f"STATUS={stage}:" not in notifications.recv(4096).decode():
-                pass
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-    path.unlink()
-    return children
 
 
 def test_killed_mysqld_says_nothing_about_the_backup(unproven: tuple[Drilled, Manifest]) -> None:
