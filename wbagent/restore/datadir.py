@@ -23,7 +23,9 @@ from wbagent.backup.progress import Meter, Reporter
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import rows, session
+from wbagent.database.facts import parse_version
 from wbagent.database.instance import Account, Instance, Sizing, account_for
+from wbagent.database.mysqld import check_mysqld
 from wbagent.durable import sync_directory
 from wbagent.errors import DamagedError, RestoreError, WbagentError
 from wbagent.restore.compare import Comparison, differences
@@ -82,6 +84,8 @@ def restore_datadir(
     manifest = find_backup(store, backup.owner, name)
     stored, programs = StoredBackup(store, manifest, identity), Programs(backup)
     program = programs.mysqld(manifest)
+    version = parse_version(manifest.server.version)
+    warnings = check_mysqld(program, manifest.server.version, version, physical=manifest.engine == "clone")
     if manifest.engine == "mysqldump":
         programs.mysql(program.version)
     elif manifest.engine == "mydumper":
@@ -107,7 +111,7 @@ def restore_datadir(
     tell_restored(manifest, str(directory), seconds)
     counts = (len(manifest.tables), result.counted, result.row_count)
     left = "half restored by an earlier run" if state == "unfinished" else ""
-    return Restored(manifest, str(directory), created, *counts, seconds, left, gtid_executed)
+    return Restored(manifest, str(directory), created, *counts, seconds, left, gtid_executed, warnings)
 
 
 def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool]:

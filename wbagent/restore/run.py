@@ -34,8 +34,8 @@ from wbagent.systemd import journal
 class Restored:
     """What a restore did; `counted` tables had their rows counted and compared with the commit record.
 
-    `replaced` is what an earlier, interrupted restore had left there, or ""; `gtid_executed` is
-    told of a data directory only.
+    `replaced` is what an earlier, interrupted restore had left there, or ""; `gtid_executed` and
+    `warnings` are told of a data directory only.
     """
 
     manifest: Manifest
@@ -47,6 +47,7 @@ class Restored:
     duration_s: float
     replaced: str = ""
     gtid_executed: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def restore_backup(
