@@ -108,6 +108,18 @@ def test_directory_that_holds_anything_is_refused(backed_up: dict[str, tuple[Cas
     assert (place / "mysql.ibd").exists()
 
 
+def test_link_in_the_place_of_the_mark_is_refused(
+    backed_up: dict[str, tuple[Case, Manifest]], place: Path, tmp_path: Path
+) -> None:
+    """Root empties that directory, and somebody else may write to the one above it."""
+    case, _ = backed_up["clone"]
+    (tmp_path / "letter").write_text("mine")
+    (place / UNFINISHED).symlink_to(tmp_path)
+    with pytest.raises(RestoreError, match="is a link"):
+        restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
+    assert (tmp_path / "letter").read_text() == "mine"
+
+
 def test_interrupted_restore_leaves_no_data_directory_and_begins_anew(
     backed_up: dict[str, tuple[Case, Manifest]], place: Path
 ) -> None:

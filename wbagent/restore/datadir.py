@@ -159,6 +159,9 @@ def _refuse_running(directory: Path) -> None:
 def _begin(directory: Path, account: Account | None, what: str) -> Path:
     """Mark the directory, remove what is in it, and return the room to work in, with an empty `data`."""
     work = directory / UNFINISHED
+    if work.is_symlink():
+        # Root is asked to remove what is in there, and the directory is another user's.
+        raise RestoreError(f"{work} is a link; nothing was touched", hint=f"find out who made it, then: rm {work}")
     work.mkdir(mode=0o750, exist_ok=True)
     sync_directory(directory)
     for entry in directory.iterdir():
@@ -210,7 +213,7 @@ def _move_up(work: Path, data: Path, directory: Path) -> None:
 def _tidy(directory: Path, *, created: bool) -> None:
     """Leave as little as can be: everything in a marked directory is what was being made. The mark goes last."""
     with suppress(OSError):
-        if state_of(_names(directory)) == "unfinished":
+        if (directory / UNFINISHED).is_dir() and not (directory / UNFINISHED).is_symlink():
             for entry in directory.iterdir():
                 if entry.name not in {UNFINISHED, *_NOTHING}:
                     _remove(entry)
