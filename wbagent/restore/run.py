@@ -83,12 +83,15 @@ def restore_backup(
             # What is no SQL is unpacked first.
             room, account = stack.enter_context(scratch(state_directory() / "scratch"))
             check_room(room, room_needed(manifest))
-        stored.check(report)
+        else:
+            # It goes into the target as it comes.
+            stored.check(report)
+        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
+        fill = stack.enter_context(filling.prepared())
         if replacing is not None:
             replacing()
         created = make_ready(target, found, stored, overwrite=overwrite)
-        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
-        filling.into(target, found.server.version)
+        fill(target, found.server.version)
         with session(target, database="", read_timeout=6 * 3600) as connection:
             version = found.server.version
             result = differences(connection, target.database, version, manifest, Meter("comparing", report))
