@@ -12,6 +12,7 @@ from typing import Final
 DUMP: Final = "database.sql.zst"
 FILES: Final = "files.tar.zst"
 MANIFEST: Final = "manifest.json"
+PROOF: Final = "proof.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _ID: Final = re.compile(r"\d{8}T\d{6}Z")
 
@@ -24,6 +25,14 @@ def backup_id(now: float) -> str:
 def is_backup_id(text: str) -> bool:
     """Whether `text` has the form of an id."""
     return _ID.fullmatch(text) is not None
+
+
+def begun_at(name: str) -> datetime | None:
+    """When the backup of this id was begun; None for digits that are no time."""
+    try:
+        return datetime.strptime(name, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def owner_prefix(owner: str) -> str:
@@ -44,3 +53,8 @@ def files_key(owner: str, name: str) -> str:
 def manifest_key(owner: str, name: str) -> str:
     """The key of the commit record of backup `name`."""
     return f"{owner_prefix(owner)}{name}/{MANIFEST}"
+
+
+def proof_key(owner: str, name: str) -> str:
+    """The key of the record that a drill leaves beside the commit record of backup `name`."""
+    return f"{owner_prefix(owner)}{name}/{PROOF}"

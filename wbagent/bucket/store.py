@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from wbagent.errors import BucketError
@@ -16,6 +17,14 @@ class NotStoredError(BucketError):
 
 class NotAllowedError(BucketError):
     """The store refuses this to the key or user that was given."""
+
+
+class LockedError(BucketError):
+    """The store keeps the object until a time that nobody can bring forward (Object Lock); `until` None: not known."""
+
+    def __init__(self, message: str, *, until: datetime | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.until = until
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,11 @@ class Store(Protocol):
     def size(self, key: str) -> int:
         """The object's size in bytes."""
 
-    def delete(self, key: str) -> None:
-        """Remove it; one that is gone already is no error."""
+    def delete(self, key: str) -> bool:
+        """Remove it for good; one that is gone already is no error. Raises LockedError while the store's lock lasts.
+
+        False: only hidden. The bucket keeps versions and the key may not remove them, so the storage stays in use.
+        """
 
     def clear_unfinished(self, prefix: str) -> int:
         """Remove what writers that died left below `prefix` and say how many; finished objects are never touched."""
