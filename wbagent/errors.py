@@ -89,6 +89,10 @@ class RestoreError(WbagentError):
     exit_status = EX_IOERR
 
 
+class DamagedError(RestoreError):
+    """What is stored is not, or not any more, a backup of what its commit record says."""
+
+
 class AccessError(WbagentError):
     """The caller may not do or read this."""
 

@@ -53,5 +53,10 @@ def manifest_key(owner: str, name: str) -> str:
 
 
 def proof_key(owner: str, name: str) -> str:
-    """The key of the record that a drill leaves beside the commit record of backup `name`."""
+    """The key of what the newest drill of backup `name` found."""
     return object_key(owner, name, PROOF)
+
+
+def lease_prefix(owner: str) -> str:
+    """The prefix of all leases on backups of `owner`, each named ID-RANDOM."""
+    return f"{owner}/leases/"

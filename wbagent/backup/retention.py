@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -84,9 +84,9 @@ class Verdict:
 
 
 def decide(
-    backups: Iterable[Backup], policy: Policy, now: datetime, leases: Mapping[str, datetime] | None = None
+    backups: Iterable[Backup], policy: Policy, now: datetime, leased: Collection[str] = ()
 ) -> tuple[Verdict, ...]:
-    """A verdict for each backup of one owner, oldest first; `leases`: until when a restore needs which id.
+    """A verdict for each backup of one owner, oldest first; `leased`: the ids that somebody reads now.
 
     Invariant, whatever the clock says and in whatever order the backups are given. Those that count are the proven
     ones; the committed ones too where no drill can be made (`policy.unproven_because`). Of those that stay:
@@ -94,7 +94,7 @@ def decide(
     1. the `floor` newest that count, and so never nothing; also the newest that was ever proven;
     2. every one with a commit record that is younger than `keep_days` (or from the future);
     3. the newest that counts of each of the last `keep_weekly` weeks and `keep_monthly` months that have one;
-    4. what a lease is held for.
+    4. what somebody holds a lease on.
 
     What goes and has a commit record is older than `keep_days`, and `floor` newer ones that count stay. Remains
     without a commit record go when they are older than `remains_after` and one newer that counts stays. So where
@@ -104,8 +104,7 @@ def decide(
     ordered = sorted(backups, key=_age_order)
     counting = [each for each in ordered if each.standing in policy.counting]
     kept = _kept_for_good(ordered, counting, policy)
-    held = {name for name, until in (leases or {}).items() if until > now}
-    return tuple(_verdict(each, counting, kept, held, policy, now) for each in ordered)
+    return tuple(_verdict(each, counting, kept, leased, policy, now) for each in ordered)
 
 
 def _age_order(backup: Backup) -> tuple[datetime, str]:
@@ -132,13 +131,13 @@ def _verdict(
     backup: Backup,
     counting: list[Backup],
     kept: Mapping[str, tuple[Rule, str]],
-    held: set[str],
+    leased: Collection[str],
     policy: Policy,
     now: datetime,
 ) -> Verdict:
     newer = sum(_age_order(each) > _age_order(backup) for each in counting)
-    if backup.id in held:
-        return Verdict(backup.id, True, Rule.LEASED, "a restore reads it")
+    if backup.id in leased:
+        return Verdict(backup.id, True, Rule.LEASED, "somebody reads it (a lease)")
     if backup.standing is Standing.INCOMPLETE:
         return _remains(backup, newer, policy, now)
     days = timedelta(days=policy.keep_days)

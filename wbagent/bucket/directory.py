@@ -70,7 +70,7 @@ class DirectoryStore:
         with _explained(path, "read"):
             return path.stat().st_size
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str) -> None:
         path = self._path(key)
         with _explained(path, "deleted"):
             path.unlink(missing_ok=True)
@@ -79,7 +79,6 @@ class DirectoryStore:
             except OSError as error:
                 if error.errno not in {errno.ENOTEMPTY, errno.ENOENT, errno.EEXIST}:
                     raise
-        return True
 
     def clear_unfinished(self, prefix: str) -> int:
         base = self._path(prefix.rstrip("/"))

@@ -11,7 +11,6 @@ import boto3
 from botocore.config import Config
 
 from wbagent.bucket.s3_errors import explained
-from wbagent.bucket.s3_removal import remove
 from wbagent.bucket.s3_upload import IN_FLIGHT, MultipartUpload, part_size_for
 from wbagent.bucket.store import Entry
 from wbagent.config.dsn import S3URL
@@ -128,9 +127,9 @@ class S3Store:
         with explained(self._url, f"give the size of {key}"):
             return self._client.head_object(Bucket=self._url.bucket, Key=self._prefix + key)["ContentLength"]
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str) -> None:
         with explained(self._url, f"delete {key}"):
-            return remove(self._client, self._url.bucket, self._prefix + key)
+            self._client.delete_object(Bucket=self._url.bucket, Key=self._prefix + key)
 
     def clear_unfinished(self, prefix: str) -> int:
         count = 0

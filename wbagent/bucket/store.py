@@ -19,10 +19,13 @@ class NotAllowedError(BucketError):
     """The store refuses this to the key or user that was given."""
 
 
-class LockedError(BucketError):
-    """The store keeps the object until a time that nobody can bring forward (Object Lock); `until` None: not known."""
+class LockedError(NotAllowedError):
+    """Object Lock keeps the object until the time `until` (aware; None: for ever, or nobody says).
 
-    def __init__(self, message: str, *, until: datetime | None = None, hint: str = "") -> None:
+    To whom removes what is old this is no failure: the time has not come, and asking again later is right.
+    """
+
+    def __init__(self, message: str, *, until: datetime | None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.until = until
 
@@ -71,11 +74,8 @@ class Store(Protocol):
     def size(self, key: str) -> int:
         """The object's size in bytes."""
 
-    def delete(self, key: str) -> bool:
-        """Remove it for good; one that is gone already is no error. Raises LockedError while the store's lock lasts.
-
-        False: only hidden. The bucket keeps versions and the key may not remove them, so the storage stays in use.
-        """
+    def delete(self, key: str) -> None:
+        """Remove it; one that is gone already is no error."""
 
     def clear_unfinished(self, prefix: str) -> int:
         """Remove what writers that died left below `prefix` and say how many; finished objects are never touched."""

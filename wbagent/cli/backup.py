@@ -1,4 +1,4 @@
-"""`wbagent backup`: make, list and show backups."""
+"""`wbagent backup`: make, list, show and prune backups."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MARGIN_S = 120
 
 @click.group()
 def backup() -> None:
-    """Make, list and show backups of the database."""
+    """Make, list, show and prune backups of the database."""
 
 
 @backup.command()
@@ -82,6 +82,17 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         click.echo(manifest.to_bytes(), nl=False)
     else:
         _print_manifest(store, manifest)
+
+
+@backup.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and why.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def prune(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Remove the backups whose time has passed, as each backup does after its success; with a reason for each."""
+    from wbagent.cli import backup_prune  # noqa: PLC0415
+
+    ctx.exit(backup_prune.run(load_settings(ctx), dry_run=dry_run, as_json=as_json))
 
 
 def _make(settings: Settings) -> int:
