@@ -82,7 +82,7 @@ def _tell(thinned: Thinned) -> None:
     if thinned.locked:
         _send(f"{len(thinned.locked)} old backups stay for now: {'; '.join(thinned.locked)}", thinned.locked)
     if thinned.due:
-        text = f"{len(thinned.due)} backups are to be removed, but may not be with this key"
+        text = f"{len(thinned.due)} backups have had their time, but may not be removed with this key"
         _send(text, thinned.due, level="warning", reason=thinned.refusal)
     stays = [each.id for each in thinned.verdicts if each.keep and each.rule is Rule.NOTHING_BETTER]
     if stays:
