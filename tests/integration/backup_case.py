@@ -90,7 +90,10 @@ def make_case(
         **({"destination": str(destination)} if destination else {}),
         **backup,
     }
+    drill = keys.pop("drill", {})
+    assert isinstance(drill, dict)
     lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    lines += ["[backup.drill]", *(f"{key} = {json.dumps(value)}" for key, value in drill.items())]
     (directory / "state").mkdir(parents=True)
     path = directory / "wbagent.toml"
     path.touch(mode=0o600)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 DUMP: Final = "database.sql"
+DATADIR: Final = "datadir.tar"
+MYDUMPER: Final = "mydumper.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
 MANIFEST: Final = "manifest.json"

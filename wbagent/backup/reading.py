@@ -12,7 +12,7 @@ from wbagent.backup.layout import object_key
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Store
-from wbagent.errors import BackupError, RestoreError
+from wbagent.errors import BackupError, DamagedError
 
 # zstd's window at level 19 with threads; a stream that asks for more memory is not of this program.
 _LARGEST_WINDOW: Final = 1 << 27
@@ -33,7 +33,7 @@ def prove(store: Store, key: str, expected: StoredObject, meter: Meter) -> None:
 def check_stored(store: Store, manifest: Manifest, stored: StoredObject, meter: Meter) -> None:
     """Read one object of a backup and compare it with the commit record, before anything is made of it.
 
-    Raises RestoreError when it is no longer what was stored, BucketError.
+    Raises DamagedError when it is no longer what was stored, BucketError.
     """
     if _digest(store, object_key(manifest.owner, manifest.id, stored.file), meter) != stored.sha256:
         raise _changed(manifest, stored, "nothing was touched")
@@ -42,7 +42,7 @@ def check_stored(store: Store, manifest: Manifest, stored: StoredObject, meter: 
 def plain(store: Store, manifest: Manifest, stored: StoredObject, meter: Meter, consequence: str) -> Iterator[bytes]:
     """The object as the engine gave it, in chunks.
 
-    Raises RestoreError, which ends in `consequence`, for what cannot be decompressed and, at the end, for what is not
+    Raises DamagedError, which ends in `consequence`, for what cannot be decompressed and, at the end, for what is not
     what was stored; BucketError.
     """
     digest = hashlib.sha256()
@@ -51,7 +51,7 @@ def plain(store: Store, manifest: Manifest, stored: StoredObject, meter: Meter, 
         try:
             data = decompressor.decompress(chunk)
         except zstandard.ZstdError as error:
-            raise RestoreError(
+            raise DamagedError(
                 f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
                 hint="use another: wbagent backup list",
             ) from None
@@ -73,8 +73,8 @@ def _digest(store: Store, key: str, meter: Meter) -> str:
     return digest.hexdigest()
 
 
-def _changed(manifest: Manifest, stored: StoredObject, consequence: str) -> RestoreError:
-    return RestoreError(
+def _changed(manifest: Manifest, stored: StoredObject, consequence: str) -> DamagedError:
+    return DamagedError(
         f"backup {manifest.id}: {stored.file} is not what was stored: its SHA-256 differs from the commit record's;"
         f" {consequence}",
         hint="use another backup (wbagent backup list), and find out who or what changed this one",

@@ -31,6 +31,14 @@ class DatabaseSettings(Section):
     url: MysqlURL = Field(description="connection string of the account for backups")
 
 
+class DrillSettings(Section):
+    """The drill after each backup: it is restored into a throw-away mysqld and compared."""
+
+    enabled: bool = Field(True, description="whether each backup is proven by restoring it")
+    mysqld: str = Field("mysqld", description="MySQL's own server program: a name or an absolute path")
+    time_limit: Duration = Field(6 * 3600.0, description="a drill that takes longer is ended and has failed")
+
+
 class BackupSettings(Section):
     """The daily backup."""
 
@@ -45,6 +53,7 @@ class BackupSettings(Section):
     owner: str = Field(default_factory=socket.gethostname, description="whose backups these are in the bucket")
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
+    myloader: str = Field("myloader", description="mydumper's loader, for restores of its backups")
     compression_level: int = Field(3, ge=1, le=19, description="zstd's level")
     part_size: Size = Field(16 * 1024**2, ge=5 * 1024**2, description="size of one part of an upload (S3: at least 5M)")
     catch_up_after: Duration = Field(60.0, description="after a boot, how long until a missed backup is made up for")
@@ -54,6 +63,7 @@ class BackupSettings(Section):
         pattern="^when_(supported|required)$",
         description='"when_required" for old object stores',
     )
+    drill: DrillSettings = Field(default_factory=DrillSettings)
 
     @field_validator("owner")
     @classmethod

@@ -17,7 +17,7 @@ from wbagent.errors import RestoreError
 
 _MOST_COMPLAINTS: Final = 64 << 10
 _CODE: Final = re.compile(r"ERROR (\d+)")
-_DROP: Final = "then drop the half-filled target database and run the restore again"
+_AGAIN: Final = "then run the restore again: it begins anew"
 _HINTS: Final = {
     "1227": "restore as an administrator: the dump holds objects of other definers (SET_ANY_DEFINER)",
     "1419": "restore as an administrator, or SET GLOBAL log_bin_trust_function_creators = 1",
@@ -95,7 +95,7 @@ class Load:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         code = _CODE.search(said)
         hint = _HINTS.get(code[1] if code else "", "mend what it says")
-        raise RestoreError(f"mysql {how}: {said[:600] or 'and said nothing'}", hint=f"{hint}; {_DROP}")
+        raise RestoreError(f"mysql {how}: {said[:600] or 'and said nothing'}", hint=f"{hint}; {_AGAIN}")
 
     def _listen(self) -> None:
         pipe = self._process.stderr

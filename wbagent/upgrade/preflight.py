@@ -18,7 +18,7 @@ from wbagent.database.schema import read_database
 from wbagent.errors import ConfigError, DockerError, StateError, UsageError, WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_size
-from wbagent.restore.run import refuse_unfit_account
+from wbagent.restore.target import refuse_unfit_account
 from wbagent.server import door, pause
 from wbagent.server.container import Docker
 from wbagent.server.probe import READINESS, probe

@@ -1,0 +1,298 @@
+"""A mysqld of our own for a while: on a data directory of the caller, behind a socket that nobody else reaches."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.clients import ClientProgram
+from wbagent.database.facts import Version
+from wbagent.database.mysqld import denial, last_lines, log_needs
+from wbagent.database.options_file import environment
+from wbagent.errors import DatabaseError
+
+_READY: Final = "ready for connections"
+_LINES_KEPT: Final = 400
+_STOP_S: Final = 1800.0
+# Each of the settings that a data directory may ask for is tried once.
+_MOST_STARTS: Final = 3
+# Small and quiet, and nothing runs in it but what is sent to it. "loose": a release that does not know it goes on.
+_OPTIONS: Final = (
+    "--skip-networking",
+    "--skip-log-bin",
+    "--event-scheduler=OFF",
+    "--loose-skip-replica-start",
+    "--loose-skip-slave-start",
+    "--loose-persisted-globals-load=OFF",
+    "--loose-mysqlx=OFF",
+    "--secure-file-priv=NULL",
+    "--performance-schema=OFF",
+    "--max-connections=16",
+    "--table-open-cache=400",
+    "--max-allowed-packet=1G",
+    "--character-set-server=utf8mb4",
+    # Certificates and keys are the operator's to make: none is to appear in a data directory that is handed over.
+    "--loose-auto-generate-certs=OFF",
+    "--loose-sha256-password-auto-generate-rsa-keys=OFF",
+    "--loose-caching-sha2-password-auto-generate-rsa-keys=OFF",
+    # What is half done after a crash is thrown away; an orderly end writes everything out.
+    "--innodb-flush-log-at-trx-commit=0",
+)
+
+
+class NoStartError(DatabaseError):
+    """mysqld did not start on the data directory; `environmental`: because of this host, not because of the data."""
+
+    def __init__(self, message: str, *, hint: str, environmental: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.environmental = environmental
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user and group that mysqld runs as."""
+
+    uid: int
+    gid: int
+
+
+def account_for(directory: Path) -> Account | None:
+    """Who runs mysqld: the caller (None) or, when root calls, the directory's owner or else user mysql.
+
+    Raises DatabaseError when there is neither: mysqld does not run as root.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = directory.stat()
+    if status.st_uid != 0:
+        return Account(status.st_uid, status.st_gid)
+    try:
+        entry = pwd.getpwnam("mysql")
+    except KeyError:
+        raise DatabaseError(
+            f"mysqld does not run as root, {directory} is root's, and this host has no user mysql",
+            hint=f"chown the directory to the user that is to run MySQL: chown USER: {directory}",
+        ) from None
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data)."""
+
+    buffer_pool: int = 128 << 20
+    start: float = 1800.0
+
+
+class Instance:
+    """A running mysqld; leaving the block stops it in order, or kills it when the block failed.
+
+    `trusted`: everybody who reaches the socket may do everything (--skip-grant-tables), because the accounts in the
+    data directory are another server's. Start it in the main thread: the kernel ends it together with that thread, so
+    a killed caller leaves none behind. Raises NoStartError and DatabaseError.
+    """
+
+    def __init__(
+        self,
+        program: ClientProgram,
+        data: Path,
+        *,
+        account: Account | None = None,
+        trusted: bool = False,
+        sizing: Sizing | None = None,
+    ) -> None:
+        self._program = program
+        self._data = data
+        self._account = account
+        self._trusted = trusted
+        self._sizing = sizing or Sizing()
+        self._log: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._needs: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._news = threading.Condition()
+        self._ready = False
+        # A socket's path has room for 107 bytes only, and the data directory's may be longer.
+        self._own = tempfile.TemporaryDirectory(prefix="wbagent-mysqld-", ignore_cleanup_errors=True)
+        self.socket = Path(self._own.name, "socket")
+
+    def url(self, database: str = "") -> MysqlURL:
+        """The way in, as root without a password."""
+        return MysqlURL("root", "", "localhost", 3306, database, (("socket", str(self.socket)), ("tls", "false")))
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The newest lines of its error log."""
+        return tuple(self._log)
+
+    @property
+    def version(self) -> Version:
+        """The program's version."""
+        return self._program.version
+
+    @property
+    def version_text(self) -> str:
+        """What the program says of itself."""
+        return self._program.text
+
+    def initialize(self) -> None:
+        """Make the data directory a new server's, whose root has no password; raises NoStartError.
+
+        This uses the instance up: enter another one to start the server.
+        """
+        try:
+            self._run(["--initialize-insecure"])
+            self._wait(lambda: False, self._sizing.start)
+            if self._ended():
+                raise self._failure("could not make a new data directory")
+        finally:
+            self._kill()
+            self._own.cleanup()
+
+    def __enter__(self) -> Self:
+        try:
+            for _ in range(_MOST_STARTS):
+                self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
+                self._wait(lambda: self._ready, self._sizing.start)
+                if self._ready:
+                    return self
+                self._ended()
+                needed = log_needs("\n".join(self._log))
+                if needed.items() <= self._needs.items():
+                    break
+                self._needs |= needed
+            raise self._failure("did not start")
+        except BaseException:
+            # Also Ctrl-C and a time limit: `__exit__` is not called for what was never entered.
+            self._kill()
+            self._own.cleanup()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                self._kill()
+            else:
+                self._stop()
+        finally:
+            self._own.cleanup()
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._wait(lambda: False, _STOP_S)
+        except DatabaseError:
+            self._kill()
+            raise
+        if self._ended():
+            raise self._failure("did not end in order")
+
+    def _run(self, options: list[str]) -> None:
+        if self._account is not None:
+            os.chown(self._own.name, self._account.uid, self._account.gid)
+        command = ["setpriv", "--pdeathsig", "KILL"]
+        if self._account is not None:
+            command += [f"--reuid={self._account.uid}", f"--regid={self._account.gid}", "--clear-groups"]
+        needs = [f"--{name}={value}" for name, value in self._needs.items()]
+        if self._trusted:
+            needs.append("--skip-grant-tables")
+        command += [
+            self._program.path,
+            "--no-defaults",
+            f"--datadir={self._data}",
+            f"--tmpdir={self._own.name}",
+            f"--innodb-buffer-pool-size={self._sizing.buffer_pool}",
+            *_OPTIONS,
+            *needs,
+            *options,
+        ]
+        self._ready = False
+        self._log.clear()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                # Ctrl-C on the terminal is for this process, which then ends it.
+                process_group=0,
+            )
+        except OSError as error:
+            raise NoStartError(
+                f"{command[0]} cannot be run: {error.strerror}", hint="apt install util-linux", environmental=True
+            ) from None
+        reader = threading.Thread(target=self._read, args=(self._process,), name="mysqld-log", daemon=True)
+        reader.start()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stderr is None:
+            return
+        with process.stderr as lines:
+            for line in lines:
+                with self._news:
+                    self._log.append(line.decode(errors="replace").rstrip())
+                    self._ready |= _READY in self._log[-1]
+                    self._news.notify_all()
+        process.wait()
+        with self._news:
+            self._news.notify_all()
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Until the condition holds or the process has ended; raises NoStartError when time is up."""
+        deadline = time.monotonic() + seconds
+        with self._news:
+            while not condition() and self._alive():
+                # Woken by each line; asks now and then, for an end that came between two.
+                if not self._news.wait(timeout=1.0) and time.monotonic() > deadline:
+                    raise NoStartError(
+                        f"mysqld takes longer than {seconds:g} s: {last_lines(list(self._log))}",
+                        hint="look whether this host is overloaded, then run it again",
+                        environmental=True,
+                    )
+
+    def _alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _ended(self) -> int:
+        """Its exit status; it has ended."""
+        status = self._process.wait() if self._process else 0
+        self._process = None
+        return status
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._ended()
+
+    def _failure(self, what: str) -> NoStartError:
+        text = "\n".join(self._log)
+        denied = denial(
+            text,
+            str(self._data),
+            apparmor=Path("/etc/apparmor.d/usr.sbin.mysqld").exists(),
+            selinux=Path("/sys/fs/selinux/enforce").exists(),
+        )
+        full = "No space left" in text or "errno: 28" in text or "error 28" in text
+        hint = denied or (
+            "make room on that disk" if full else "read its last lines; run it again to see whether it stays"
+        )
+        return NoStartError(
+            f"mysqld {what} in {self._data}: {last_lines(list(self._log)) or 'it said nothing'}",
+            hint=hint,
+            environmental=bool(denied) or full,
+        )

@@ -1,0 +1,136 @@
+"""Gets what a backup holds into MySQL, whatever its engine: into an empty database, or up as a server of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wbagent.backup.engines.dump import Dump, dump_options
+from wbagent.backup.progress import Meter, Reporter
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.connection import quoted_name, rows, session
+from wbagent.database.facts import Version
+from wbagent.database.instance import Account, Instance, Sizing
+from wbagent.errors import RestoreError
+from wbagent.restore.load import Load
+from wbagent.restore.myloader import loader_options, run_myloader
+from wbagent.restore.programs import Programs
+from wbagent.restore.stored import StoredBackup
+from wbagent.restore.unpack import unpack
+
+SMALL: Final = Sizing()
+_DROP: Final = "drop the target database"
+_THROWN_AWAY: Final = "what came of it is thrown away"
+# Without it a load writes everything twice. A server that was killed meanwhile does not start again on what it left,
+# which is as it should be.
+_NO_REDO_SINCE: Final = (8, 0, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """A backup and all that it takes to bring it back. `scratch` is an empty directory that `account` may enter."""
+
+    backup: StoredBackup
+    programs: Programs
+    scratch: Path
+    account: Account | None
+    report: Reporter
+    sizing: Sizing = SMALL
+
+    def into(self, target: MysqlURL, version: Version) -> None:
+        """Fill the empty database `target` of a server of `version`; raises RestoreError, DatabaseError, BucketError.
+
+        The data has gone through its proofs when this returns; when it raises, what is in the target is worth nothing.
+        """
+        match self.backup.manifest.engine:
+            case "mysqldump":
+                self._load(target, version, self.backup.data("restoring", self.report, _DROP))
+            case "mydumper":
+                loader = self.programs.myloader()
+                directory = self._room("mydumper")
+                unpack(self.backup.data("unpacking", self.report, _DROP), directory, self.account)
+                name = self.backup.manifest.database.name
+                options = loader_options(_lowest(directory), name, target.database, os.cpu_count() or 1)
+                run_myloader(loader, target, options)
+            case "clone":
+                with self.brought_up(self._room("data")) as server:
+                    self._copy(server, target, version)
+
+    @contextmanager
+    def brought_up(self, data: Path) -> Iterator[Instance]:
+        """A throw-away server on the empty directory `data`, which then holds what the backup does.
+
+        The database has the name that it was backed up with. Stopped in order at the end, so that another server can
+        be started on the directory. Raises as `into`, and NoServerProgramError.
+        """
+        manifest = self.backup.manifest
+        program = self.programs.mysqld(manifest)
+        if manifest.engine == "clone":
+            unpack(self.backup.data("unpacking", self.report, _THROWN_AWAY), data, self.account)
+            # The accounts in it are those of the server that was cloned.
+            with Instance(program, data, account=self.account, trusted=True, sizing=self.sizing) as server:
+                yield server
+            return
+        Instance(program, data, account=self.account, sizing=self.sizing).initialize()
+        with Instance(program, data, account=self.account, sizing=self.sizing) as server:
+            target = server.url(manifest.database.name)
+            with session(target, database="") as connection:
+                rows(connection, create_statement(self.backup, target.database))
+                if program.version >= _NO_REDO_SINCE:
+                    rows(connection, "ALTER INSTANCE DISABLE INNODB REDO_LOG")
+            self.into(target, program.version)
+            if program.version >= _NO_REDO_SINCE:
+                with session(target, database="", read_timeout=3600) as connection:
+                    rows(connection, "ALTER INSTANCE ENABLE INNODB REDO_LOG")
+            yield server
+
+    def _load(self, target: MysqlURL, version: Version, statements: Iterable[bytes]) -> None:
+        with Load(self.programs.mysql(version), target) as load:
+            for chunk in statements:
+                load.write(chunk)
+            load.finish()
+
+    def _copy(self, server: Instance, target: MysqlURL, version: Version) -> None:
+        """From a server of ours into another one's database, by MySQL's own dump."""
+        manifest = self.backup.manifest
+        source = server.url(manifest.database.name)
+        client = self.programs.mysqldump(server.version)
+        options = dump_options(client, position=False)
+        with Dump(client, source, options) as dump:
+            meter = Meter("restoring", self.report)
+            self._load(target, version, _metered(dump, meter))
+            dump.finish()
+
+    def _room(self, name: str) -> Path:
+        room = self.scratch / name
+        room.mkdir(mode=0o750)
+        if self.account is not None:
+            os.chown(room, self.account.uid, self.account.gid)
+        return room
+
+
+def create_statement(backup: StoredBackup, name: str) -> str:
+    """CREATE DATABASE with the character set and collation of the one that was backed up; raises RestoreError."""
+    charset, collation = backup.manifest.database.charset, backup.manifest.database.collation
+    if not (charset.isidentifier() and collation.isidentifier()):
+        raise RestoreError(
+            "the commit record names a character set that cannot be one", hint="use another backup: wbagent backup list"
+        )
+    return f"CREATE DATABASE {quoted_name(name)} CHARACTER SET {charset} COLLATE {collation}"
+
+
+def _metered(dump: Dump, meter: Meter) -> Iterator[bytes]:
+    for chunk in dump.chunks():
+        meter.add(len(chunk))
+        yield chunk
+    meter.done()
+
+
+def _lowest(directory: Path) -> Path:
+    """Where the files are: the archive may hold them in one directory of their own."""
+    inside = list(directory.iterdir())
+    return _lowest(inside[0]) if len(inside) == 1 and inside[0].is_dir() else directory
