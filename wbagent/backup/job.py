@@ -16,11 +16,13 @@ from wbagent.backup.progress import Reporter
 from wbagent.backup.pruning import tidy_after_backup
 from wbagent.backup.stop import ended_in_order
 from wbagent.backup.thinning import Thinned
+from wbagent.bucket.nearness import same_machine
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.errors import BackupError, ConfigError, WbagentError
+from wbagent.monitor.backup_facts import LAST
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
@@ -54,14 +56,17 @@ def run_backup(
         began = time.monotonic()
         try:
             store = open_store(settings.backup, directory)
+            previous = _previous_size(state, settings)
             with ended_in_order(settings.backup.time_limit):
-                manifest = Making(settings.backup, origin, store, report, clock).make(_previous_size(state, settings))
+                manifest = Making(settings.backup, origin, store, report, clock).make(previous)
         except Exception as error:
             failure = _failure(error)
             record.put_failure(state, failure, clock())
             _tell_failure(failure, error, time.monotonic() - began)
             raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
-        record.put_success(state, manifest, store, clock())
+        # An embedded server and its backup are on one machine until it is moved out, which its users are told anyway.
+        beside = origin.files is None and same_machine(settings.backup.destination, origin.url)
+        record.put_success(state, manifest, store, record.Circumstances(previous, beside), clock())
         _tell(manifest, store)
         thinned = tidy_after_backup(store, settings.backup, state, directory, clock)
         return Outcome(manifest, store.address, store.off_site, thinned)
@@ -118,7 +123,7 @@ def _tell(manifest: Manifest, store: Store) -> None:
 
 
 def _previous_size(state: State, settings: Settings) -> int:
-    last = state.get(record.LAST)
+    last = state.get(LAST)
     if last is None or last.value.get("owner") != settings.backup.owner:
         return 0
     return int(last.value.get("plain_bytes", 0))

@@ -14,12 +14,13 @@ from wbagent.backup.lease import leased
 from wbagent.backup.lock import nobody_restores, only_one
 from wbagent.backup.making import Clock
 from wbagent.backup.retention import Policy, Verdict, decide
-from wbagent.backup.standing import weighed, why_unproven_count
+from wbagent.backup.standing import weighed
 from wbagent.backup.thinning import Thinned, thin_out
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
 from wbagent.errors import BackupError, BucketError, StateError
+from wbagent.monitor.backup_facts import DRILL, why_unproven_count
 from wbagent.state import State
 from wbagent.systemd import journal
 
@@ -34,15 +35,16 @@ class Plan:
     verdicts: tuple[Verdict, ...]
 
 
-def plan(store: Store, backup: BackupSettings, now: datetime) -> Plan:
-    """Look, and decide; nothing is touched. Raises BucketError."""
+def plan(store: Store, backup: BackupSettings, state: State | None, now: datetime) -> Plan:
+    """Look, and decide; nothing is touched. `state` None: nothing is known of drills here. Raises BucketError."""
     catalog = read_catalog(store, backup.owner)
     known = [found for each in catalog if (found := weighed(store, backup.owner, each))]
-    return Plan(catalog, decide(known, policy(backup), now, leased(store, backup.owner, now)))
+    return Plan(catalog, decide(known, policy(backup, state), now, leased(store, backup.owner, now)))
 
 
-def policy(backup: BackupSettings) -> Policy:
-    """The policy that [backup] sets."""
+def policy(backup: BackupSettings, state: State | None) -> Policy:
+    """The policy that [backup] sets; whether drills can be made here is known from `state`. Raises StateError."""
+    drill = state.get(DRILL) if state else None
     # A run that is still going on is never taken for a dead one, whatever its time limit.
     patience = max(timedelta(days=1), timedelta(seconds=2 * backup.time_limit))
     return Policy(
@@ -50,7 +52,7 @@ def policy(backup: BackupSettings) -> Policy:
         backup.keep_at_least,
         backup.keep_weekly,
         backup.keep_monthly,
-        why_unproven_count(backup),
+        why_unproven_count(backup, drill.value if drill else {}),
         patience,
     )
 
@@ -83,7 +85,7 @@ def tidy(store: Store, backup: BackupSettings, state: State, directory: Path, cl
     """Retention by the holder of the backup lock, and the listing in the state file; raises BucketError, StateError."""
     now = datetime.fromtimestamp(clock(), UTC)
     with nobody_restores(directory) as free:
-        planned = plan(store, backup, now)
+        planned = plan(store, backup, state, now)
         if free:
             thinned = thin_out(store, backup.owner, planned.verdicts, now)
         else:

@@ -7,12 +7,6 @@ from wbagent.backup.layout import begun_at
 from wbagent.backup.proof import read_proof
 from wbagent.backup.retention import Backup, Standing
 from wbagent.bucket.store import Store
-from wbagent.config.model import BackupSettings
-
-
-def why_unproven_count(_backup: BackupSettings) -> str:
-    """Why backups count that no drill has proven; "" where only proven ones do."""
-    return "this release makes no drills"
 
 
 def weighed(store: Store, owner: str, stored: Stored) -> Backup | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from wbagent.config.dsn import MysqlURL, S3URL
+from wbagent.config.dsn import S3URL, MysqlURL
 
 _HERE = "this machine"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import click
 
 from wbagent.backup.pruning import plan, policy, prune
 from wbagent.bucket.open import open_store
-from wbagent.errors import AccessError
+from wbagent.errors import AccessError, StateError
 from wbagent.state import State
 from wbagent.state_directory import state_directory
 
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 def run(settings: Settings, *, dry_run: bool, as_json: bool) -> int:
     """Decide, remove unless `dry_run`, and show it; returns the exit status. Raises BackupError, BucketError."""
     backup, directory = settings.backup, state_directory()
-    if dry_run:
-        verdicts = plan(open_store(backup, directory), backup, datetime.fromtimestamp(time.time(), UTC)).verdicts
+    with ExitStack() as stack:
         thinned = None
-    else:
-        with State() as state:
+        if dry_run:
+            state = _readable_state(stack)
+            now = datetime.fromtimestamp(time.time(), UTC)
+            verdicts = plan(open_store(backup, directory), backup, state, now).verdicts
+        else:
+            state = stack.enter_context(State())
             thinned = prune(backup, state, directory, time.time)
-        verdicts = thinned.verdicts
-    counted = policy(backup).unproven_because
+            verdicts = thinned.verdicts
+        counted = policy(backup, state).unproven_because
     if as_json:
         _print_json(backup.owner, verdicts, thinned, counted)
     else:
@@ -43,6 +47,14 @@ def run(settings: Settings, *, dry_run: bool, as_json: bool) -> int:
             hint="nothing, where the key is meant to write only: the bucket's lifecycle rules have to remove them",
         )
     return 0
+
+
+def _readable_state(stack: ExitStack) -> State | None:
+    """None on a host where no agent has run yet."""
+    try:
+        return stack.enter_context(State(read_only=True))
+    except StateError:
+        return None
 
 
 def _outcome(verdict: Verdict, thinned: Thinned | None) -> str:

@@ -105,6 +105,14 @@ class AlertSettings(Section):
         return tuple(SecretStr(url) for url in urls)
 
 
+class MetricsSettings(Section):
+    """What Prometheus gets."""
+
+    textfile: str | None = Field(
+        None, pattern="^/.*[.]prom$", description="file for node_exporter's textfile collector; none is written without"
+    )
+
+
 class Settings(BaseSettings):
     """The whole configuration; sections that a host has no use for stay away."""
 
@@ -115,6 +123,7 @@ class Settings(BaseSettings):
     backup: BackupSettings = Field(default_factory=BackupSettings)
     monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     def database_url(self) -> MysqlURL | None:
         """The account that backups and checks use: [database].url, else the server's, its own one when embedded."""

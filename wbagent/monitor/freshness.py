@@ -38,7 +38,9 @@ class Watch:
     @classmethod
     def from_json(cls, value: Any) -> Self:
         """What `to_json` gave."""
-        wanted, good = (Moment.from_json(value[name]) if value[name] else None for name in ("wanted_since", "good_since"))
+        wanted, good = (
+            Moment.from_json(value[name]) if value[name] else None for name in ("wanted_since", "good_since")
+        )
         return cls(str(value["place"]), wanted, str(value["good"]), good)
 
 
