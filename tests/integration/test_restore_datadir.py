@@ -11,7 +11,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests.integration.backup_case import Case, ignore, make_case
+from tests.integration.backup_case import Case, Once, ignore, make_case
 from tests.integration.clone_case import clone_backup
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
@@ -23,8 +23,10 @@ from wbagent.backup.lease import leased
 from wbagent.backup.manifest import Manifest
 from wbagent.database.instance import Account, Instance
 from wbagent.database.mysqld import find_mysqld
-from wbagent.errors import RestoreError
+from wbagent.errors import DatabaseError, RestoreError
 from wbagent.restore.datadir import UNFINISHED, restore_datadir
+from wbagent.restore.programs import Programs
+from wbagent.restore.run import restore_backup
 
 # Who has no name on this host: as a container's mysql has none.
 NOBODY = Account(65534, 65534)
@@ -61,10 +63,6 @@ def place() -> Iterator[Path]:
         yield directory
 
 
-def restore(case: Case, directory: Path, report: object = ignore, *, overwrite: bool = False) -> object:
-    return restore_datadir(case.store, case.settings.backup, "latest", directory, report, overwrite=overwrite)
-
-
 def connected(server: Instance) -> pymysql.Connection:
     return pymysql.connect(unix_socket=str(server.socket), user="root", charset="utf8mb4", autocommit=True)
 
@@ -79,7 +77,7 @@ def test_data_directory(
     os.chown(target, NOBODY.uid, NOBODY.gid)
     done = restore_datadir(case.store, case.settings.backup, "latest", target, ignore)
     assert (done.tables, done.counted) == (len(manifest.tables), len(manifest.tables))
-    assert UNFINISHED not in os.listdir(target)
+    assert not (target / UNFINISHED).exists()
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in target.rglob("*")}
     assert owners == {(NOBODY.uid, NOBODY.gid)}
     if engine == "clone":
@@ -96,3 +94,66 @@ def test_data_directory(
 
 def leased_now(case: Case) -> frozenset[str]:
     return leased(case.store, case.settings.backup.owner, datetime.now(UTC))
+
+
+def test_directory_that_holds_anything_is_refused(backed_up: dict[str, tuple[Case, Manifest]], place: Path) -> None:
+    case, _ = backed_up["clone"]
+    (place / "letter").write_text("mine")
+    with pytest.raises(RestoreError, match="is not empty"):
+        restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
+    assert [path.name for path in place.iterdir()] == ["letter"]
+    restore_datadir(case.store, case.settings.backup, "latest", place, ignore, overwrite=True)
+    assert not (place / "letter").exists()
+    assert (place / "mysql.ibd").exists()
+
+
+def test_interrupted_restore_leaves_no_data_directory_and_begins_anew(
+    backed_up: dict[str, tuple[Case, Manifest]], place: Path
+) -> None:
+    case, _ = backed_up["clone"]
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_datadir(case.store, case.settings.backup, "latest", place, Once("comparing", interrupt, True))
+    assert list(place.iterdir()) == [], "what can be tidied up is"
+
+    # Killed, nothing is: this is what a power cut leaves.
+    (place / UNFINISHED / "data").mkdir(parents=True)
+    (place / "ibdata1").write_text("half")
+    done = restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
+    assert done.replaced
+    assert (place / "mysql.ibd").exists()
+    assert not (place / UNFINISHED).exists()
+
+
+def test_clone_comes_back_as_a_database_of_another_server(
+    backed_up: dict[str, tuple[Case, Manifest]], mysql: MysqlServer, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    case, manifest = backed_up["clone"]
+    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(place))
+    url = mysql.create("came_back", "came_back", "password")
+    mysql.execute("GRANT ALL ON *.* TO came_back@'%'")
+    try:
+        done = restore_backup(case.store, case.settings.backup, "latest", url, ignore)
+        assert done.counted == len(manifest.tables)
+        with mysql.connect() as connection:
+            assert fingerprint(connection, "came_back") == fingerprint(connection, DATABASE)
+    finally:
+        mysql.execute("DROP DATABASE came_back")
+        mysql.execute("DROP USER came_back@'%'")
+    assert list((place / "scratch").iterdir()) == []
+
+
+def test_mydumper_that_loses_things_is_refused(backed_up: dict[str, tuple[Case, Manifest]], tmp_path: Path) -> None:
+    case, _ = backed_up["mysqldump"]
+    old = tmp_path / "myloader"
+    old.write_text("#!/bin/sh\necho 'myloader 0.10.1, built against MySQL 5.7.36'\n")
+    old.chmod(0o755)
+    programs = Programs(case.settings.backup.model_copy(update={"myloader": str(old)}))
+    with pytest.raises(DatabaseError, match=r"0\.10\.1, which loses routines and events"):
+        programs.myloader()
+    missing = case.settings.backup.model_copy(update={"myloader": "/nowhere/myloader"})
+    with pytest.raises(DatabaseError, match=r"made by mydumper and .* was not found"):
+        Programs(missing).myloader()

@@ -61,6 +61,7 @@ class Duties:
             "embedded": self.settings.server is not None and self.settings.server.embedded,
             "database": database,
             "backup": database and self.settings.backup.enabled,
+            "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
         }
 
     def look_at_units(self, bus: Bus | None, now: float) -> None:

@@ -12,7 +12,6 @@ from typing import Final
 
 DUMP: Final = "database.sql"
 DATADIR: Final = "datadir.tar"
-MYDUMPER: Final = "mydumper.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
 MANIFEST: Final = "manifest.json"

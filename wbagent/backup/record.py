@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from wbagent.backup.catalog import Stored
 from wbagent.backup.manifest import Manifest
+from wbagent.backup.proof import Proof
 from wbagent.bucket.store import Store
 from wbagent.errors import StateError, WbagentError
 from wbagent.monitor.backup_facts import LAST, LAST_FAILURE
@@ -85,4 +86,13 @@ def short_row(stored: Stored) -> dict[str, Any]:
         "tables": len(record.tables) if record else None,
         "host": record.host if record else None,
         "warnings": list(record.warnings) if record else [],
+    }
+
+
+def proof_row(proof: Proof | None) -> dict[str, Any]:
+    """What a listing says beside `short_row` of whether the backup is proven: true, false (bad) or null (no drill)."""
+    return {
+        "proven": proof.ok if proof else None,
+        "proven_at": proof.finished_at.timestamp() if proof else None,
+        "proof_reason": proof.reason if proof else "",
     }

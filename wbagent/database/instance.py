@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -89,17 +89,22 @@ def account_for(directory: Path) -> Account | None:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data)."""
+    """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data).
+
+    `disposable`: the data is thrown away afterwards, so the server is killed instead of stopped.
+    """
 
     buffer_pool: int = 128 << 20
     start: float = 1800.0
+    disposable: bool = False
 
 
 class Instance:
     """A running mysqld; leaving the block stops it in order, or kills it when the block failed.
 
     `trusted`: everybody who reaches the socket may do everything (--skip-grant-tables), because the accounts in the
-    data directory are another server's. Start it in the main thread: the kernel ends it together with that thread, so
+    data directory are another server's. `made_with`: settings that the data directory must be started with, by their
+    names as options. Start it in the main thread: the kernel ends it together with that thread, so
     a killed caller leaves none behind. Raises NoStartError and DatabaseError.
     """
 
@@ -110,6 +115,7 @@ class Instance:
         *,
         account: Account | None = None,
         trusted: bool = False,
+        made_with: Mapping[str, str] | None = None,
         sizing: Sizing | None = None,
     ) -> None:
         self._program = program
@@ -118,7 +124,7 @@ class Instance:
         self._trusted = trusted
         self._sizing = sizing or Sizing()
         self._log: deque[str] = deque(maxlen=_LINES_KEPT)
-        self._needs: dict[str, str] = {}
+        self._needs = dict(made_with or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._news = threading.Condition()
         self._ready = False
@@ -161,33 +167,37 @@ class Instance:
 
     def __enter__(self) -> Self:
         try:
-            for _ in range(_MOST_STARTS):
-                self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
-                self._wait(lambda: self._ready, self._sizing.start)
-                if self._ready:
-                    return self
-                self._ended()
-                needed = log_needs("\n".join(self._log))
-                if needed.items() <= self._needs.items():
-                    break
-                self._needs |= needed
-            raise self._failure("did not start")
+            self._start()
         except BaseException:
             # Also Ctrl-C and a time limit: `__exit__` is not called for what was never entered.
             self._kill()
             self._own.cleanup()
             raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None:
+            if error is not None or self._sizing.disposable:
                 self._kill()
             else:
                 self._stop()
         finally:
             self._own.cleanup()
+
+    def _start(self) -> None:
+        for _ in range(_MOST_STARTS):
+            self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
+            self._wait(lambda: self._ready, self._sizing.start)
+            if self._ready:
+                return
+            self._ended()
+            needed = log_needs("\n".join(self._log))
+            if needed.items() <= self._needs.items():
+                break
+            self._needs |= needed
+        raise self._failure("did not start")
 
     def _stop(self) -> None:
         if self._process is None:

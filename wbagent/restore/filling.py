@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.backup.engines.dump import Dump, dump_options
+from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import quoted_name, rows, session
@@ -22,7 +23,7 @@ from wbagent.restore.programs import Programs
 from wbagent.restore.stored import StoredBackup
 from wbagent.restore.unpack import unpack
 
-SMALL: Final = Sizing()
+DISPOSABLE: Final = Sizing(disposable=True)
 _DROP: Final = "drop the target database"
 _THROWN_AWAY: Final = "what came of it is thrown away"
 # Without it a load writes everything twice. A server that was killed meanwhile does not start again on what it left,
@@ -32,14 +33,17 @@ _NO_REDO_SINCE: Final = (8, 0, 21)
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """A backup and all that it takes to bring it back. `scratch` is an empty directory that `account` may enter."""
+    """A backup and all that it takes to bring it back. `scratch` is an empty directory that `account` may enter.
+
+    A server that is not `disposable` is stopped in order at the end, so that another can be started on its directory.
+    """
 
     backup: StoredBackup
     programs: Programs
     scratch: Path
     account: Account | None
     report: Reporter
-    sizing: Sizing = SMALL
+    sizing: Sizing = DISPOSABLE
 
     def into(self, target: MysqlURL, version: Version) -> None:
         """Fill the empty database `target` of a server of `version`; raises RestoreError, DatabaseError, BucketError.
@@ -51,28 +55,29 @@ class Filling:
                 self._load(target, version, self.backup.data("restoring", self.report, _DROP))
             case "mydumper":
                 loader = self.programs.myloader()
-                directory = self._room("mydumper")
+                directory = self.room("mydumper")
                 unpack(self.backup.data("unpacking", self.report, _DROP), directory, self.account)
                 name = self.backup.manifest.database.name
                 options = loader_options(_lowest(directory), name, target.database, os.cpu_count() or 1)
                 run_myloader(loader, target, options)
             case "clone":
-                with self.brought_up(self._room("data")) as server:
+                with self.brought_up(self.room("data")) as server:
                     self._copy(server, target, version)
 
     @contextmanager
     def brought_up(self, data: Path) -> Iterator[Instance]:
         """A throw-away server on the empty directory `data`, which then holds what the backup does.
 
-        The database has the name that it was backed up with. Stopped in order at the end, so that another server can
-        be started on the directory. Raises as `into`, and NoServerProgramError.
+        The database has the name that it was backed up with. Raises as `into`, and NoServerProgramError.
         """
         manifest = self.backup.manifest
         program = self.programs.mysqld(manifest)
         if manifest.engine == "clone":
             unpack(self.backup.data("unpacking", self.report, _THROWN_AWAY), data, self.account)
             # The accounts in it are those of the server that was cloned.
-            with Instance(program, data, account=self.account, trusted=True, sizing=self.sizing) as server:
+            with Instance(
+                program, data, account=self.account, trusted=True, made_with=made_with(manifest), sizing=self.sizing
+            ) as server:
                 yield server
             return
         Instance(program, data, account=self.account, sizing=self.sizing).initialize()
@@ -83,7 +88,7 @@ class Filling:
                 if program.version >= _NO_REDO_SINCE:
                     rows(connection, "ALTER INSTANCE DISABLE INNODB REDO_LOG")
             self.into(target, program.version)
-            if program.version >= _NO_REDO_SINCE:
+            if program.version >= _NO_REDO_SINCE and not self.sizing.disposable:
                 with session(target, database="", read_timeout=3600) as connection:
                     rows(connection, "ALTER INSTANCE ENABLE INNODB REDO_LOG")
             yield server
@@ -105,12 +110,24 @@ class Filling:
             self._load(target, version, _metered(dump, meter))
             dump.finish()
 
-    def _room(self, name: str) -> Path:
+    def room(self, name: str) -> Path:
+        """A new, empty directory in `scratch`, which belongs to who runs mysqld."""
         room = self.scratch / name
         room.mkdir(mode=0o750)
         if self.account is not None:
             os.chown(room, self.account.uid, self.account.gid)
         return room
+
+
+def made_with(manifest: Manifest) -> dict[str, str]:
+    """The settings without which no mysqld starts on the data directory of a clone, as far as they were recorded."""
+    server = manifest.server
+    found = {
+        "lower-case-table-names": server.lower_case_table_names,
+        "innodb-page-size": server.page_size,
+        "innodb-data-file-path": server.data_file_path,
+    }
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def create_statement(backup: StoredBackup, name: str) -> str:
