@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from wbagent import events
 from wbagent.durable import sync_directory
 from wbagent.errors import AccessError, StateError, WbagentError
 from wbagent.state_directory import state_directory
@@ -39,6 +38,13 @@ CREATE TABLE IF NOT EXISTS outbox (
 """
 
 
+_PUT: Final = (
+    "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at"
+)
+# The fact in a new file that tells what became of the damaged one: {"file", "reason", "told": whether people know}.
+SET_ASIDE: Final = "state.set_aside"
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A JSON value and the wall-clock time (seconds since the epoch) at which it was found."""
@@ -50,7 +56,7 @@ class Fact:
 class State:
     """The open state file. Several processes may hold it at once: each write is one short transaction.
 
-    Nothing that matters is only in it. So one that is damaged is set aside, which is told, and a new one begun; the
+    Nothing that matters is only in it. So one that is damaged is set aside (fact SET_ASIDE) and a new one begun; the
     processes that still have the old one open go over to the new one at their next use.
     """
 
@@ -93,8 +99,6 @@ class State:
 
     def _renew(self, damage: sqlite3.Error) -> None:
         """Set the damaged file aside unless another process has done so, and go over to the new one."""
-        from wbagent.systemd import journal  # noqa: PLC0415 - not on the way of every start
-
         with _alone(self.path):
             self.connection.close()
             try:
@@ -107,13 +111,9 @@ class State:
                 return
             aside = _set_aside(self.path)
             self._open()
-        journal.send(
-            f"the state file was damaged ({damage}): it is now {aside}, and a new one was begun; alerts that waited"
-            " to be delivered are lost, the journal has them",
-            level="error",
-            message_id=events.STATE_DAMAGED,
-            file=aside,
-        )
+            # Whoever meets the damage may be a short-lived program: the agent tells people of it.
+            value = json.dumps({"file": str(aside), "reason": str(damage), "told": False})
+            self.connection.execute(_PUT, (SET_ASIDE, value, time.time()))
 
     def _follow(self) -> None:
         """Go over to the file that has taken the place of the one that is open: that was damaged and set aside."""
@@ -135,11 +135,7 @@ class State:
 
     def put(self, key: str, value: Any, now: float) -> None:
         """Store a JSON value as found at wall-clock time `now` (seconds since the epoch); raises StateError."""
-        self.rows(
-            "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key)"
-            " DO UPDATE SET value = excluded.value, at = excluded.at",
-            (key, json.dumps(value), now),
-        )
+        self.rows(_PUT, (key, json.dumps(value), now))
 
     def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """What a statement gives; raises StateError."""

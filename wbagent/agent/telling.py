@@ -13,6 +13,7 @@ from wbagent import events
 from wbagent.alerts import backup, cpu, crash_loop, outbox, server, states
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
+from wbagent.alerts.state_file import tell_damage
 from wbagent.alerts.throttle import Event
 from wbagent.config import Settings
 from wbagent.errors import StateError
@@ -97,6 +98,7 @@ class Teller:
     def judge_backups(self, settings: Settings) -> None:
         """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too."""
         try:
+            tell_damage(self._state, settings, Moment.now())
             age = backup.judge(self._state, settings, Moment.now())
             if path := settings.metrics.textfile:
                 facts, firing = BackupFacts.read(self._state), len(states.firing_titles(self._state))
