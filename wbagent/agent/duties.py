@@ -136,6 +136,10 @@ class Duties:
         """One sample of the host's processors, judged by the guide's rule."""
         self._teller.judge_cpu(self.settings, self._sampler.sample())
 
+    def look_at_backups(self) -> None:
+        """Whether the newest backup is fresh, good and where it should be."""
+        self._teller.judge_backups(self.settings)
+
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
         self._state.put(overview.CONFIG_FACT, {**self.configured(), "refused": refused}, now)

@@ -30,6 +30,14 @@ def is_backup_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def begun_at(name: str) -> datetime | None:
+    """When the backup of this id was begun; None for digits that are no time."""
+    try:
+        return datetime.strptime(name, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def owner_prefix(owner: str) -> str:
     """The prefix of all backups of `owner`; it ends in "/", so that node1 never means node10 too."""
     return f"{owner}/backups/"
