@@ -15,6 +15,7 @@ from wbagent.database.mysqld import (
     denial,
     find_mysqld,
     last_lines,
+    load_refusal,
     log_needs,
     upgrade_refusal,
 )
@@ -40,6 +41,21 @@ DENIED = "2026-11-26T14:53:35Z 0 [ERROR] [MY-012592] [InnoDB] Operating system e
 )
 def test_upgrade_of_a_data_directory(old: Version, new: Version, allowed: bool) -> None:
     assert (upgrade_refusal(old, new) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    ("dumped", "target", "allowed"),
+    [
+        ((8, 0, 36), (9, 7, 4), True),
+        ((9, 7, 4), (9, 7, 1), True),
+        ((8, 4, 2), (8, 0, 36), True),
+        ((9, 7, 4), (8, 4, 2), True),
+        ((9, 7, 4), (8, 0, 36), False),
+        ((8, 0, 36), (5, 7, 44), False),
+    ],
+)
+def test_dump_goes_back_one_long_term_series_at_most(dumped: Version, target: Version, allowed: bool) -> None:
+    assert (load_refusal(dumped, target) == "") is allowed
 
 
 def test_a_dump_loads_into_any_newer_one() -> None:
