@@ -78,7 +78,7 @@ class Duties:
         self._tell_restart_needed(self._seen.restart_needed)
         jobs = tuple(unit.active if unit else "" for unit in (self._seen.backup, self._seen.drill))
         if jobs != self._jobs:
-            # A backup or drill has ended just now, or begun: what it left is not told half a minute later.
+            # A backup or drill has ended just now, or begun: what it left is told at once.
             self.look_at_backups()
         self._jobs = jobs
         paused = self._teller.tell_pause()
