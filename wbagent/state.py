@@ -91,6 +91,10 @@ class State:
         else:
             self.connection.executescript(_SCHEMA)
             self.path.chmod(0o640)
+            if os.geteuid() == 0:
+                # What root makes there the agent has to write too.
+                above = self.path.parent.stat()
+                os.chown(self.path, above.st_uid, above.st_gid, follow_symlinks=False)
             # The file is small: all of it is looked at, so that damage shows here and not in the midst of something.
             ((found,),) = self.connection.execute("PRAGMA quick_check(1)").fetchall()
             if found != "ok":
@@ -120,13 +124,12 @@ class State:
         if self._read_only or self.connection.in_transaction:
             return
         try:
-            if self.path.stat().st_ino == self._inode:
-                return
-        except FileNotFoundError:
-            # Somebody moved it away by hand.
-            pass
-        self.connection.close()
-        self._open()
+            # Also when somebody moved it away by hand.
+            if not self.path.exists() or self.path.stat().st_ino != self._inode:
+                self.connection.close()
+                self._open()
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def get(self, key: str) -> Fact | None:
         """The fact stored under `key`, or None; raises StateError."""
@@ -142,7 +145,7 @@ class State:
         try:
             self._follow()
             return self.connection.execute(statement, values).fetchall()
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             raise self._unusable(error) from None
 
     @contextmanager
@@ -201,7 +204,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Be the only one who sets the file aside. Raises OSError."""
-    descriptor = os.open(path.with_name("state.lock"), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    descriptor = os.open(path.with_name("state.lock"), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

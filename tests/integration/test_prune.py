@@ -116,7 +116,7 @@ def test_two_hundred_backups_of_three_owners(tmp_path: Path, bucket: S3URL) -> N
 def test_what_is_read_on_another_host_stays(tmp_path: Path, bucket: S3URL) -> None:
     backup, store = a_store(bucket, tmp_path)
     for day in (0, 1, 2, 30, 40):
-        put_backup(store, "host1", day * DAY)
+        put_backup(store, "host1", day * DAY, proof=True)
     with State(tmp_path / "state.db") as state:
         with lease(store, "host1", name_of(40 * DAY), "a restore"):
             assert prune(backup, state, tmp_path, NOW.timestamp).removed == (name_of(30 * DAY),)

@@ -46,6 +46,7 @@ class Duties:
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
+        self._jobs: tuple[str, ...] = ()
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -75,6 +76,11 @@ class Duties:
             bus.reset_failed(overview.SERVER_UNIT)
             log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
+        jobs = tuple(unit.active if unit else "" for unit in (self._seen.backup, self._seen.drill))
+        if jobs != self._jobs:
+            # A backup or drill has ended just now, or begun: what it left is told at once.
+            self.look_at_backups()
+        self._jobs = jobs
         paused = self._teller.tell_pause()
         if server is not None:
             held = paused or _replaces_server(bus)

@@ -37,7 +37,7 @@ _SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
 _DATABASE_S: Final = 30
-_BACKUPS_S: Final = 30
+_BACKUPS_S: Final = 10
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
 

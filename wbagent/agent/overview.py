@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
+from wbagent.monitor.freshness import WATCH_FACT
 from wbagent.quantities import format_duration, format_size
 from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
@@ -118,7 +119,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
             _UNREADABLE,
         )
     names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT, CONFIG_FACT,
-             WANTED_FACT)  # fmt: skip
+             WANTED_FACT, WATCH_FACT)  # fmt: skip
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
         units[SERVER_UNIT],

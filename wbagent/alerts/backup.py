@@ -14,12 +14,11 @@ from wbagent.alerts.message import Kind, Message
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.monitor.backup_facts import BackupFacts, why_unproven_count
-from wbagent.monitor.freshness import Watch, age, look
+from wbagent.monitor.freshness import WATCH_FACT, Watch, age, look
 from wbagent.monitor.rules import AlertState, Rule, Severity, Transition
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 
-WATCH_FACT: Final = "backup.watch"
 _LOOK: Final = "wbagent status; wbagent backup list; journalctl -x -u wbagent-backup -u wbagent-drill -n 50"
 _SHRUNK_SHARE: Final = 0.5
 # What is wrong by configuration stays wrong: once a week is enough.

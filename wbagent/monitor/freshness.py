@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from wbagent.moment import Moment
+
+# Where the state file keeps the Watch.
+WATCH_FACT: Final = "backup.watch"
 
 
 @dataclass(frozen=True, slots=True)
