@@ -35,6 +35,7 @@ class Place:
     url: MysqlURL
     store: Ceph
     clients: ClientPrograms
+    mysqld: Path
     scratch: Path
     clones: Path
 
@@ -103,7 +104,8 @@ class Wbagent:
             "keep_at_least": 1,
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
-        text = "\n".join(["[database]", f"url = {json.dumps(str(self.place.url))}", "[backup]", *lines])
+        drill = ["[backup.drill]", f"mysqld = {json.dumps(str(self.place.mysqld))}"]
+        text = "\n".join(["[database]", f"url = {json.dumps(str(self.place.url))}", "[backup]", *lines, *drill])
         configuration.write_text(text + "\n")
         variables = (("WBAGENT_STATE_DIRECTORY", str(directory)), ("PYTHONPATH", str(Path.cwd())))
         argv = [sys.executable, "-m", "wbagent.cli.main", "--config", str(configuration), *arguments]
