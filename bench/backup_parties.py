@@ -84,6 +84,9 @@ class Wbagent:
         if self.engine == "clone":
             target = self.place.scratch / "restored"
             shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            # mysqld does not run as root, and this machine need not have a user mysql.
+            shutil.chown(target, "nobody", "nogroup")
             return run_pipeline(self._command("restore", str(self.made["id"]), "--datadir", str(target)))
         with empty_server() as url:
             return run_pipeline(self._command("restore", str(self.made["id"]), "--into", str(url)))
