@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,8 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.scratch import scratch
-from wbagent.backup.layout import manifest_key, object_key
+from wbagent.backup.layout import lease_prefix, manifest_key, object_key
+from wbagent.backup.lease import leased
 from wbagent.backup.manifest import Manifest, parse_manifest
 from wbagent.backup.proof import Proof, read_proof
 from wbagent.config.dsn import S3URL, MysqlURL
@@ -70,13 +72,37 @@ def database(mysql: MysqlServer) -> Iterator[MysqlURL]:
     mysql.execute("DROP USER %s@'%%'", url.user)
 
 
-@pytest.fixture
-def host(bucket: S3URL, database: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
+@contextmanager
+def made_host(destination: S3URL, database: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
     """A host whose state directory belongs to somebody who is not root, as the package makes it."""
     with scratch("drill") as directory:
-        case = make_case(directory / "host1", database, clients, bucket, drill={"mysqld": str(mysqld)})
+        case = make_case(directory / "host1", database, clients, destination, drill={"mysqld": str(mysqld)})
         os.chown(case.state_directory, NOBODY, NOBODY)
         yield Drilled(case.directory, case.settings)
+
+
+@pytest.fixture
+def host(bucket: S3URL, database: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
+    with made_host(bucket, database, clients, mysqld) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def unproven(
+    ceph: Ceph, database: MysqlURL, clients: ClientPrograms, mysqld: Path
+) -> Iterator[tuple[Drilled, Manifest]]:
+    """A host with one backup that no test manages to drill."""
+    ceph.create_bucket("drill-unproven")
+    with made_host(ceph.url("drill-unproven", "p"), database, clients, mysqld) as made:
+        yield made, made.run().manifest
+
+
+def assert_nothing_is_said(host: Drilled, manifest: Manifest) -> None:
+    """Neither good nor bad of the backup, and nothing is left."""
+    assert host.proof(manifest) is None
+    assert host.fact("drill.last")["result"] == "not done"
+    assert host.left() == []
+    assert leased(host.store, manifest.owner, datetime.now(UTC)) == frozenset()
 
 
 def test_good_backup_is_proven_once(host: Drilled) -> None:
@@ -175,8 +201,8 @@ def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> 
 # --- drills that cannot be made ---
 
 
-def test_no_mysqld_is_no_failure(host: Drilled, capsys: pytest.CaptureFixture[str]) -> None:
-    host.run()
+def test_no_mysqld_is_no_failure(unproven: tuple[Drilled, Manifest], capsys: pytest.CaptureFixture[str]) -> None:
+    host, _ = unproven
     missing = host.settings.backup.drill.model_copy(update={"mysqld": "/nowhere/mysqld"})
     backup = host.settings.backup.model_copy(update={"drill": missing})
     bare = Drilled(host.directory, host.settings.model_copy(update={"backup": backup}))
@@ -184,18 +210,29 @@ def test_no_mysqld_is_no_failure(host: Drilled, capsys: pytest.CaptureFixture[st
     assert bare.drill() is None
     assert "backups are not proven: there is no mysqld on this host" in capsys.readouterr().err
     assert bare.fact("drill.last")["result"] == "no mysqld"
-    assert bare.drill() is None
 
 
-@pytest.mark.parametrize("stage", ["restoring", "comparing"])
-def test_killed(host: Drilled, stage: str) -> None:
+def test_killed_at_any_stage(host: Drilled) -> None:
     manifest = host.run().manifest
+    for stage in ("restoring", "comparing"):
+        children = killed_while(host, stage)
+        assert children
+        assert psutil.wait_procs(children, timeout=30)[1] == [], "mysqld ends with who started it"
+        assert host.proof(manifest) is None
+    proof = host.drill()
+    assert proof
+    assert proof.ok
+    assert host.left() == []
+
+
+def killed_while(host: Drilled, stage: str) -> list[psutil.Process]:
+    """Drill as the unit does, killed (SIGKILL) when `stage` begins; what it had started."""
+    path = host.directory / "notify"
+    command: list[str | Path] = [sys.executable, "-m", "wbagent.cli.main", "--config", host.configuration]
+    variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(host.state_directory)}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-        path = host.directory / "notify"
         notifications.bind(str(path))
         notifications.settimeout(60)
-        command: list[str | Path] = [sys.executable, "-m", "wbagent.cli.main", "--config", host.configuration]
-        variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(host.state_directory)}
         with subprocess.Popen(
             [*command, "backup", "drill", "--in-process"], env={**os.environ, **variables}, stderr=subprocess.DEVNULL
         ) as process:
@@ -203,26 +240,20 @@ def test_killed(host: Drilled, stage: str) -> None:
                 pass
             children = psutil.Process(process.pid).children(recursive=True)
             process.kill()
-    assert psutil.wait_procs(children, timeout=30)[1] == [], "mysqld ends with who started it"
-    assert host.proof(manifest) is None
-    proof = host.drill()
-    assert proof
-    assert proof.ok
-    assert host.left() == []
+    path.unlink()
+    return children
 
 
-def test_stopped_in_order(host: Drilled) -> None:
-    manifest = host.run().manifest
+def test_stopped_in_order(unproven: tuple[Drilled, Manifest]) -> None:
+    host, manifest = unproven
     stop = Once("restoring", lambda: os.kill(os.getpid(), signal.SIGTERM), from_start=True)
     with pytest.raises(DrillFailedError, match="ended by SIGTERM"):
         host.drill(report=stop)
-    assert host.proof(manifest) is None
-    assert host.fact("drill.last")["result"] == "not done"
-    assert host.left() == []
+    assert_nothing_is_said(host, manifest)
 
 
-def test_link_cut(host: Drilled, ceph: Ceph) -> None:
-    manifest = host.run().manifest
+def test_link_cut(unproven: tuple[Drilled, Manifest]) -> None:
+    host, manifest = unproven
     destination = host.settings.backup.destination
     assert destination
     with Proxy((str(destination.host), int(destination.port or 0))) as link:
@@ -231,41 +262,47 @@ def test_link_cut(host: Drilled, ceph: Ceph) -> None:
         far = Drilled(host.directory, host.settings.model_copy(update={"backup": backup}))
         with pytest.raises(DrillFailedError, match="no backup was proven"):
             far.drill(report=Once("restoring", link.refuse, from_start=True))
-    assert host.proof(manifest) is None
-    assert host.left() == []
+    # The lease could not be taken back, and ends by itself.
+    assert leased(host.store, manifest.owner, datetime.now(UTC)) == {manifest.id}
+    for entry in host.store.entries(lease_prefix(manifest.owner)):
+        host.store.delete(entry.key)
+    assert_nothing_is_said(host, manifest)
 
 
 @pytest.mark.parametrize(("action", "key"), [("s3:GetObject", "database.sql.zst"), ("s3:PutObject", "proof.json")])
-def test_refused_by_the_store(host: Drilled, ceph: Ceph, action: str, key: str) -> None:
-    manifest = host.run().manifest
+def test_refused_by_the_store(unproven: tuple[Drilled, Manifest], ceph: Ceph, action: str, key: str) -> None:
+    host, manifest = unproven
     destination = host.settings.backup.destination
     assert destination
     denied = {"Effect": "Deny", "Principal": "*", "Action": action}
     statement = denied | {"Resource": f"arn:aws:s3:::{destination.bucket}/*{key}"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     ceph.client().put_bucket_policy(Bucket=destination.bucket, Policy=policy)
-    with pytest.raises(DrillFailedError, match="no backup was proven"):
-        host.drill()
-    assert host.proof(manifest) is None
-    assert host.fact("drill.last")["result"] == "not done"
+    try:
+        with pytest.raises(DrillFailedError, match="no backup was proven"):
+            host.drill()
+    finally:
+        ceph.client().delete_bucket_policy(Bucket=destination.bucket)
+    assert_nothing_is_said(host, manifest)
 
 
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_full_disk(host: Drilled, when: str) -> None:
-    manifest = host.run().manifest
+@pytest.mark.parametrize(
+    ("size", "reason"), [("64M", "64.0M free and the restore needs about"), ("560M", "is full|No space left|errno: 28")]
+)
+def test_full_disk(unproven: tuple[Drilled, Manifest], size: str, reason: str) -> None:
+    """Before it begins, and while it is under way."""
+    host, manifest = unproven
     room = host.state_directory / "scratch"
-    room.mkdir()
-    os.chown(room, NOBODY, NOBODY)
-    size = "64M" if when == "before" else "560M"
+    room.mkdir(exist_ok=True)
     run_command(["mount", "-t", "tmpfs", "-o", f"size={size},uid={NOBODY},gid={NOBODY}", "tmpfs", str(room)])
     try:
-        fill_up = Once("restoring", lambda: _fill(room), from_start=True)
-        reason = "64.0M free|has .* free" if when == "before" else "is full|No space left|errno: 28|device"
         with pytest.raises(DrillFailedError, match=f"no backup was proven: .*({reason})"):
-            host.drill(report=fill_up)
-        assert host.proof(manifest) is None
+            host.drill(report=Once("restoring", lambda: _fill(room), from_start=True))
+        (room / "everything").unlink(missing_ok=True)
+        assert_nothing_is_said(host, manifest)
     finally:
         run_command(["umount", "--lazy", str(room)])
+        room.rmdir()
 
 
 def _fill(directory: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final
+from typing import IO, Final, cast
 
 import zstandard
 
@@ -16,6 +16,7 @@ from wbagent.errors import BackupError, DamagedError
 
 # zstd's window at level 19 with threads; a stream that asks for more memory is not of this program.
 _LARGEST_WINDOW: Final = 1 << 27
+_PIECE: Final = 1 << 20
 
 
 def prove(store: Store, key: str, expected: StoredObject, meter: Meter) -> None:
@@ -46,22 +47,40 @@ def plain(store: Store, manifest: Manifest, stored: StoredObject, meter: Meter, 
     what was stored; BucketError.
     """
     digest = hashlib.sha256()
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
-    for chunk in store.get(object_key(manifest.owner, manifest.id, stored.file)):
-        try:
-            data = decompressor.decompress(chunk)
-        except zstandard.ZstdError as error:
-            raise DamagedError(
-                f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
-                hint="use another: wbagent backup list",
-            ) from None
-        digest.update(data)
-        meter.add(len(data))
-        if data:
+    try:
+        for data in _decompressed(store.get(object_key(manifest.owner, manifest.id, stored.file))):
+            digest.update(data)
+            meter.add(len(data))
             yield data
+    except zstandard.ZstdError as error:
+        raise DamagedError(
+            f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
+            hint="use another: wbagent backup list",
+        ) from None
     meter.done()
     if digest.hexdigest() != stored.plain_sha256:
         raise _changed(manifest, stored, consequence)
+
+
+def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """In pieces of bounded size: the empty pages of a data directory are thousands of times as large as compressed."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+    with decompressor.stream_reader(cast(IO[bytes], _Source(chunks)), read_size=_PIECE) as reader:
+        while data := reader.read(_PIECE):
+            yield data
+
+
+class _Source:
+    """Chunks as what zstd reads from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def read(self, size: int = -1) -> bytes:
+        self._left = self._left or next(self._chunks, b"")
+        data, self._left = (self._left[:size], self._left[size:]) if size >= 0 else (self._left, b"")
+        return data
 
 
 def _digest(store: Store, key: str, meter: Meter) -> str:

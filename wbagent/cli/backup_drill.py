@@ -31,11 +31,17 @@ def make(settings: Settings, name: str, identity: Path | None) -> int:
         notify("STATUS=drills are switched off: [backup.drill] enabled = false")
         return 0
     # The unit's own time limit is for what hangs; a configured one may be longer.
-    notify(f"EXTEND_TIMEOUT_USEC={int((settings.backup.drill.time_limit + _MARGIN_S) * 1_000_000)}")
+    extension = int((settings.backup.drill.time_limit + _MARGIN_S) * 1_000_000)
+    notify(f"EXTEND_TIMEOUT_USEC={extension}")
     try:
         with State() as state, progress_reporter() as report:
             wanted = name or record.take_wanted(state, time.time())
-            proof = run_drill(settings, state, state_directory(), report, Order(wanted, identity))
+            proof = last = run_drill(settings, state, state_directory(), report, Order(wanted, identity))
+            while last is not None:
+                # A backup may have ended meanwhile: its start of this unit became one with this run.
+                notify(f"EXTEND_TIMEOUT_USEC={extension}")
+                last = run_drill(settings, state, state_directory(), report, Order("", identity))
+                proof = last or proof
     except DrillFailedError as error:
         return error.exit_status
     notify(f"STATUS=backup {proof.id} is proven" if proof else "STATUS=nothing was to be proven")
@@ -62,7 +68,9 @@ def follow(name: str) -> int:
     if result.ok:
         _print(last)
         return 0
-    click.echo(f"error: {_UNIT} failed ({result.result}): {last.get('reason', 'see its log')}", err=True)
+    reason = last.get("reason", "see its log")
+    bad = f"backup {last.get('id')} is NOT a good one" if last.get("result") == "disproven" else "no backup was proven"
+    click.echo(f"error: {bad} ({_UNIT}: {result.result}): {reason}", err=True)
     click.echo(f"  try: {last.get('hint') or 'journalctl -u wbagent-drill'}", err=True)
     return result.exit_status or EX_IOERR
 

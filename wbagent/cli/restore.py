@@ -83,10 +83,14 @@ def restore(
     with restoring(state_directory()):
         if files_path is not None:
             _restore_files(store, settings.owner, name, files_path)
-        if target is not None:
-            _restore_database(store, settings, name, target, overwrite=overwrite)
-        if datadir is not None:
-            _restore_datadir(store, settings, name, datadir, overwrite=overwrite)
+        try:
+            if target is not None:
+                _restore_database(store, settings, name, target, overwrite=overwrite)
+            if datadir is not None:
+                _restore_datadir(store, settings, name, datadir, overwrite=overwrite)
+        except KeyboardInterrupt:
+            click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
+            raise
 
 
 def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:

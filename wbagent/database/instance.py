@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from wbagent.config.dsn import MysqlURL
+from wbagent.database import tied
 from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import Version
 from wbagent.database.mysqld import denial, last_lines, log_needs
@@ -214,9 +216,8 @@ class Instance:
     def _run(self, options: list[str]) -> None:
         if self._account is not None:
             os.chown(self._own.name, self._account.uid, self._account.gid)
-        command = ["setpriv", "--pdeathsig", "KILL"]
-        if self._account is not None:
-            command += [f"--reuid={self._account.uid}", f"--regid={self._account.gid}", "--clear-groups"]
+        account = self._account or Account(0, 0)
+        command = [sys.executable, "-I", "-S", tied.__file__, str(account.uid), str(account.gid), str(os.getpid())]
         needs = [f"--{name}={value}" for name, value in self._needs.items()]
         if self._trusted:
             needs.append("--skip-grant-tables")
@@ -244,7 +245,7 @@ class Instance:
             )
         except OSError as error:
             raise NoStartError(
-                f"{command[0]} cannot be run: {error.strerror}", hint="apt install util-linux", environmental=True
+                f"{command[0]} cannot be run: {error.strerror}", hint="is Python installed?", environmental=True
             ) from None
         reader = threading.Thread(target=self._read, args=(self._process,), name="mysqld-log", daemon=True)
         reader.start()

@@ -18,6 +18,7 @@ from wbagent.errors import DatabaseError
 _PLACES: Final = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/mysql/bin", "/opt/mysql/bin")
 # A data directory is upgraded from one of these series to the next, never past one (MySQL manual, "Upgrade Paths").
 _LONG_TERM: Final = ((5, 7), (8, 0), (8, 4), (9, 7))
+_OLDEST_TO_GO_BACK_TO: Final = (8, 0)
 _INSTALL: Final = (
     "install MySQL's server program (its service may stay disabled: systemctl disable --now mysql) and name it in"
     " [backup.drill] mysqld"
@@ -90,6 +91,20 @@ def upgrade_refusal(old: Version, new: Version) -> str:
     skipped = [series for series in _LONG_TERM if old[:2] < series < new[:2]]
     if skipped:
         return f"a data directory must not skip the series {'.'.join(str(part) for part in skipped[0])}"
+    return ""
+
+
+def load_refusal(dumped: Version, target: Version) -> str:
+    """Why a dump of a server of version `dumped` must not be loaded into one of `target`; "" when it may.
+
+    MySQL's manual, "Downgrade Paths": a dump may go back to the long-term series before its own, no further, and from
+    8.0 on not to 5.7.
+    """
+    if target[:2] >= dumped[:2]:
+        return ""
+    between = [series for series in _LONG_TERM if target[:2] < series < dumped[:2]]
+    if between or target[0] < _OLDEST_TO_GO_BACK_TO[0]:
+        return f"MySQL {show_version(target)} is too old for a dump of {show_version(dumped)}"
     return ""
 
 

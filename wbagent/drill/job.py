@@ -59,7 +59,7 @@ def run_drill(
             with _limited(settings), restoring(directory):
                 chosen = _choose(store, settings.backup.owner, order.name)
                 if chosen is None:
-                    journal.send("the newest backup is proven already, or there is none; nothing to drill")
+                    journal.send("the newest backup is proven already, or there is none", level="debug")
                     return None
                 manifest, proof = _drill(settings, store, chosen, order.identity, directory, report, clock)
         except NoServerProgramError as error:

@@ -95,7 +95,7 @@ def restore_datadir(
                 # Into an empty one, what is read is proven as it comes, and nothing is lost when it is not.
                 stored.check(report)
             work = _begin(directory, account, f"backup {manifest.id} of {manifest.owner}, from {store.address}")
-            filling = Filling(stored, programs, work, account, report, _SIZING)
+            filling = Filling(stored, programs, work, account, report, _SIZING, "nothing is left of it")
             data = work / "data"
             with filling.brought_up(data) as server:
                 result, gtid_executed = _compare(server, stored, report)

@@ -24,8 +24,7 @@ from wbagent.restore.stored import StoredBackup
 from wbagent.restore.unpack import unpack
 
 DISPOSABLE: Final = Sizing(disposable=True)
-_DROP: Final = "drop the target database"
-_THROWN_AWAY: Final = "what came of it is thrown away"
+THROWN_AWAY: Final = "what came of it is thrown away"
 # Without it a load writes everything twice. A server that was killed meanwhile does not start again on what it left,
 # which is as it should be.
 _NO_REDO_SINCE: Final = (8, 0, 21)
@@ -36,6 +35,7 @@ class Filling:
     """A backup and all that it takes to bring it back. `scratch` is an empty directory that `account` may enter.
 
     A server that is not `disposable` is stopped in order at the end, so that another can be started on its directory.
+    `consequence`: what a backup that turns out to be damaged means for what was made of it so far.
     """
 
     backup: StoredBackup
@@ -44,6 +44,7 @@ class Filling:
     account: Account | None
     report: Reporter
     sizing: Sizing = DISPOSABLE
+    consequence: str = THROWN_AWAY
 
     def into(self, target: MysqlURL, version: Version) -> None:
         """Fill the empty database `target` of a server of `version`; raises RestoreError, DatabaseError, BucketError.
@@ -52,11 +53,11 @@ class Filling:
         """
         match self.backup.manifest.engine:
             case "mysqldump":
-                self._load(target, version, self.backup.data("restoring", self.report, _DROP))
+                self._load(target, version, self.backup.data("restoring", self.report, self.consequence))
             case "mydumper":
                 loader = self.programs.myloader()
                 directory = self.room("mydumper")
-                unpack(self.backup.data("unpacking", self.report, _DROP), directory, self.account)
+                unpack(self.backup.data("unpacking", self.report, self.consequence), directory, self.account)
                 name = self.backup.manifest.database.name
                 options = loader_options(_lowest(directory), name, target.database, os.cpu_count() or 1)
                 run_myloader(loader, target, options)
@@ -73,7 +74,7 @@ class Filling:
         manifest = self.backup.manifest
         program = self.programs.mysqld(manifest)
         if manifest.engine == "clone":
-            unpack(self.backup.data("unpacking", self.report, _THROWN_AWAY), data, self.account)
+            unpack(self.backup.data("unpacking", self.report, self.consequence), data, self.account)
             # The accounts in it are those of the server that was cloned.
             with Instance(
                 program, data, account=self.account, trusted=True, made_with=made_with(manifest), sizing=self.sizing

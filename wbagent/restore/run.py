@@ -86,7 +86,8 @@ def restore_backup(
         if replacing is not None:
             replacing()
         created = make_ready(target, found, stored, overwrite=overwrite)
-        Filling(stored, programs, room, account, report).into(target, found.server.version)
+        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
+        filling.into(target, found.server.version)
         with session(target, database="", read_timeout=6 * 3600) as connection:
             version = found.server.version
             result = differences(connection, target.database, version, manifest, Meter("comparing", report))

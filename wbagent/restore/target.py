@@ -11,8 +11,9 @@ from typing import Final
 from wbagent.backup.manifest import Manifest
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import Connection, quoted_name, rows, session
-from wbagent.database.facts import ServerFacts, read_server
+from wbagent.database.facts import ServerFacts, parse_version, read_server
 from wbagent.database.grants import quoted_account
+from wbagent.database.mysqld import load_refusal
 from wbagent.database.schema import DatabaseFacts, find_database
 from wbagent.database.unfinished import find_mark, mark, may_replace
 from wbagent.errors import RestoreError
@@ -39,6 +40,7 @@ def look(target: MysqlURL, manifest: Manifest, *, overwrite: bool) -> Target:
     """
     with session(target, database="") as connection:
         server = read_server(connection)
+        _refuse_unfit_server(server, target, manifest)
         refuse_unfit_account(server, manifest, replacing=overwrite)
         left = "" if overwrite else _what_was_left(connection, target, server, manifest)
         _check_room(connection, target, manifest)
@@ -84,6 +86,17 @@ def refuse_unfit_account(server: ServerFacts, dumped: Manifest | DatabaseFacts, 
             " objects of other accounts need; nothing was touched",
             hint=f"restore as an administrator, or: {grants.statement(missing)}"
             + (" (instead of SUPER: SET GLOBAL log_bin_trust_function_creators = 1)" if "SUPER" in missing else ""),
+        )
+
+
+def _refuse_unfit_server(server: ServerFacts, target: MysqlURL, manifest: Manifest) -> None:
+    refusal = load_refusal(parse_version(manifest.server.version), server.version)
+    if server.flavour == "MariaDB":
+        refusal = "it is MariaDB, which loads a dump of MySQL wrongly or not at all"
+    if refusal:
+        raise RestoreError(
+            f"the server at {target.address} cannot take this backup: {refusal}; nothing was touched",
+            hint=f"restore into MySQL {manifest.server.version} or newer",
         )
 
 

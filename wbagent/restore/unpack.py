@@ -34,6 +34,9 @@ def unpack(chunks: Iterator[bytes], target: Path, account: Account | None) -> in
                         hint="use another backup (wbagent backup list), and find out who made this one",
                     )
                 archive.extract(member, target, filter="data")
+                if member.isdir():
+                    # The filter leaves a directory's mode to the umask, which may let everybody in.
+                    (target / member.name).chmod(0o750)
                 if account is not None:
                     os.chown(target / member.name, account.uid, account.gid, follow_symlinks=False)
                 count += 1
