@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,7 +15,7 @@ import psutil
 import pytest
 import zstandard
 
-from tests.integration.backup_case import Case, Once, ignore, make_case
+from tests.integration.backup_case import Case, Once, child, ignore, killed_while, make_case
 from tests.integration.clone_case import clone_backup, store
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run as run_command
@@ -36,6 +33,8 @@ from wbagent.drill.job import DrillFailedError, Order, run_drill
 
 NOBODY = 65534
 END = b"\n-- Dump completed"
+# InnoDB's.
+PAGE = 16384
 NOW = 1_800_000_000.0
 
 
@@ -198,6 +197,21 @@ def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> 
     assert host.left() == []
 
 
+def test_clone_with_a_torn_page_is_found_out(host: Drilled, mysql: MysqlServer) -> None:
+    """All checksums of what is stored are right: only InnoDB knows."""
+    manifest = clone_backup(mysql, "drill_sample", host, NOW)
+    archive = bytearray(dumped(host, manifest))
+    header = archive.index(b"drill_sample/history.ibd\0")
+    size = int(archive[header + 124 : header + 135], 8)
+    # The second half of a page in the midst of the file, as of a write that did not come to its end.
+    page = header + 512 + size // (2 * PAGE) * PAGE
+    archive[page + PAGE // 2 : page + PAGE] = bytes(PAGE // 2)
+    exchanged(host, manifest, bytes(archive))
+    with pytest.raises(DrillFailedError, match="NOT a good one"):
+        host.drill()
+    assert host.left() == []
+
+
 # --- drills that cannot be made ---
 
 
@@ -215,7 +229,7 @@ def test_no_mysqld_is_no_failure(unproven: tuple[Drilled, Manifest], capsys: pyt
 def test_killed_at_any_stage(host: Drilled) -> None:
     manifest = host.run().manifest
     for stage in ("restoring", "comparing"):
-        children = killed_while(host, stage)
+        children = killed_while(host, stage, "backup", "drill", "--in-process")
         assert children
         assert psutil.wait_procs(children, timeout=30)[1] == [], "mysqld ends with who started it"
         assert host.proof(manifest) is None
@@ -225,23 +239,12 @@ def test_killed_at_any_stage(host: Drilled) -> None:
     assert host.left() == []
 
 
-def killed_while(host: Drilled, stage: str) -> list[psutil.Process]:
-    """Drill as the unit does, killed (SIGKILL) when `stage` begins; what it had started."""
-    path = host.directory / "notify"
-    command: list[str | Path] = [sys.executable, "-m", "wbagent.cli.main", "--config", host.configuration]
-    variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(host.state_directory)}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-        notifications.bind(str(path))
-        notifications.settimeout(60)
-        with subprocess.Popen(
-            [*command, "backup", "drill", "--in-process"], env={**os.environ, **variables}, stderr=subprocess.DEVNULL
-        ) as process:
-            while f"STATUS={stage}:" not in notifications.recv(4096).decode():
-                pass
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-    path.unlink()
-    return children
+def test_killed_mysqld_says_nothing_about_the_backup(unproven: tuple[Drilled, Manifest]) -> None:
+    """As when memory runs out."""
+    host, manifest = unproven
+    with pytest.raises(DrillFailedError, match="no backup was proven"):
+        host.drill(report=Once("comparing", lambda: child("restoring-").kill(), from_start=True))
+    assert_nothing_is_said(host, manifest)
 
 
 def test_stopped_in_order(unproven: tuple[Drilled, Manifest]) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pymysql
 import pytest
 
-from tests.integration.backup_case import Case, Once, ignore, make_case
+from tests.integration.backup_case import Case, Once, ignore, killed_while, make_case
 from tests.integration.clone_case import clone_backup
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
@@ -107,6 +108,18 @@ def test_directory_that_holds_anything_is_refused(backed_up: dict[str, tuple[Cas
     assert (place / "mysql.ibd").exists()
 
 
+def test_link_in_the_place_of_the_mark_is_refused(
+    backed_up: dict[str, tuple[Case, Manifest]], place: Path, tmp_path: Path
+) -> None:
+    """Root empties that directory, and somebody else may write to the one above it."""
+    case, _ = backed_up["clone"]
+    (tmp_path / "letter").write_text("mine")
+    (place / UNFINISHED).symlink_to(tmp_path)
+    with pytest.raises(RestoreError, match="is a link"):
+        restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
+    assert (tmp_path / "letter").read_text() == "mine"
+
+
 def test_interrupted_restore_leaves_no_data_directory_and_begins_anew(
     backed_up: dict[str, tuple[Case, Manifest]], place: Path
 ) -> None:
@@ -119,9 +132,11 @@ def test_interrupted_restore_leaves_no_data_directory_and_begins_anew(
         restore_datadir(case.store, case.settings.backup, "latest", place, Once("comparing", interrupt, True))
     assert list(place.iterdir()) == [], "what can be tidied up is"
 
-    # Killed, nothing is: this is what a power cut leaves.
-    (place / UNFINISHED / "data").mkdir(parents=True)
-    (place / "ibdata1").write_text("half")
+    children = killed_while(case, "comparing", "restore", "latest", "--datadir", str(place))
+    assert psutil.wait_procs(children, timeout=30)[1] == [], "mysqld ends with who started it"
+    assert [path.name for path in place.iterdir()] == [UNFINISHED], "no mysqld starts on that"
+    # As between two renames of the end.
+    (place / UNFINISHED / "data/ibdata1").rename(place / "ibdata1")
     done = restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
     assert done.replaced
     assert (place / "mysql.ibd").exists()

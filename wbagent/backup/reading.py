@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import IO, Final, cast
 
 import zstandard
 
-from wbagent.backup.layout import object_key
+from wbagent.backup.layout import COMPRESSED, object_key
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Store
@@ -47,8 +48,11 @@ def plain(store: Store, manifest: Manifest, stored: StoredObject, meter: Meter, 
     what was stored; BucketError.
     """
     digest = hashlib.sha256()
+    chunks = store.get(object_key(manifest.owner, manifest.id, stored.file))
+    # What its engine has compressed itself is stored as it is, and its name says so.
+    packed = COMPRESSED in PurePath(stored.file).suffixes
     try:
-        for data in _decompressed(store.get(object_key(manifest.owner, manifest.id, stored.file))):
+        for data in _decompressed(chunks) if packed else chunks:
             digest.update(data)
             meter.add(len(data))
             yield data

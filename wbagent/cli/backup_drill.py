@@ -63,7 +63,11 @@ def follow(name: str) -> int:
             elif not terminal:
                 click.echo(line, err=True)
 
-        result = run_unit(_UNIT, show_status)
+        try:
+            result = run_unit(_UNIT, show_status)
+        except KeyboardInterrupt:
+            click.echo(f"the drill goes on without this command; to stop it: systemctl stop {_UNIT}", err=True)
+            raise
     last = _last(began)
     if result.ok:
         _print(last)

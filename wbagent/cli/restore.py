@@ -127,6 +127,8 @@ def _restore_datadir(store: Store, settings: BackupSettings, name: str, director
     if done.replaced:
         click.echo(f"{directory} was {done.replaced}: that was removed")
     _print_done(done)
+    for warning in done.warnings:
+        click.echo(f"warning: {warning}", err=True)
     if done.gtid_executed:
         click.echo(f"it holds the transactions {done.gtid_executed}")
     click.echo(f"mysqld was started on it and stopped in order; to use it: datadir = {directory.absolute()}")

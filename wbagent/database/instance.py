@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +29,7 @@ from wbagent.errors import DatabaseError
 _READY: Final = "ready for connections"
 _LINES_KEPT: Final = 400
 _STOP_S: Final = 1800.0
+_LAST_WORDS_S: Final = 60.0
 # Each of the settings that a data directory may ask for is tried once.
 _MOST_STARTS: Final = 3
 # Small and quiet, and nothing runs in it but what is sent to it. "loose": a release that does not know it goes on.
@@ -106,8 +109,8 @@ class Instance:
 
     `trusted`: everybody who reaches the socket may do everything (--skip-grant-tables), because the accounts in the
     data directory are another server's. `made_with`: settings that the data directory must be started with, by their
-    names as options. Start it in the main thread: the kernel ends it together with that thread, so
-    a killed caller leaves none behind. Raises NoStartError and DatabaseError.
+    names as options. Start it in the main thread: the kernel ends it together with that thread, so a killed caller
+    leaves none behind. Beside `data` it has a directory for temporary files. Raises NoStartError and DatabaseError.
     """
 
     def __init__(
@@ -130,9 +133,13 @@ class Instance:
         self._process: subprocess.Popen[bytes] | None = None
         self._news = threading.Condition()
         self._ready = False
+        self._reader: threading.Thread | None = None
+        self._status = 0
         # A socket's path has room for 107 bytes only, and the data directory's may be longer.
         self._own = tempfile.TemporaryDirectory(prefix="wbagent-mysqld-", ignore_cleanup_errors=True)
         self.socket = Path(self._own.name, "socket")
+        # Indexes of large tables are sorted in files: on the disk whose room was checked, not in /tmp.
+        self._temporary = tempfile.TemporaryDirectory(prefix="mysqld-", dir=data.parent, ignore_cleanup_errors=True)
 
     def url(self, database: str = "") -> MysqlURL:
         """The way in, as root without a password."""
@@ -142,6 +149,18 @@ class Instance:
     def log(self) -> tuple[str, ...]:
         """The newest lines of its error log."""
         return tuple(self._log)
+
+    def crashed(self) -> bool:
+        """Whether it ends by a fault of its own (an assertion about a broken page) and not by somebody's SIGKILL.
+
+        To be asked when it does not answer any more: while it writes its last words, it still runs.
+        """
+        with suppress(NoStartError):
+            self._wait(lambda: False, _LAST_WORDS_S)
+        if not self._alive():
+            self._ended()
+        # It catches SIGABRT, writes its stack and exits with a status.
+        return self._status not in {0, -signal.SIGKILL}
 
     @property
     def version(self) -> Version:
@@ -165,7 +184,7 @@ class Instance:
                 raise self._failure("could not make a new data directory")
         finally:
             self._kill()
-            self._own.cleanup()
+            self._clean_up()
 
     def __enter__(self) -> Self:
         try:
@@ -173,7 +192,7 @@ class Instance:
         except BaseException:
             # Also Ctrl-C and a time limit: `__exit__` is not called for what was never entered.
             self._kill()
-            self._own.cleanup()
+            self._clean_up()
             raise
         return self
 
@@ -186,7 +205,7 @@ class Instance:
             else:
                 self._stop()
         finally:
-            self._own.cleanup()
+            self._clean_up()
 
     def _start(self) -> None:
         for _ in range(_MOST_STARTS):
@@ -215,7 +234,8 @@ class Instance:
 
     def _run(self, options: list[str]) -> None:
         if self._account is not None:
-            os.chown(self._own.name, self._account.uid, self._account.gid)
+            for directory in (self._own.name, self._temporary.name):
+                os.chown(directory, self._account.uid, self._account.gid)
         account = self._account or Account(0, 0)
         command = [sys.executable, "-I", "-S", tied.__file__, str(account.uid), str(account.gid), str(os.getpid())]
         needs = [f"--{name}={value}" for name, value in self._needs.items()]
@@ -225,7 +245,7 @@ class Instance:
             self._program.path,
             "--no-defaults",
             f"--datadir={self._data}",
-            f"--tmpdir={self._own.name}",
+            f"--tmpdir={self._temporary.name}",
             f"--innodb-buffer-pool-size={self._sizing.buffer_pool}",
             *_OPTIONS,
             *needs,
@@ -247,8 +267,8 @@ class Instance:
             raise NoStartError(
                 f"{command[0]} cannot be run: {error.strerror}", hint="is Python installed?", environmental=True
             ) from None
-        reader = threading.Thread(target=self._read, args=(self._process,), name="mysqld-log", daemon=True)
-        reader.start()
+        self._reader = threading.Thread(target=self._read, args=(self._process,), name="mysqld-log", daemon=True)
+        self._reader.start()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         if process.stderr is None:
@@ -269,7 +289,8 @@ class Instance:
         with self._news:
             while not condition() and self._alive():
                 # Woken by each line; asks now and then, for an end that came between two.
-                if not self._news.wait(timeout=1.0) and time.monotonic() > deadline:
+                self._news.wait(timeout=1.0)
+                if time.monotonic() > deadline:
                     raise NoStartError(
                         f"mysqld takes longer than {seconds:g} s: {last_lines(list(self._log))}",
                         hint="look whether this host is overloaded, then run it again",
@@ -280,10 +301,12 @@ class Instance:
         return self._process is not None and self._process.poll() is None
 
     def _ended(self) -> int:
-        """Its exit status; it has ended."""
-        status = self._process.wait() if self._process else 0
-        self._process = None
-        return status
+        """Its exit status, now that it has ended and its log was read to the end."""
+        if self._process is not None and self._reader is not None:
+            self._status = self._process.wait()
+            self._reader.join()
+            self._process = None
+        return self._status
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -299,11 +322,15 @@ class Instance:
             selinux=Path("/sys/fs/selinux/enforce").exists(),
         )
         full = "No space left" in text or "errno: 28" in text or "error 28" in text
-        hint = denied or (
-            "make room on that disk" if full else "read its last lines; run it again to see whether it stays"
-        )
+        killed = self._status == -signal.SIGKILL
+        said = "it was killed (SIGKILL)" if killed else last_lines(list(self._log)) or "it said nothing"
+        hint = denied or "read its last lines; run it again to see whether it stays"
+        if full or killed:
+            hint = "make room on that disk" if full else "look whether memory ran out: journalctl -k -g oom"
         return NoStartError(
-            f"mysqld {what} in {self._data}: {last_lines(list(self._log)) or 'it said nothing'}",
-            hint=hint,
-            environmental=bool(denied) or full,
+            f"mysqld {what} in {self._data}: {said}", hint=hint, environmental=bool(denied) or full or killed
         )
+
+    def _clean_up(self) -> None:
+        self._own.cleanup()
+        self._temporary.cleanup()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pymysql
+from pymysql.constants import CR, ER
 
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
@@ -18,6 +19,7 @@ from wbagent.bucket.store import NotStoredError
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import Connection, rows, session
 from wbagent.database.instance import Instance, NoStartError
+from wbagent.database.mysqld import last_lines
 from wbagent.errors import DamagedError
 from wbagent.restore.compare import differences, unsound
 from wbagent.restore.filling import Filling
@@ -26,6 +28,11 @@ from wbagent.restore.programs import Programs
 from wbagent.restore.scratch import check_room, room_needed, scratch
 from wbagent.restore.stored import StoredBackup
 
+# What MySQL says of a table whose file is broken; anything else may be the fault of this host.
+_BROKEN: Final = frozenset(
+    {ER.NOT_KEYFILE, ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR, ER.GET_ERRNO, 1712, 1812, 1877, 1932}
+)
+_LOST: Final = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST})
 # One statement that reads the whole of the largest table.
 _ONE_ANSWER_S: Final = 6 * 3600.0
 
@@ -118,14 +125,17 @@ def _compare(manifest: Manifest, server: Instance, connection: Connection, meter
         gtid_executed = str(executed).replace("\n", "")
         if manifest.engine == "clone":
             compared += ["pages and indexes (CHECK TABLE)", "gtid_executed"]
-            present = [f"{table.name}" for table in result.tables]
-            with session(server.url(database), read_timeout=_ONE_ANSWER_S) as other:
-                wrong += unsound(other, database, present, meter)
+            present = [table.name for table in result.tables]
+            wrong += unsound(connection, database, present, meter)
             wrong += _behind(connection, manifest, gtid_executed)
-    except (pymysql.MySQLError, OSError) as error:
-        # The throw-away server is there for this one comparison: one that dies of a page died of the backup.
-        wrong, gtid_executed = [f"it could not be read to its end: {error.args[-1] if error.args else error}"], ""
-        return Found(server.version_text, tuple(compared), (), None, tuple(wrong))
+    except pymysql.MySQLError as error:
+        code, said = error.args[0] if error.args else 0, str(error.args[-1] if error.args else error)
+        if code in _LOST and server.crashed():
+            # An assertion of InnoDB about a broken page ends mysqld: it died of the backup.
+            said = last_lines(list(server.log))
+        elif code not in _BROKEN:
+            raise
+        return Found(server.version_text, tuple(compared), wrong=(f"it cannot be read to its end: {said}",))
     return Found(server.version_text, tuple(compared), result.tables, gtid_executed or None, tuple(wrong))
 
 

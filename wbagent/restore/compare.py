@@ -10,7 +10,7 @@ from wbagent.backup.progress import Meter
 from wbagent.backup.proof import TableProof
 from wbagent.database.connection import Connection, quoted_name, rows
 from wbagent.database.facts import Version
-from wbagent.database.schema import DatabaseFacts, read_database
+from wbagent.database.schema import DatabaseFacts, find_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,11 @@ def differences(
     """Compare the names of everything, and the rows of each table whose count the record has exactly.
 
     `whole`: every table is counted, and read once more from its first row to its last (CHECKSUM TABLE), which a torn
-    page does not survive. Raises DatabaseError and PyMySQL's errors.
+    page does not survive. Raises PyMySQL's errors.
     """
-    found = read_database(connection, database, version)
+    found = find_database(connection, database, version)
+    if found is None:
+        return Comparison((f"the database {database} is missing",), ())
     present = {table.name for table in found.tables}
     wrong = list(missing_objects(found, manifest))
     proofs = []

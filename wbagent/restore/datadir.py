@@ -23,7 +23,9 @@ from wbagent.backup.progress import Meter, Reporter
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import rows, session
+from wbagent.database.facts import parse_version
 from wbagent.database.instance import Account, Instance, Sizing, account_for
+from wbagent.database.mysqld import check_mysqld
 from wbagent.durable import sync_directory
 from wbagent.errors import DamagedError, RestoreError, WbagentError
 from wbagent.restore.compare import Comparison, differences
@@ -82,6 +84,8 @@ def restore_datadir(
     manifest = find_backup(store, backup.owner, name)
     stored, programs = StoredBackup(store, manifest, identity), Programs(backup)
     program = programs.mysqld(manifest)
+    version = parse_version(manifest.server.version)
+    warnings = check_mysqld(program, manifest.server.version, version, physical=manifest.engine == "clone")
     if manifest.engine == "mysqldump":
         programs.mysql(program.version)
     elif manifest.engine == "mydumper":
@@ -107,7 +111,7 @@ def restore_datadir(
     tell_restored(manifest, str(directory), seconds)
     counts = (len(manifest.tables), result.counted, result.row_count)
     left = "half restored by an earlier run" if state == "unfinished" else ""
-    return Restored(manifest, str(directory), created, *counts, seconds, left, gtid_executed)
+    return Restored(manifest, str(directory), created, *counts, seconds, left, gtid_executed, warnings)
 
 
 def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool]:
@@ -155,6 +159,9 @@ def _refuse_running(directory: Path) -> None:
 def _begin(directory: Path, account: Account | None, what: str) -> Path:
     """Mark the directory, remove what is in it, and return the room to work in, with an empty `data`."""
     work = directory / UNFINISHED
+    if work.is_symlink():
+        # Root is asked to remove what is in there, and the directory is another user's.
+        raise RestoreError(f"{work} is a link; nothing was touched", hint=f"find out who made it, then: rm {work}")
     work.mkdir(mode=0o750, exist_ok=True)
     sync_directory(directory)
     for entry in directory.iterdir():
@@ -206,7 +213,7 @@ def _move_up(work: Path, data: Path, directory: Path) -> None:
 def _tidy(directory: Path, *, created: bool) -> None:
     """Leave as little as can be: everything in a marked directory is what was being made. The mark goes last."""
     with suppress(OSError):
-        if state_of(_names(directory)) == "unfinished":
+        if (directory / UNFINISHED).is_dir() and not (directory / UNFINISHED).is_symlink():
             for entry in directory.iterdir():
                 if entry.name not in {UNFINISHED, *_NOTHING}:
                     _remove(entry)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from wbagent.backup.engines.dump import Dump, dump_options
 from wbagent.backup.manifest import Manifest
@@ -23,6 +23,8 @@ from wbagent.restore.programs import Programs
 from wbagent.restore.stored import StoredBackup
 from wbagent.restore.unpack import unpack
 
+# Fills an empty database of a server of this version.
+Fill: TypeAlias = Callable[[MysqlURL, Version], None]
 DISPOSABLE: Final = Sizing(disposable=True)
 THROWN_AWAY: Final = "what came of it is thrown away"
 # Without it a load writes everything twice. A server that was killed meanwhile does not start again on what it left,
@@ -46,30 +48,36 @@ class Filling:
     sizing: Sizing = DISPOSABLE
     consequence: str = THROWN_AWAY
 
-    def into(self, target: MysqlURL, version: Version) -> None:
-        """Fill the empty database `target` of a server of `version`; raises RestoreError, DatabaseError, BucketError.
+    @contextmanager
+    def prepared(self) -> Iterator[Fill]:
+        """All that can be done before the target is touched; yields what then fills an empty database.
 
-        The data has gone through its proofs when this returns; when it raises, what is in the target is worth nothing.
+        Of what is no SQL everything is unpacked and proven by then, of a dump nothing has been read yet: check it first
+        where something is to be replaced. Filling raises like this, and then what is in the target is worth nothing.
+        Raises RestoreError, DatabaseError, BucketError.
         """
         match self.backup.manifest.engine:
             case "mysqldump":
-                self._load(target, version, self.backup.data("restoring", self.report, self.consequence))
+                yield lambda target, version: self._load(
+                    target, version, self.backup.data("restoring", self.report, self.consequence)
+                )
             case "mydumper":
                 loader = self.programs.myloader()
                 directory = self.room("mydumper")
                 unpack(self.backup.data("unpacking", self.report, self.consequence), directory, self.account)
                 name = self.backup.manifest.database.name
-                options = loader_options(_lowest(directory), name, target.database, os.cpu_count() or 1)
-                run_myloader(loader, target, options)
+                yield lambda target, _: run_myloader(
+                    loader, target, loader_options(_lowest(directory), name, target.database, os.cpu_count() or 1)
+                )
             case "clone":
                 with self.brought_up(self.room("data")) as server:
-                    self._copy(server, target, version)
+                    yield lambda target, version: self._copy(server, target, version)
 
     @contextmanager
     def brought_up(self, data: Path) -> Iterator[Instance]:
         """A throw-away server on the empty directory `data`, which then holds what the backup does.
 
-        The database has the name that it was backed up with. Raises as `into`, and NoServerProgramError.
+        The database has the name that it was backed up with. Raises as `prepared`, and NoServerProgramError.
         """
         manifest = self.backup.manifest
         program = self.programs.mysqld(manifest)
@@ -82,13 +90,13 @@ class Filling:
                 yield server
             return
         Instance(program, data, account=self.account, sizing=self.sizing).initialize()
-        with Instance(program, data, account=self.account, sizing=self.sizing) as server:
+        with self.prepared() as fill, Instance(program, data, account=self.account, sizing=self.sizing) as server:
             target = server.url(manifest.database.name)
             with session(target, database="") as connection:
                 rows(connection, create_statement(self.backup, target.database))
                 if program.version >= _NO_REDO_SINCE:
                     rows(connection, "ALTER INSTANCE DISABLE INNODB REDO_LOG")
-            self.into(target, program.version)
+            fill(target, program.version)
             if program.version >= _NO_REDO_SINCE and not self.sizing.disposable:
                 with session(target, database="", read_timeout=3600) as connection:
                     rows(connection, "ALTER INSTANCE ENABLE INNODB REDO_LOG")

@@ -34,8 +34,8 @@ from wbagent.systemd import journal
 class Restored:
     """What a restore did; `counted` tables had their rows counted and compared with the commit record.
 
-    `replaced` is what an earlier, interrupted restore had left there, or ""; `gtid_executed` is
-    told of a data directory only.
+    `replaced` is what an earlier, interrupted restore had left there, or ""; `gtid_executed` and
+    `warnings` are told of a data directory only.
     """
 
     manifest: Manifest
@@ -47,6 +47,7 @@ class Restored:
     duration_s: float
     replaced: str = ""
     gtid_executed: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def restore_backup(
@@ -82,12 +83,15 @@ def restore_backup(
             # What is no SQL is unpacked first.
             room, account = stack.enter_context(scratch(state_directory() / "scratch"))
             check_room(room, room_needed(manifest))
-        stored.check(report)
+        else:
+            # It goes into the target as it comes.
+            stored.check(report)
+        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
+        fill = stack.enter_context(filling.prepared())
         if replacing is not None:
             replacing()
         created = make_ready(target, found, stored, overwrite=overwrite)
-        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
-        filling.into(target, found.server.version)
+        fill(target, found.server.version)
         with session(target, database="", read_timeout=6 * 3600) as connection:
             version = found.server.version
             result = differences(connection, target.database, version, manifest, Meter("comparing", report))

@@ -43,7 +43,7 @@ def look(target: MysqlURL, manifest: Manifest, *, overwrite: bool) -> Target:
         _refuse_unfit_server(server, target, manifest)
         refuse_unfit_account(server, manifest, replacing=overwrite)
         left = "" if overwrite else _what_was_left(connection, target, server, manifest)
-        _check_room(connection, target, manifest)
+        _check_room(connection, manifest)
     return Target(server, left)
 
 
@@ -117,10 +117,9 @@ def _what_was_left(connection: Connection, target: MysqlURL, server: ServerFacts
     )
 
 
-def _check_room(connection: Connection, target: MysqlURL, manifest: Manifest) -> None:
+def _check_room(connection: Connection, manifest: Manifest) -> None:
     """Raise RestoreError when the server's disk is this host's and has not the room."""
     host, directory = rows(connection, "SELECT @@hostname, @@datadir")[0]
-    here = target.socket or target.host in {"localhost", "127.0.0.1", "::1"} or host == socket.gethostname()
-    # In a container, or where this user may not look, the path says nothing.
-    if here and os.access(str(directory), os.F_OK):
+    # One in a container has another name, and its path would mean something else here.
+    if host == socket.gethostname() and os.access(str(directory), os.F_OK):
         check_room(Path(str(directory)), room_needed(manifest))
