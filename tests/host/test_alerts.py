@@ -20,6 +20,7 @@ def reload(host: Host) -> None:
 
 def test_a_failed_backup_tells_its_reason_and_what_to_do(hosts: Bed) -> None:
     db = hosts.db
+    hosts.sql("CREATE TABLE one (id INT PRIMARY KEY)", "wandb_local")
     configure(db, hosts.db_settings(backup={"mysqldump": "/usr/bin/no-such-program"}))
     reload(db)
     with journal_from_now(db, f"MESSAGE_ID={events.UNIT_FAILED}") as journal:

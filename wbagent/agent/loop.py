@@ -170,7 +170,6 @@ class Agent:
 
     async def _look_at_backups(self) -> None:
         self._duties.look_at_backups()
-        self._wake.set()
 
     async def _sample_cpu(self) -> None:
         self._duties.sample_cpu()

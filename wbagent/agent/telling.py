@@ -100,11 +100,15 @@ class Teller:
         try:
             tell_damage(self._state, settings, Moment.now())
             age = backup.judge(self._state, settings, Moment.now())
-            if path := settings.metrics.textfile:
-                facts, firing = BackupFacts.read(self._state), len(states.firing_titles(self._state))
-                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing))
+            facts, firing = BackupFacts.read(self._state), len(states.firing_titles(self._state))
         except StateError as error:
             self._complain(error)
+            return
+        if path := settings.metrics.textfile:
+            try:
+                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing))
+            except StateError as error:
+                self._complain(error, "metrics are missing")
 
     def tell_pause(self) -> bool:
         """Tell the journal of a pause that began or ended; whether one lasts."""
@@ -143,9 +147,9 @@ class Teller:
         self._last_due, self._last_start = due, now
         return True
 
-    def _complain(self, error: StateError) -> None:
+    def _complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
         now = time.monotonic()
         # This is tried again every few seconds; the journal need not hear of it each time.
         if now - self._complaints.get(error.message, -_COMPLAIN_AGAIN_S) >= _COMPLAIN_AGAIN_S:
             self._complaints = {error.message: now}
-            log.error(f"alerts cannot be kept: {error.message}", message_id=error.message_id, hint=error.hint)
+            log.error(f"{what}: {error.message}", message_id=error.message_id, hint=error.hint)

@@ -92,7 +92,7 @@ def tidy(store: Store, backup: BackupSettings, state: State, directory: Path, cl
             thinned = Thinned((), refusal=_IN_USE, verdicts=planned.verdicts)
             journal.send(f"old backups were not thinned out: {_IN_USE}", message_id=events.RETENTION_DONE)
     left = [each for each in planned.catalog if each.id not in thinned.removed]
-    # Here wbagent.binlog.retention is to be called: logs older than the oldest backup in `left` lead on from nothing.
+    # The place for wbagent.binlog.retention: logs that no backup in `left` needs, by the position in its commit record.
     record.put_list(state, left, clock())
     _warn_of_others(left, backup.owner)
     return thinned

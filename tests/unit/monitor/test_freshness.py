@@ -36,6 +36,13 @@ def test_a_backup_from_before_the_memory_began_is_no_excuse_and_no_alarm() -> No
     assert age(watch, at(130)) == 30 * HOUR
 
 
+def test_a_backup_that_is_seen_late_is_as_old_as_it_is() -> None:
+    """The drill took ten hours, or the agent was down."""
+    watch = look(look(Watch(), "s3://b", None, at(0)), "s3://b", good(20), at(30))
+    assert age(watch, at(30)) == 10 * HOUR
+    assert age(watch, at(47)) == 27 * HOUR
+
+
 def test_another_destination_counts_anew() -> None:
     watch = look(Watch(), "s3://b", good(0), at(0))
     moved = look(watch, "s3://c", None, at(100))
