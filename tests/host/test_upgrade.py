@@ -133,7 +133,7 @@ def test_a_pull_while_the_old_one_serves_then_the_new_one(images: None, hosts: B
     old, new = f"{ADDRESS}/{OLD}", f"{ADDRESS}/{NEW}"
     web.run(["docker", "tag", OLD, old])
     with registry(web):
-        with_a_layer_of_its_own(web, new, megabytes=80)
+        with_a_layer_of_its_own(web, new, megabytes=20)
         web.run(["docker", "push", "--quiet", new])
         web.run(["docker", "rmi", new])
         serve(hosts, old)
@@ -408,6 +408,8 @@ def reading(bed: Bed) -> Iterator[None]:
 def test_a_reboot_while_the_new_one_migrates(serving: Bed) -> None:
     web = serving.web
     before = data(serving)
+    # A boot is finished when nothing is left to be started at once, which the first restarts are.
+    web.write(f"/etc/systemd/system/{UNIT}.d/later.conf", "[Service]\nRestartSec=5s\n")
     with begun(web, "0.83.1", "--restore-database"):
         wait_for_unit(web, UPGRADE, at("migrations may run"))
         wait_until_dirty(serving)
