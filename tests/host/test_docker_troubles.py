@@ -218,11 +218,11 @@ def test_docker_stopped_before_the_start_is_waited_for_and_a_stop_ends_the_wait(
     web.run(["systemctl", "stop", UNIT])
     assert (web.properties(UNIT)["Result"], ends(web)) == ("success", [])
     # The wait is no part of the start's budget.
-    configure(web, hosts.web_settings(**{"server.probes": {"startup_failures": 2, "startup_period": "1s"}}))
+    configure(web, hosts.web_settings(**{"server.probes": {"startup_failures": 6, "startup_period": "1s"}}))
     web.run(["systemctl", "start", "--no-block", UNIT])
     wait_for_unit(web, UNIT, has_status("waiting for Docker"))
     with pytest.raises(DeadlineError):
-        wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] != "activating", timeout=4)
+        wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] != "activating", timeout=8)
     docker_daemon.start(web)
     wait_until_serving_again(web, restarts=0)
 

@@ -101,8 +101,9 @@ def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> Non
     with journal_from_now(web, f"MESSAGE_ID={events.RESTART_NEEDED}") as journal:
         web.run(["systemctl", "reload", "wbagent.service"])
         journal.wait_for("old settings", timeout=20)
-    assert "a restart would apply changed settings" in web.properties("wbagent.service")["StatusText"]
-    assert "a restart would apply changed settings" in web.run(["wbagent", "status"], check=False).stdout
+    needed = "a restart would apply changed settings"
+    wait_for_unit(web, "wbagent.service", lambda unit: needed in unit["StatusText"])
+    assert needed in web.run(["wbagent", "status"], check=False).stdout
     differs = web.run(["wbagent", "server", "diff"], check=False)
     assert differs.returncode == 1
     assert "stop timeout: 60s -> 120s" in differs.stdout

@@ -160,7 +160,7 @@ def test_losing_readiness_is_told_and_restarts_nothing(serving: Bed) -> None:
     with journal_from_now(serving.web, f"MESSAGE_ID={events.READINESS_LOST}") as journal:
         post(serving, "unready")
         journal.wait_for("lives but is not ready: /ready: 503", timeout=20)
-        assert "NOT READY" in serving.web.properties(UNIT)["StatusText"]
+        wait_for_unit(serving.web, UNIT, lambda unit: "NOT READY" in unit["StatusText"])
         post(serving, "ready")
         journal.wait_for("ready again", timeout=20)
     assert container(serving.web)["Id"] == before

@@ -347,7 +347,8 @@ def test_killed_at_every_step_it_is_completed(images: None, hosts: Bed) -> None:
         assert (back.returncode, "nothing was changed" in back.stdout) == (0, True)
 
         with begun(web, "0.83.1"):
-            dumping = wait_for_property(web, BACKUP, "ActiveState", "activating")
+            # Not yet the process that goes before the backup's own.
+            dumping = wait_for_unit(web, BACKUP, lambda unit: unit["MainPID"] != "0")
             web.kill(int(dumping["MainPID"]), signal.SIGSTOP)
             kill_when(web, at("back up"))
             web.kill(int(dumping["MainPID"]), signal.SIGCONT)
