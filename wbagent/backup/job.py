@@ -13,7 +13,7 @@ from wbagent import events
 from wbagent.backup import record
 from wbagent.backup.catalog import Stored, committed, read_catalog
 from wbagent.backup.lock import nobody_restores, only_one
-from wbagent.backup.making import Clock, Making, Origin
+from wbagent.backup.making import Clock, Making, Origin, Previous
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
 from wbagent.backup.retention import Policy
@@ -28,6 +28,7 @@ from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
 
+_STAGING: Final = "staging"
 _IN_USE: Final = "a restore on this host reads one at this moment; the next backup does it"
 
 
@@ -60,7 +61,8 @@ def run_backup(
         try:
             store = open_store(settings.backup, directory)
             with ended_in_order(settings.backup.time_limit):
-                manifest = Making(settings.backup, origin, store, report, clock).make(_previous_size(state, settings))
+                making = Making(settings.backup, origin, store, directory / _STAGING, report, clock)
+                manifest = making.make(_previous(state, settings))
         except Exception as error:
             failure = _failure(error)
             record.put_failure(state, failure, clock())
@@ -153,8 +155,8 @@ def _tell(manifest: Manifest, store: Store) -> None:
         journal.send(f"backup {manifest.id}: {warning}", level="warning", id=manifest.id)
 
 
-def _previous_size(state: State, settings: Settings) -> int:
+def _previous(state: State, settings: Settings) -> Previous:
     last = state.get(record.LAST)
     if last is None or last.value.get("owner") != settings.backup.owner:
-        return 0
-    return int(last.value.get("plain_bytes", 0))
+        return Previous()
+    return Previous(str(last.value.get("engine", "")), int(last.value.get("plain_bytes", 0)))

@@ -8,7 +8,7 @@ from typing import Final
 
 import zstandard
 
-from wbagent.backup.layout import object_key
+from wbagent.backup.layout import COMPRESSED, object_key
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Store
@@ -46,10 +46,14 @@ def plain(store: Store, manifest: Manifest, stored: StoredObject, meter: Meter, 
     what was stored; BucketError.
     """
     digest = hashlib.sha256()
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+    decompressor = (
+        zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+        if stored.file.endswith(COMPRESSED)
+        else None
+    )
     for chunk in store.get(object_key(manifest.owner, manifest.id, stored.file)):
         try:
-            data = decompressor.decompress(chunk)
+            data = decompressor.decompress(chunk) if decompressor else chunk
         except zstandard.ZstdError as error:
             raise RestoreError(
                 f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",

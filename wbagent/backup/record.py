@@ -25,6 +25,7 @@ def put_success(state: State, manifest: Manifest, store: Store, now: float) -> N
         {
             "id": manifest.id,
             "owner": manifest.owner,
+            "engine": manifest.engine,
             "started_at": manifest.started_at.timestamp(),
             "finished_at": manifest.finished_at.timestamp(),
             "duration_s": manifest.duration_s,
