@@ -105,10 +105,7 @@ def test_everything_comes_back_from_the_bucket(hosts: Bed, sample: None) -> None
 @pytest.fixture
 def cloning(hosts: Bed) -> Iterator[Host]:
     """db1 set up for clones, as the manual says."""
-    hosts.sql(
-        "INSTALL PLUGIN clone SONAME 'mysql_clone.so'; GRANT BACKUP_ADMIN ON *.* TO 'wandb_backup'@'%';"
-        f"ALTER TABLE {DATABASE}.audit ENGINE = InnoDB"
-    )
+    hosts.sql("INSTALL PLUGIN clone SONAME 'mysql_clone.so'; GRANT BACKUP_ADMIN ON *.* TO 'wandb_backup'@'%';")
     take_up(hosts)
     yield hosts.db
     hosts.sql("UNINSTALL PLUGIN clone; REVOKE BACKUP_ADMIN ON *.* FROM 'wandb_backup'@'%'")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.integration.backup_case import Case, Once, make_case, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
+from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.sample import fill
@@ -35,17 +37,11 @@ def server(shared: Path) -> Iterator[MysqlServer]:
 
 @pytest.fixture(scope="module")
 def url(server: MysqlServer) -> MysqlURL:
-    """The sample, whose table that is not InnoDB was made one, and an account that may clone."""
+    """The sample, two more tables, and an account that may clone."""
     url = server.create("wandb_clone", "cloner", "password")
     server.execute("GRANT BACKUP_ADMIN, PROCESS, REPLICATION CLIENT, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
     with server.connect(url.database) as connection:
         fill(connection, 12, rough_floats=True)
-    for (table,) in server.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND engine <> 'InnoDB'"
-        " AND table_type = 'BASE TABLE'",
-        url.database,
-    ):
-        server.execute(f"ALTER TABLE `{table}` ENGINE = InnoDB", database=url.database)
     make_two_tables(server, url.database)
     return url
 
@@ -151,3 +147,37 @@ def test_clone_that_is_ended_half_way(case: Case, server: MysqlServer, shared: P
         server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
     assert case.stored() == {}
     assert list(shared.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system of 450 MB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=450m", "tmpfs", str(path)])
+    yield path
+    run(["umount", str(path)])
+
+
+def test_disk_that_fills_while_it_is_cloned_to(tmp_path: Path, clients: ClientPrograms, small_disk: Path) -> None:
+    with MysqlServer(settings={"plugin_load_add": "mysql_clone.so"}, shared=small_disk) as server:
+        url = server.create("wandb_small", "cloner", "password")
+        server.execute("GRANT BACKUP_ADMIN, PROCESS, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+        with server.connect(url.database) as connection:
+            fill(connection, 2)
+        case = make_case(tmp_path / "case", url, clients, clone_directory=str(small_disk))
+        filler = small_disk / "filler"
+
+        def fill_up() -> None:
+            with suppress(OSError), filler.open("wb") as file:
+                while True:
+                    file.write(bytes(1 << 20))
+
+        manifest = case.run(Once("cloning", fill_up, True)).manifest
+        assert manifest.engine == "mysqldump"
+        assert "mysqldump instead of clone" in manifest.warnings[0]
+        assert list(small_disk.iterdir()) == [filler]
+        # With no room at all it is not even tried.
+        assert f"{small_disk} has room for" in case.run().manifest.engine_reason
+        filler.unlink()
+        assert case.run().manifest.engine == "clone"

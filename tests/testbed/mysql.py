@@ -68,7 +68,7 @@ class MysqlServer:
         self.port = port or free_port(address)
         self._settings = {**GUIDE_SETTINGS, **_BED_SETTINGS, **(settings or {})}
         self._network = network
-        self._shared = shared
+        self.shared = shared
         self._data = data
         self._passwords: dict[str, str] = {}
         self._program: Program | None = None
@@ -85,8 +85,8 @@ class MysqlServer:
                 run(["rm", "-r", str(self.directory / "data")])
                 run(["cp", "-a", "--sparse=always", str(self._data), str(self.directory / "data")])
                 run(["chown", "-R", f"{owner[0]}:{owner[1]}", str(self.directory / "data")])
-            if self._shared:
-                shutil.chown(self._shared, *owner)
+            if self.shared:
+                shutil.chown(self.shared, *owner)
             stack.callback(self._end)
             self.start()
             self._cleanup = stack.pop_all()
@@ -126,7 +126,7 @@ class MysqlServer:
         options = [f"--{name.replace('_', '-')}={value}" for name, value in {**self._settings, **bound}.items()]
         argv = ["/usr/sbin/mysqld", "--no-defaults", *options]
         command = inside(
-            root_file_system(MYSQL), self.directory, argv, user="mysql", network=self._network, shared=self._shared
+            root_file_system(MYSQL), self.directory, argv, user="mysql", network=self._network, shared=self.shared
         )
         self._program = Program("mysqld", command, self.directory / "error.log")
         self._program.wait_for_line("ready for connections.*socket:", _READY_WITHIN)
