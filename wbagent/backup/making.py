@@ -33,7 +33,7 @@ from wbagent.backup.source import Source, look
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.errors import BackupError
+from wbagent.errors import BackupError, DatabaseError
 from wbagent.quantities import format_size
 from wbagent.systemd import journal
 
@@ -140,7 +140,7 @@ class Making:
             try:
                 return choice, *self._take(choice.engine, name, previous), tuple(troubles)
             except UnfitError as error:
-                other = next(others, None)
+                other = _next_best(others)
                 if other is None:
                     raise
                 troubles.append(f"{other.engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})")
@@ -178,6 +178,15 @@ class Making:
             raise BackupError(
                 f"{self._store.address} holds something else than was sent for {key}", hint="do not trust this store"
             )
+
+
+def _next_best(others: Iterator[Choice]) -> Choice | None:
+    """The next engine; that it cannot be used either is told, but is not why there is no backup."""
+    try:
+        return next(others, None)
+    except (BackupError, DatabaseError) as error:
+        journal.send(f"there is no other engine: {error.message}", level="warning")
+        return None
 
 
 def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def test_it_can_be_taken() -> None:
         (URL, Source(server("RELOAD, REPLICATION CLIENT"), DATABASE, 0), ROOM, "lacks PROCESS", "GRANT PROCESS"),
         (URL, Source(server("RELOAD, PROCESS"), DATABASE, 0), ROOM, "lacks REPLICATION CLIENT", "GRANT REPLICATION"),
         (URL, Source(server(), replace(DATABASE, hidden_routines=("FUNCTION f",)), 0), ROOM, "f", "SHOW_ROUTINE"),
+        (URL, Source(server(version=(9, 1, 0)), DATABASE, 0), ROOM, "MySQL 9.1.0", "9.2"),
+        (URL, Source(server(), replace(DATABASE, name="a,b"), 0), ROOM, "comma", "rename"),
         (URL, Source(server(), DATABASE, 2), ROOM, "2 statements have run for long", "later"),
         (URL, Source(server(), DATABASE, 0), replace(ROOM, free_bytes=GIB // 2), "room for 512M", "free some"),
     ],

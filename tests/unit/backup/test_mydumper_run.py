@@ -82,6 +82,11 @@ def test_file_that_is_missing(dump: Path, name: str, empty: bool) -> None:
         check_files(dump, BASE_TABLES)
 
 
+def test_table_that_is_left_out(dump: Path) -> None:
+    with pytest.raises(UnfitError, match="left out the table runs"):
+        check_files(dump, ["runs", *BASE_TABLES])
+
+
 def test_rows_that_the_account_does_not_have(dump: Path) -> None:
     (dump / "w.mydumper_0.00000.sql.zst").write_bytes((dump / "w.audit.00000.sql.zst").read_bytes())
     with pytest.raises(UnfitError, match="has 0 rows"):

@@ -92,6 +92,12 @@ def why_no_mydumper(url: MysqlURL, source: Source, room: Room) -> WhyNot | None:
     hidden = source.database.hidden_routines
     checks = (
         (url == own.MYSQL, "the embedded server's account may not lock tables", "wbagent server externalize"),
+        ("," in source.database.name, "it takes a name with a comma for several databases", "rename the database"),
+        (
+            (9, 0, 0) <= server.version < (9, 2, 0),
+            f"it asks MySQL {show_version(server.version)} for its position by a statement of 8.0",
+            "an upgrade to 9.2 or later, or 8.4",
+        ),
         (bool(missing), f"the account lacks {' and '.join(missing)}", server.grants.statement(missing)),
         (bool(hidden), f"the account may not read {some(hidden)}", server.grants.statement(["SHOW_ROUTINE"])),
         (

@@ -138,13 +138,15 @@ def check_files(directory: Path, tables: Iterable[str]) -> Metadata:
         ".".join(parts[:2]) for parts in (name.split(".") for name in files) if parts[2:3] and parts[2].isdecimal()
     }
     for table in tables:
-        # One that is missing altogether is found by who knows whether it was dropped meanwhile.
-        if table in metadata.rows:
-            stem, rows = metadata.stems[table], metadata.rows[table]
-            if f"{stem}-schema.sql.zst" not in files or (stem in with_rows) != (rows > 0):
-                raise UnfitError(
-                    f"mydumper says that {stem} has {rows} rows, which its files do not show", hint="wbagent backup run"
-                )
+        if table not in metadata.rows:
+            raise UnfitError(
+                f"mydumper left out the table {table}", hint="was it dropped meanwhile? wbagent backup run"
+            )
+        stem, rows = metadata.stems[table], metadata.rows[table]
+        if f"{stem}-schema.sql.zst" not in files or (stem in with_rows) != (rows > 0):
+            raise UnfitError(
+                f"mydumper says that {stem} has {rows} rows, which its files do not show", hint="wbagent backup run"
+            )
     check_whole(directory, files)
     return metadata
 
