@@ -6,11 +6,12 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from wbagent import events
 from wbagent.backup import record
 from wbagent.backup.lock import only_one
-from wbagent.backup.making import Clock, Making, Origin
+from wbagent.backup.making import Clock, Making, Origin, Previous
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
 from wbagent.backup.pruning import tidy_after_backup
@@ -26,6 +27,8 @@ from wbagent.monitor.backup_facts import LAST
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
+
+_STAGING: Final = "staging"
 
 
 class BackupFailedError(BackupError):
@@ -56,9 +59,10 @@ def run_backup(
         began = time.monotonic()
         try:
             store = open_store(settings.backup, directory)
-            previous = _previous_size(state, settings)
+            previous = _previous(state, settings)
             with ended_in_order(settings.backup.time_limit):
-                manifest = Making(settings.backup, origin, store, report, clock).make(previous)
+                making = Making(settings.backup, origin, store, directory / _STAGING, report, clock)
+                manifest = making.make(previous)
         except Exception as error:
             failure = _failure(error)
             record.put_failure(state, failure, clock())
@@ -66,7 +70,7 @@ def run_backup(
             raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
         # An embedded server and its backup are on one machine until it is moved out, which its users are told anyway.
         beside = origin.files is None and same_machine(settings.backup.destination, origin.url)
-        record.put_success(state, manifest, store, record.Circumstances(previous, beside), clock())
+        record.put_success(state, manifest, store, record.Circumstances(previous.by(manifest.engine), beside), clock())
         _tell(manifest, store)
         thinned = tidy_after_backup(store, settings.backup, state, directory, clock)
         return Outcome(manifest, store.address, store.off_site, thinned)
@@ -122,8 +126,8 @@ def _tell(manifest: Manifest, store: Store) -> None:
         journal.send(f"backup {manifest.id}: {warning}", level="warning", id=manifest.id)
 
 
-def _previous_size(state: State, settings: Settings) -> int:
+def _previous(state: State, settings: Settings) -> Previous:
     last = state.get(LAST)
     if last is None or last.value.get("owner") != settings.backup.owner:
-        return 0
-    return int(last.value.get("plain_bytes", 0))
+        return Previous()
+    return Previous(str(last.value.get("engine", "")), int(last.value.get("plain_bytes", 0)))

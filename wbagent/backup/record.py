@@ -37,6 +37,7 @@ def put_success(state: State, manifest: Manifest, store: Store, known: Circumsta
         {
             "id": manifest.id,
             "owner": manifest.owner,
+            "engine": manifest.engine,
             "started_at": manifest.started_at.timestamp(),
             "finished_at": manifest.finished_at.timestamp(),
             "duration_s": manifest.duration_s,

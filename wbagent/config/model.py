@@ -51,10 +51,13 @@ class BackupSettings(Section):
     keep_monthly: int = Field(0, ge=0, le=120, description="of so many months that have a backup, the newest is kept")
     fresh_within: Duration = Field(26 * 3600.0, gt=0, description="an alert fires when the newest backup is older")
     owner: str = Field(default_factory=socket.gethostname, description="whose backups these are in the bucket")
-    engine: str = Field("auto", pattern="^(auto|clone|mysqldump)$", description="how backups are made; see the manual")
+    engine: str = Field(
+        "auto", pattern="^(auto|clone|mydumper|mysqldump)$", description="how backups are made; see the manual"
+    )
     clone_directory: str = Field(
         "/var/lib/wbagent-clone", pattern="^/.", description="where MySQL clones its data to before it is stored"
     )
+    mydumper: str = Field("mydumper", description="mydumper 1.0.1 or later: a name on PATH or an absolute path")
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
     myloader: str = Field("myloader", description="mydumper's loader, for restores of its backups")
