@@ -6,12 +6,14 @@ the agent is down.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
+from wbagent.monitor.freshness import WATCH_FACT
 from wbagent.quantities import format_duration, format_size
 from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
@@ -92,7 +94,8 @@ def unit_state(properties: Properties) -> UnitState:
         active=active,
         sub=str(properties.get("SubState", "dead")),
         enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime"},
-        text=str(properties.get("StatusText", "")),
+        # systemd keeps the last word of a unit that has ended, which is not about now.
+        text=str(properties.get("StatusText", "")) if active not in {"inactive", "failed"} else "",
         restarts=int(properties.get("NRestarts", 0)),
         # Unlike the last change of state, the beginning of "active" is the same after a reload.
         since=int(properties.get("ActiveEnterTimestamp" if active in _UP else "StateChangeTimestamp", 0)) / 1e6,
@@ -116,7 +119,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
             _UNREADABLE,
         )
     names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT, CONFIG_FACT,
-             WANTED_FACT)  # fmt: skip
+             WANTED_FACT, WATCH_FACT)  # fmt: skip
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
         units[SERVER_UNIT],
@@ -129,7 +132,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
         history.unready(records),
-        account.note(at_work=_works(units[account.UNIT])),
+        account.note(time.time(), at_work=_works(units[account.UNIT])),
         door.closed(),
         drill=units[DRILL_UNIT],
     )

@@ -1,7 +1,8 @@
 """Names of what a backup consists of: OWNER/backups/ID/ with the objects of its data and, written last, manifest.json.
 
 The database is one object: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
-files are another, `files.tar`. The name says how it is stored: `.zst` is zstd.
+files are another, `files.tar`. The name says how it is stored: `.zst` is zstd. (`mydumper.tar` holds files that are
+compressed each for itself.)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 DUMP: Final = "database.sql"
 DATADIR: Final = "datadir.tar"
+MYDUMPER: Final = "mydumper.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
 MANIFEST: Final = "manifest.json"
@@ -28,6 +30,14 @@ def backup_id(now: float) -> str:
 def is_backup_id(text: str) -> bool:
     """Whether `text` has the form of an id."""
     return _ID.fullmatch(text) is not None
+
+
+def begun_at(name: str) -> datetime | None:
+    """When the backup of this id was begun; None for digits that are no time."""
+    try:
+        return datetime.strptime(name, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def owner_prefix(owner: str) -> str:

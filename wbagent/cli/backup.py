@@ -1,4 +1,4 @@
-"""`wbagent backup`: make, list, show and prove backups."""
+"""`wbagent backup`: make, list, show, prove and prune backups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MARGIN_S = 120
 
 @click.group()
 def backup() -> None:
-    """Make, list, show and prove backups of the database."""
+    """Make, list, show, prove and prune backups of the database."""
 
 
 @backup.command()
@@ -103,6 +103,17 @@ def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | N
 
     settings = load_settings(ctx)
     ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(name))
+
+
+@backup.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and why.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def prune(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Remove the backups whose time has passed, as each backup does after its success; with a reason for each."""
+    from wbagent.cli import backup_prune  # noqa: PLC0415
+
+    ctx.exit(backup_prune.run(load_settings(ctx), dry_run=dry_run, as_json=as_json))
 
 
 @backup.command("clone-directory", hidden=True)

@@ -88,6 +88,13 @@ def test_nothing_configured_says_what_to_do() -> None:
     assert "set [server] or [database]" in story(overview(), dict.fromkeys(BOTH, False), NOW)
 
 
+@pytest.mark.parametrize(
+    ("active", "text"), [("active", "serving"), ("activating", "serving"), ("inactive", ""), ("failed", "")]
+)
+def test_the_last_word_of_a_unit_that_has_ended_is_not_about_now(active: str, text: str) -> None:
+    assert unit_state({"ActiveState": active, "StatusText": "serving"}).text == text
+
+
 def test_a_unit_that_systemd_does_not_know() -> None:
     assert unit_state({}).active == "inactive"
 
