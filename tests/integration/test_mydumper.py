@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.backup_case import Case, Once, child, make_case, processes_that_show, running
+from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
@@ -23,12 +23,14 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
+from tests.testbed.scratch import scratch
 from wbagent.backup.job import BackupFailedError
 from wbagent.backup.manifest import Manifest
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import rows, session
 from wbagent.database.options_file import options_file
 from wbagent.errors import BackupError
+from wbagent.restore.run import restore_backup
 
 PASSWORD = "pass/word+with:all@of#it%[x]"
 # Objects whose sql_mode mydumper does not carry over.
@@ -117,6 +119,29 @@ def test_restored_by_hand(tmp_path: Path, mysql: MysqlServer, sample: MysqlURL, 
         assert {name: there[name] for name in data} == {name: here[name] for name in data}
         for table in manifest.tables:
             assert mysql.execute(f"SELECT COUNT(*) FROM `{table.name}`", database=database) == [(table.rows,)]
+
+
+@needs_mydumper
+def test_restored_by_wbagent(
+    tmp_path: Path, mysql: MysqlServer, plain: MysqlURL, clients: ClientPrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = case(tmp_path / "case", plain, clients, engine="mydumper")
+    manifest = host.run().manifest
+    settings = host.settings.backup.model_copy(update={"myloader": os.environ["WBAGENT_MYLOADER"]})
+    with scratch("mydumper") as state:
+        os.chown(state, 65534, 65534)
+        monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(state))
+        target = mysql.create("mydumper_back", "mydumper_back", PASSWORD)
+        mysql.execute("GRANT ALL ON *.* TO %s@'%%'", target.user)
+        try:
+            done = restore_backup(host.store, settings, manifest.id, target, ignore)
+            assert done.counted == len(manifest.tables)
+            with mysql.connect() as connection:
+                assert fingerprint(connection, target.database) == fingerprint(connection, plain.database)
+        finally:
+            mysql.execute(f"DROP DATABASE `{target.database}`")
+            mysql.execute("DROP USER %s@'%%'", target.user)
+        assert list((state / "scratch").iterdir()) == []
 
 
 @needs_mydumper
