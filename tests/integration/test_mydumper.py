@@ -29,6 +29,7 @@ from wbagent.backup.manifest import Manifest
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import rows, session
 from wbagent.database.options_file import options_file
+from wbagent.drill.job import Order, run_drill
 from wbagent.errors import BackupError
 from wbagent.restore.run import restore_backup
 
@@ -122,13 +123,14 @@ def test_restored_by_hand(tmp_path: Path, mysql: MysqlServer, sample: MysqlURL, 
 
 
 @needs_mydumper
-def test_restored_by_wbagent(
-    tmp_path: Path, mysql: MysqlServer, plain: MysqlURL, clients: ClientPrograms, monkeypatch: pytest.MonkeyPatch
+def test_restored_and_proven_by_wbagent(
+    mysql: MysqlServer, plain: MysqlURL, clients: ClientPrograms, mysqld: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = case(tmp_path / "case", plain, clients, engine="mydumper")
-    manifest = host.run().manifest
-    settings = host.settings.backup.model_copy(update={"myloader": os.environ["WBAGENT_MYLOADER"]})
-    with scratch("mydumper") as state:
+    with scratch("mydumper") as directory:
+        host = case(directory / "case", plain, clients, engine="mydumper")
+        manifest = host.run().manifest
+        settings = host.settings.backup.model_copy(update={"myloader": os.environ["WBAGENT_MYLOADER"]})
+        state = host.state_directory
         os.chown(state, 65534, 65534)
         monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(state))
         target = mysql.create("mydumper_back", "mydumper_back", PASSWORD)
@@ -142,6 +144,12 @@ def test_restored_by_wbagent(
             mysql.execute(f"DROP DATABASE `{target.database}`")
             mysql.execute("DROP USER %s@'%%'", target.user)
         assert list((state / "scratch").iterdir()) == []
+        drill = settings.drill.model_copy(update={"mysqld": str(mysqld)})
+        drilled = host.settings.model_copy(update={"backup": settings.model_copy(update={"drill": drill})})
+        with host.state() as facts:
+            proof = run_drill(drilled, facts, host.state_directory, ignore, Order(manifest.id))
+        assert proof
+        assert proof.ok
 
 
 @needs_mydumper
