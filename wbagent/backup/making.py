@@ -56,9 +56,9 @@ class Previous:
     engine: str = ""
     size: int = 0
 
-    def by(self, engine: Engine) -> int:
-        """Its size if it was made by this engine, else 0."""
-        return self.size if self.engine == engine.name else 0
+    def by(self, engine: str) -> int:
+        """Its size if it was made by the engine of this name, else 0."""
+        return self.size if self.engine == engine else 0
 
 
 class Making:
@@ -99,6 +99,7 @@ class Making:
         key = object_key(owner, name, stored.file)
         prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
         archive, files = self._store_files(owner, name)
+        shrunk = _shrunk(stored.plain_size, previous.by(engine.name))
         manifest = Manifest(
             id=name,
             owner=owner,
@@ -113,7 +114,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*troubles, *engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous.by(engine))),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -153,7 +154,7 @@ class Making:
         file = engine.file + (COMPRESSED if compression else "")
         key = object_key(self._settings.owner, name, file)
         with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
-            meter = Meter(engine.stage, self._report, expected=previous.by(engine))
+            meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
             pipeline = Pipeline(writer, compression, meter)
             for chunk in stream.chunks():
                 pipeline.write(chunk)
