@@ -22,7 +22,7 @@ from wbagent import events
 UNIT = "wandb-local.service"
 QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
 # The unit's status line is written anew after each probe.
-FREQUENT_PROBES = {"server.probes": {"liveness_period": "1s"}}
+FREQUENT_PROBES: dict[str, dict[str, object]] = {"server.probes": {"liveness_period": "1s"}}
 # Longer than the watchdog's time.
 STOPPED_S = 10
 
