@@ -90,9 +90,9 @@ def test_backup_is_stored_with_its_commit_record_and_told(case: Case, ceph: Ceph
     stored = ceph.client().get_object(Bucket=bucket.bucket, Key=f"{prefix}/manifest.json")["Body"].read()
     assert parse_manifest(stored, "manifest") == manifest
     head = ceph.client().head_object(Bucket=bucket.bucket, Key=f"{prefix}/database.sql.zst")
-    assert head["ContentLength"] == manifest.object.size
+    assert head["ContentLength"] == manifest.data.size
     assert int(head["ETag"].strip('"').rpartition("-")[2]) > 1, "the sample is large enough for several parts"
-    assert manifest.object.plain_size > 20e6
+    assert manifest.data.plain_size > 20e6
     assert [table.name for table in manifest.tables] == sorted(table.name for table in manifest.tables)
     assert all(table.rows is not None for table in manifest.tables)
     assert manifest.position

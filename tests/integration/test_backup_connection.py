@@ -9,11 +9,11 @@ import pytest
 
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from wbagent.backup.load import Load
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import find_client
 from wbagent.database.connection import connect, rows, session
 from wbagent.errors import DatabaseError, RestoreError
+from wbagent.restore.load import Load
 
 PASSWORDS = [
     "with spaces and #hash",

@@ -14,11 +14,12 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
-from wbagent.backup.layout import dump_key, manifest_key
-from wbagent.backup.restore import restore_backup
+from wbagent.backup.layout import manifest_key, object_key
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import DatabaseError, RestoreError
+from wbagent.restore.run import restore_backup
 
+DUMP = "database.sql.zst"
 PASSWORD = "admin/pass+word:with@all#of%it\\\"'"
 
 
@@ -135,7 +136,7 @@ def test_object_that_was_tampered_with_is_refused_before_anything_is_touched(
 def _copy_with_one_byte_changed(backed_up: Case, ceph: Ceph, bucket: S3URL, tmp_path: Path) -> Case:
     (record,) = backed_up.catalog()
     client, source = ceph.client(), backed_up.store
-    for key in (manifest_key("host1", record.id), dump_key("host1", record.id)):
+    for key in (manifest_key("host1", record.id), object_key("host1", record.id, DUMP)):
         data = bytearray(b"".join(source.get(key)))
         if key.endswith(".zst"):
             data[len(data) // 2] ^= 1
@@ -151,7 +152,9 @@ def test_object_that_is_cut_short_is_no_backup(
 ) -> None:
     case = _copy_with_one_byte_changed(backed_up, ceph, bucket, tmp_path)
     ((name, _),) = case.stored().items()
-    ceph.client().put_object(Bucket=bucket.bucket, Key=f"{bucket.prefix}/{dump_key('host1', name)}", Body=b"short")
+    ceph.client().put_object(
+        Bucket=bucket.bucket, Key=f"{bucket.prefix}/{object_key('host1', name, DUMP)}", Body=b"short"
+    )
     assert case.stored() == {name: "damaged"}
     with pytest.raises(RestoreError, match="has 5 bytes instead of"):
         restore(case, target, name)

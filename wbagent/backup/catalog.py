@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wbagent.backup.layout import DUMP, FILES, MANIFEST, dump_key, files_key, is_backup_id, manifest_key, owner_prefix
+from wbagent.backup.layout import MANIFEST, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import Manifest, parse_manifest
 from wbagent.bucket.store import NotStoredError, Store
 from wbagent.errors import BackupError, RestoreError
@@ -64,9 +64,7 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
             f"{store.address} holds no complete backup {name} of {owner!r}",
             hint="see what there is: wbagent backup list --all",
         ) from None
-    sizes = {DUMP: store.size(dump_key(owner, name))}
-    if record.files:
-        sizes[FILES] = store.size(files_key(owner, name))
+    sizes = {each.file: store.size(object_key(owner, name, each.file)) for each in record.objects}
     if mismatch := _mismatch(record, owner, name, sizes):
         raise RestoreError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
     return record
@@ -94,10 +92,9 @@ def _mismatch(record: Manifest, owner: str, name: str, sizes: Mapping[str, int])
     """What of the stored objects is not as the record says; "" when all is."""
     if (record.owner, record.id) != (owner, name):
         return f"its commit record speaks of {record.owner}/{record.id}"
-    recorded = {DUMP: record.object} | ({FILES: record.files.object} if record.files else {})
-    for file, stored in recorded.items():
-        if file not in sizes:
-            return f"{file} is missing"
-        if sizes[file] != stored.size:
-            return f"{file} has {sizes[file]} bytes instead of {stored.size}"
+    for stored in record.objects:
+        if stored.file not in sizes:
+            return f"{stored.file} is missing"
+        if sizes[stored.file] != stored.size:
+            return f"{stored.file} has {sizes[stored.file]} bytes instead of {stored.size}"
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import tarfile
@@ -13,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-import zstandard
-
-from wbagent.backup.layout import files_key
+from wbagent.backup.layout import COMPRESSED, FILES, object_key
 from wbagent.backup.manifest import FilesRecord, Manifest, StoredObject
-from wbagent.backup.pipeline import prove
-from wbagent.backup.progress import Meter
+from wbagent.backup.pipeline import Compression, Pipeline
+from wbagent.backup.progress import Meter, Reporter
+from wbagent.backup.reading import plain, prove
 from wbagent.bucket.store import Store
 from wbagent.errors import BackupError, RestoreError
 
@@ -76,35 +74,27 @@ def _members(data: IO[bytes]) -> int:
     return count
 
 
-def store_files(archive: Archive, store: Store, owner: str, name: str, level: int, meter: Meter) -> FilesRecord:
+def store_files(
+    archive: Archive, store: Store, owner: str, name: str, compression: Compression, meter: Meter
+) -> StoredObject:
     """Store it compressed under backup `name`, read it back and compare; raises BackupError, BucketError."""
-    key, plain, stored = files_key(owner, name), hashlib.sha256(), hashlib.sha256()
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj()
-    plain_size = size = 0
+    file = FILES + COMPRESSED
+    key = object_key(owner, name, file)
     with store.writer(key, largest=archive.data.seek(0, os.SEEK_END)) as writer:
         archive.data.seek(0)
+        pipeline = Pipeline(writer, compression, meter)
         while chunk := archive.data.read(_CHUNK):
-            plain.update(chunk)
-            plain_size += len(chunk)
-            packed = compressor.compress(chunk)
-            stored.update(packed)
-            size += len(packed)
-            if packed:
-                writer.write(packed)
-        packed = compressor.flush()
-        stored.update(packed)
-        size += len(packed)
-        writer.write(packed)
+            pipeline.write(chunk)
+        stored = pipeline.finish(file)
         writer.commit()
-    record = StoredObject(size=size, sha256=stored.hexdigest(), plain_size=plain_size, plain_sha256=plain.hexdigest())
-    prove(store, key, record, meter)
-    return FilesRecord(members=archive.members, object=record)
+    prove(store, key, stored, meter)
+    return stored
 
 
-def restore_files(store: Store, manifest: Manifest, target: Path) -> FilesRecord:
+def restore_files(store: Store, manifest: Manifest, target: Path, report: Reporter) -> FilesRecord:
     """Write the tar of a backup to a new file that only its owner can read; raises RestoreError, BucketError.
 
-    The checksums of what is stored and of the tar are proven before the file gets its name.
+    The tar's checksum is proven before the file gets its name.
     """
     files = manifest.files
     if files is None:
@@ -112,18 +102,16 @@ def restore_files(store: Store, manifest: Manifest, target: Path) -> FilesRecord
             f"backup {manifest.id} holds no files: its server was not an embedded one",
             hint="restore its database alone: wbagent restore ID --into DSN",
         )
+    stored = manifest.object(files.file)
     fresh = target.with_name(f"{target.name}.unfinished")
-    digest = hashlib.sha256()
+    untouched = "nothing was written"
     try:
         if target.exists():
             raise RestoreError(f"{target} exists already; nothing was touched", hint="name another file in --files")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            for chunk in _plain(store, manifest, files):
-                digest.update(chunk)
+            for chunk in plain(store, manifest, stored, Meter("writing files", report), untouched):
                 file.write(chunk)
-        if digest.hexdigest() != files.object.plain_sha256:
-            raise _differs(manifest)
         fresh.rename(target)
     except OSError as error:
         raise RestoreError(
@@ -132,24 +120,3 @@ def restore_files(store: Store, manifest: Manifest, target: Path) -> FilesRecord
     finally:
         fresh.unlink(missing_ok=True)
     return files
-
-
-def _plain(store: Store, manifest: Manifest, files: FilesRecord) -> Iterator[bytes]:
-    """The tar out of what is stored; raises RestoreError at the end when that is not what was stored."""
-    digest = hashlib.sha256()
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
-    for chunk in store.get(files_key(manifest.owner, manifest.id)):
-        digest.update(chunk)
-        try:
-            yield decompressor.decompress(chunk)
-        except zstandard.ZstdError:
-            raise _differs(manifest) from None
-    if digest.hexdigest() != files.object.sha256:
-        raise _differs(manifest)
-
-
-def _differs(manifest: Manifest) -> RestoreError:
-    return RestoreError(
-        f"the files of backup {manifest.id} are not what was stored: their SHA-256 differs from the commit record's",
-        hint="use another backup (wbagent backup list), and find out who or what changed this one",
-    )

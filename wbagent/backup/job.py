@@ -136,17 +136,16 @@ def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> N
 
 
 def _tell(manifest: Manifest, store: Store) -> None:
-    stored = manifest.object
     where = "" if store.off_site else " (on this host: not off-site)"
     files = f", {manifest.files.members} files of the embedded server" if manifest.files else ""
     journal.send(
-        f"backup {manifest.id} is complete: {len(manifest.tables)} tables{files}, {format_size(stored.plain_size)} as"
-        f" {format_size(stored.size)} in {format_duration(manifest.duration_s)}, read back and equal, in"
+        f"backup {manifest.id} is complete: {len(manifest.tables)} tables{files}, {format_size(manifest.plain_size)} as"
+        f" {format_size(manifest.size)} in {format_duration(manifest.duration_s)}, read back and equal, in"
         f" {store.address}{where}",
         message_id=events.BACKUP_DONE,
         id=manifest.id,
-        size=stored.size,
-        plain_size=stored.plain_size,
+        size=manifest.size,
+        plain_size=manifest.plain_size,
         duration=manifest.duration_s,
         tables=len(manifest.tables),
     )

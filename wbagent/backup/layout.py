@@ -1,6 +1,7 @@
-"""Names of what a backup consists of: OWNER/backups/ID/database.sql.zst and, written last, manifest.json.
+"""Names of what a backup consists of: OWNER/backups/ID/ with the objects of its data and, written last, manifest.json.
 
-That of an embedded server has files.tar.zst too.
+The database is one object: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
+files are another, `files.tar`. The name says how it is stored: `.zst` is zstd.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-DUMP: Final = "database.sql.zst"
-FILES: Final = "files.tar.zst"
+DUMP: Final = "database.sql"
+FILES: Final = "files.tar"
+COMPRESSED: Final = ".zst"
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _ID: Final = re.compile(r"\d{8}T\d{6}Z")
@@ -31,16 +33,11 @@ def owner_prefix(owner: str) -> str:
     return f"{owner}/backups/"
 
 
-def dump_key(owner: str, name: str) -> str:
-    """The key of the dump of backup `name`."""
-    return f"{owner_prefix(owner)}{name}/{DUMP}"
-
-
-def files_key(owner: str, name: str) -> str:
-    """The key of the archive of an embedded server's files in backup `name`."""
-    return f"{owner_prefix(owner)}{name}/{FILES}"
+def object_key(owner: str, name: str, file: str) -> str:
+    """The key of one object of backup `name`."""
+    return f"{owner_prefix(owner)}{name}/{file}"
 
 
 def manifest_key(owner: str, name: str) -> str:
     """The key of the commit record of backup `name`."""
-    return f"{owner_prefix(owner)}{name}/{MANIFEST}"
+    return object_key(owner, name, MANIFEST)

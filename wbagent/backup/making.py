@@ -1,11 +1,10 @@
-"""The steps of one backup up to its commit record: look, dump, prove, commit."""
+"""The steps of one backup up to its commit record: look, take, prove, commit."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,42 +13,31 @@ from typing import Any, Final
 import zstandard
 
 from wbagent import __version__, events
-from wbagent.backup.dump import Dump, dump_options
+from wbagent.backup.engines.choose import choose
+from wbagent.backup.engines.engine import Engine, Taken
 from wbagent.backup.files import fetched, store_files
-from wbagent.backup.layout import backup_id, dump_key, manifest_key, owner_prefix
+from wbagent.backup.layout import COMPRESSED, backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import (
     DatabaseRecord,
     FilesRecord,
     Manifest,
-    Position,
     ServerRecord,
     StoredObject,
     TableRecord,
 )
-from wbagent.backup.pipeline import Compression, Pipeline, prove
+from wbagent.backup.pipeline import Compression, Pipeline
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.rows import RowCounter
-from wbagent.backup.source import Source, check_complete, look, look_again
+from wbagent.backup.reading import prove
+from wbagent.backup.source import Source, look
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.database.clients import ClientProgram, find_client
 from wbagent.errors import BackupError
 from wbagent.quantities import format_size
 from wbagent.systemd import journal
 
 Clock = Callable[[], float]
 _SUSPICIOUS_SHARE: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Dumped:
-    """A dump that is stored but not yet proven."""
-
-    object: StoredObject
-    position: Position | None
-    rows: dict[str, int]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +53,7 @@ class Making:
 
     def __init__(self, settings: BackupSettings, source: Origin, store: Store, report: Reporter, clock: Clock) -> None:
         self._settings = settings
+        self._compression = Compression(settings.compression_level)
         self._url = source.url
         self._files_socket = source.files
         self._store = store
@@ -72,10 +61,10 @@ class Making:
         self._clock = clock
 
     def make(self, previous_size: int) -> Manifest:
-        """Dump, prove, commit; `previous_size`: bytes of the last dump of this owner, or 0."""
+        """Take, prove, commit; `previous_size`: bytes of the last backup of this owner before compression, or 0."""
         started, began = self._clock(), time.monotonic()
-        client = find_client(self._settings.mysqldump, "mysqldump")
-        source = look(self._url, client)
+        source = look(self._url)
+        engine = choose(self._settings, self._url, source)
         owner = self._settings.owner
         name = self._free_id(started)
         journal.send(
@@ -84,30 +73,25 @@ class Making:
             id=name,
             tables=len(source.database.tables),
         )
-        options = dump_options(client, position=source.plan.wanted)
-        dumped = self._dump(client, source, options, dump_key(owner, name), previous_size)
-        prove(
-            self._store,
-            dump_key(owner, name),
-            dumped.object,
-            Meter("reading back", self._report, expected=dumped.object.size),
-        )
-        files = self._store_files(owner, name)
-        warnings = (*source.warnings, *dumped.warnings, *_shrunk(dumped.object.plain_size, previous_size))
+        stored, taken = self._take(engine, name, previous_size)
+        key = object_key(owner, name, stored.file)
+        prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
+        archive, files = self._store_files(owner, name)
         manifest = Manifest(
             id=name,
             owner=owner,
             host=socket.gethostname(),
-            options=tuple(options),
-            tools={"wbagent": __version__, "mysqldump": client.text, "zstd": _zstd_version()},
-            object=dumped.object,
+            engine=engine.name,
+            options=engine.options,
+            tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
+            objects=(stored, *archive),
             files=files,
-            position=dumped.position,
+            position=taken.position,
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=warnings,
-            **_described(source, self._url, dumped.rows),
+            warnings=(*engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
+            **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
         return manifest
@@ -124,30 +108,27 @@ class Making:
             started += 1
         return backup_id(started)
 
-    def _dump(self, client: ClientProgram, source: Source, options: list[str], key: str, expected_size: int) -> _Dumped:
-        """Dump into the store; the object is there when this returns, and nothing is when it raises."""
-        largest_last = sorted(source.database.tables, key=lambda table: table.size)
-        with ExitStack() as stack:
-            counter = RowCounter(self._url, source.server)
-            stack.callback(counter.stop)
-            writer = stack.enter_context(self._store.writer(key, largest=source.database.size))
-            dump = stack.enter_context(Dump(client, self._url, options))
-            meter = Meter("dumping", self._report, expected=expected_size)
-            pipeline = Pipeline(writer, Compression(self._settings.compression_level), meter)
-            pipeline.run(dump.chunks(), lambda: counter.begin(table.name for table in largest_last))
-            complaints = dump.finish()
-            stored = pipeline.finish()
-            counted = counter.stop()
-            news = check_complete(source.database, look_again(self._url, source), pipeline.text.tables)
+    def _take(self, engine: Engine, name: str, expected_size: int) -> tuple[StoredObject, Taken]:
+        """Stream into the store; the object is there when this returns, and nothing is when it raises."""
+        file = engine.file + COMPRESSED
+        key = object_key(self._settings.owner, name, file)
+        with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
+            meter = Meter(engine.stage, self._report, expected=expected_size)
+            pipeline = Pipeline(writer, self._compression, meter)
+            for chunk in stream.chunks():
+                pipeline.write(chunk)
+            stored = pipeline.finish(file)
+            taken = stream.finish()
             writer.commit()
-        return _Dumped(stored, pipeline.text.position, counted, (*complaints, *news))
+        return stored, taken
 
-    def _store_files(self, owner: str, name: str) -> FilesRecord | None:
+    def _store_files(self, owner: str, name: str) -> tuple[tuple[StoredObject, ...], FilesRecord | None]:
         if self._files_socket is None:
-            return None
+            return (), None
         with fetched(self._files_socket) as archive:
             meter = Meter("storing files", self._report)
-            return store_files(archive, self._store, owner, name, self._settings.compression_level, meter)
+            stored = store_files(archive, self._store, owner, name, self._compression, meter)
+        return (stored,), FilesRecord(file=stored.file, members=archive.members)
 
     def _commit(self, manifest: Manifest) -> None:
         """Write the commit record and read it back: from here on the backup exists."""
@@ -159,7 +140,7 @@ class Making:
             )
 
 
-def _described(source: Source, url: MysqlURL, counts: dict[str, int]) -> dict[str, Any]:
+def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict[str, Any]:
     database, server = source.database, source.server
     return {
         "server": ServerRecord(version=server.version_text, comment=server.comment, host=server.host, uuid=server.uuid),
@@ -186,7 +167,7 @@ def _described(source: Source, url: MysqlURL, counts: dict[str, int]) -> dict[st
 def _shrunk(size: int, previous: int) -> tuple[str, ...]:
     if previous and size < previous * _SUSPICIOUS_SHARE:
         sizes = f"{format_size(size)} after {format_size(previous)}"
-        return (f"the dump is much smaller than the last one ({sizes}): look whether data is missing, and soon",)
+        return (f"the backup is much smaller than the last one ({sizes}): look whether data is missing, and soon",)
     return ()
 
 

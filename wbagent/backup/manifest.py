@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from wbagent.errors import BackupError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+
+EngineName: TypeAlias = Literal["clone", "mydumper", "mysqldump"]
 
 
 class _Record(BaseModel):
@@ -52,8 +55,9 @@ class DatabaseRecord(_Record):
 
 
 class StoredObject(_Record):
-    """A dump or an archive as it is stored (zstd) and as it was before compression; sizes in bytes."""
+    """One object of a backup, as it is stored under the name `file` and as it was before that; sizes in bytes."""
 
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     size: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     plain_size: int = Field(ge=1)
@@ -61,20 +65,20 @@ class StoredObject(_Record):
 
 
 class FilesRecord(_Record):
-    """The tar of an embedded server's own files (/vol/env); `members` are its files and directories."""
+    """The object that holds an embedded server's own files (/vol/env); `members` are its files and directories."""
 
+    file: str
     members: int
-    object: StoredObject
 
 
 class Manifest(_Record):
-    """The whole record; where it exists, the backup does."""
+    """The whole record; where it exists, the backup does. The first of its objects is the database."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     id: str
     owner: str
     host: str
-    engine: Literal["mysqldump"] = "mysqldump"
+    engine: EngineName
     options: tuple[str, ...]
     tools: dict[str, str]
     server: ServerRecord
@@ -86,12 +90,34 @@ class Manifest(_Record):
     triggers: tuple[str, ...]
     events: tuple[str, ...]
     definers: tuple[str, ...] = ()
-    object: StoredObject
+    objects: tuple[StoredObject, ...] = Field(min_length=1)
     files: FilesRecord | None = None
     started_at: AwareDatetime
     finished_at: AwareDatetime
     duration_s: float
     warnings: tuple[str, ...]
+
+    @property
+    def data(self) -> StoredObject:
+        """The object that holds the database."""
+        return self.objects[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes that are stored, without this record."""
+        return sum(each.size for each in self.objects)
+
+    @property
+    def plain_size(self) -> int:
+        """Bytes before compression."""
+        return sum(each.plain_size for each in self.objects)
+
+    def object(self, file: str) -> StoredObject:
+        """The object of that name; raises BackupError when the record names none."""
+        for each in self.objects:
+            if each.file == file:
+                return each
+        raise BackupError(f"the commit record of {self.id} names no {file}", hint="use another: wbagent backup list")
 
     def to_bytes(self) -> bytes:
         """The JSON text that is stored."""

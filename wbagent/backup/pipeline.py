@@ -1,20 +1,17 @@
-"""From the dump's text to the stored object in one pass: filter, hash, compress, hash, upload; bounded memory."""
+"""From an engine's stream to the stored object in one pass: hash, compress, hash, upload; bounded memory."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import zstandard
 
-from wbagent.backup.dump_text import DumpText
 from wbagent.backup.manifest import StoredObject
 from wbagent.backup.progress import Meter
-from wbagent.bucket.store import Store, Writer
-from wbagent.errors import BackupError
+from wbagent.bucket.store import Writer
 
 _MOST_THREADS: Final = 4
 
@@ -28,10 +25,9 @@ class Compression:
 
 
 class Pipeline:
-    """Takes the dump's chunks and gives compressed ones to a writer; knows both checksums at the end."""
+    """Takes a stream's chunks and gives compressed ones to a writer; knows both checksums at the end."""
 
     def __init__(self, writer: Writer, compression: Compression, meter: Meter) -> None:
-        self.text = DumpText()
         self._writer = writer
         self._meter = meter
         self._plain, self._stored = hashlib.sha256(), hashlib.sha256()
@@ -39,33 +35,25 @@ class Pipeline:
         compressor = zstandard.ZstdCompressor(level=compression.level, threads=compression.threads, write_checksum=True)
         self._compressor = compressor.compressobj()
 
-    def run(self, chunks: Iterable[bytes], on_begin: Callable[[], None]) -> None:
-        """Take every chunk; calls `on_begin` once, when the dump has its snapshot."""
-        told = False
-        for chunk in chunks:
-            self._pass_on(self.text.feed(chunk))
-            if self.text.began and not told:
-                told = True
-                on_begin()
-
-    def finish(self) -> StoredObject:
-        """Pass on the rest; raises BackupError when the dump has no proper end. The writer is not yet committed."""
-        self._pass_on(self.text.finish())
-        self._store(self._compressor.flush())
-        self._meter.done()
-        return StoredObject(
-            size=self._stored_size,
-            sha256=self._stored.hexdigest(),
-            plain_size=self._plain_size,
-            plain_sha256=self._plain.hexdigest(),
-        )
-
-    def _pass_on(self, plain: bytes) -> None:
+    def write(self, plain: bytes) -> None:
+        """Pass on the next bytes of the stream; raises BucketError."""
         if plain:
             self._plain.update(plain)
             self._plain_size += len(plain)
             self._meter.add(len(plain))
             self._store(self._compressor.compress(plain))
+
+    def finish(self, file: str) -> StoredObject:
+        """Pass on the rest; the writer is not yet committed. `file` is the name that the object is stored under."""
+        self._store(self._compressor.flush())
+        self._meter.done()
+        return StoredObject(
+            file=file,
+            size=self._stored_size,
+            sha256=self._stored.hexdigest(),
+            plain_size=self._plain_size,
+            plain_sha256=self._plain.hexdigest(),
+        )
 
     def _store(self, data: bytes) -> None:
         if data:
@@ -73,32 +61,3 @@ class Pipeline:
             self._stored_size += len(data)
             self._meter.add(0, len(data))
             self._writer.write(data)
-
-
-def prove(store: Store, key: str, expected: StoredObject, meter: Meter) -> None:
-    """Read the stored object back and compare size and SHA-256; raises BackupError when they differ.
-
-    It costs a download of the whole object: nothing else shows that what will be read one day is what was sent.
-    """
-    size = store.size(key)
-    if size != expected.size:
-        raise _differs(store, key, f"{size} bytes instead of {expected.size}")
-    if stored_digest(store, key, meter) != expected.sha256:
-        raise _differs(store, key, "the same size but another SHA-256")
-
-
-def stored_digest(store: Store, key: str, meter: Meter) -> str:
-    """Read a whole stored object and return its SHA-256 as hexadecimal text; raises BucketError."""
-    digest = hashlib.sha256()
-    for chunk in store.get(key):
-        digest.update(chunk)
-        meter.add(len(chunk))
-    meter.done()
-    return digest.hexdigest()
-
-
-def _differs(store: Store, key: str, how: str) -> BackupError:
-    return BackupError(
-        f"{store.address} holds something else than was sent for {key}: {how}",
-        hint='set request_checksum_calculation = "when_required" in [backup] if the store is an old one',
-    )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from wbagent import events
 from wbagent.backup.catalog import Stored, committed
-from wbagent.backup.layout import dump_key, files_key, manifest_key
+from wbagent.backup.layout import manifest_key, object_key
 from wbagent.backup.retention import Kept, Policy, expired
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.systemd import journal
@@ -31,15 +31,14 @@ def thin_out(store: Store, owner: str, catalog: Sequence[Stored], policy: Policy
     """
     records = committed(tuple(catalog))
     kept = [Kept(record.id, record.finished_at) for record in records]
-    with_files = {record.id for record in records if record.files}
+    objects = {record.id: [each.file for each in record.objects] for record in records}
     due = expired(kept, policy, now)
     removed: list[str] = []
     for name in due:
         try:
             store.delete(manifest_key(owner, name))
-            store.delete(dump_key(owner, name))
-            if name in with_files:
-                store.delete(files_key(owner, name))
+            for file in objects[name]:
+                store.delete(object_key(owner, name, file))
         except NotAllowedError as error:
             left = due[len(removed) :]
             journal.send(

@@ -97,7 +97,7 @@ def _make(settings: Settings) -> int:
             outcome = run_backup(settings, state, state_directory(), report)
     except BackupFailedError as error:
         return error.exit_status
-    notify(f"STATUS=backup {outcome.manifest.id} is complete, {format_size(outcome.manifest.object.size)}")
+    notify(f"STATUS=backup {outcome.manifest.id} is complete, {format_size(outcome.manifest.size)}")
     return 0
 
 
@@ -161,7 +161,7 @@ def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) 
     for each in shown:
         line = f"{each.id}  {format_size(each.stored_bytes):>7}"
         if each.manifest and each.state == "complete":
-            plain, took = format_size(each.manifest.object.plain_size), format_duration(each.manifest.duration_s)
+            plain, took = format_size(each.manifest.plain_size), format_duration(each.manifest.duration_s)
             line += f"  {len(each.manifest.tables)} tables, {plain} of SQL, in {took}"
             line += f"; warnings: {len(each.manifest.warnings)}" if each.manifest.warnings else ""
         else:
@@ -174,7 +174,7 @@ def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) 
 
 
 def _print_manifest(store: Store, manifest: Manifest) -> None:
-    position, stored = manifest.position, manifest.object
+    position, stored = manifest.position, manifest.data
     counted = [table.rows for table in manifest.tables if table.rows is not None]
     lines = {
         "backup": f"{manifest.id} of {manifest.owner}, made on {manifest.host}",
@@ -193,7 +193,7 @@ def _print_manifest(store: Store, manifest: Manifest) -> None:
         "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
     }
     if manifest.files:
-        archive = manifest.files.object
+        archive = manifest.object(manifest.files.file)
         lines["files"] = (
             f"{manifest.files.members} of the embedded server, {format_size(archive.size)} stored,"
             f" sha256 {archive.sha256}; NOT the objects of its bucket"

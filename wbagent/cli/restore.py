@@ -65,23 +65,25 @@ def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | 
 def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
     from wbagent.backup.catalog import find_backup  # noqa: PLC0415 - as above
     from wbagent.backup.files import restore_files  # noqa: PLC0415
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
 
-    done = restore_files(store, find_backup(store, owner, name), path)
+    with progress_reporter() as report:
+        done = restore_files(store, find_backup(store, owner, name), path, report)
     click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
     click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
     click.echo("  and then: systemctl restart wandb-local")
 
 
 def _restore_database(store: Store, settings: BackupSettings, name: str, target: MysqlURL) -> None:
-    from wbagent.backup.restore import restore_backup  # noqa: PLC0415 - as above
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
+    from wbagent.restore.run import restore_backup  # noqa: PLC0415 - as above
 
     with progress_reporter() as report:
         done = restore_backup(store, settings, name, target, report)
     if done.created:
         click.echo("the database did not exist and was created")
     click.echo(
-        f"{done.tables} tables, {format_size(done.manifest.object.plain_size)} of SQL"
+        f"{done.tables} tables, {format_size(done.manifest.data.plain_size)} of SQL"
         f" in {format_duration(done.duration_s)}; the checksum was right"
     )
     if done.counted:

@@ -14,7 +14,6 @@ import click
 
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.manifest import Manifest
-from wbagent.backup.restore import restore_backup
 from wbagent.bucket.copying import Bucket, copy_objects
 from wbagent.bucket.open import open_store
 from wbagent.cli.progress import progress_reporter
@@ -41,6 +40,7 @@ from wbagent.errors import (
 )
 from wbagent.errors import UsageError as Refused
 from wbagent.quantities import format_size
+from wbagent.restore.run import restore_backup
 from wbagent.server import door
 from wbagent.server.crossing import LINK, port_into
 from wbagent.server.externalize import (

@@ -169,8 +169,8 @@ class Job:
         return Done()
 
     def _restore(self) -> Done:
-        from wbagent.backup.restore import restore_backup  # noqa: PLC0415 - most upgrades need none of it
         from wbagent.bucket.open import open_store  # noqa: PLC0415
+        from wbagent.restore.run import restore_backup  # noqa: PLC0415 - most upgrades need none of it
 
         settings = load(self._path).settings
         url = server_of(settings).mysql

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.backup.record import LAST
-from wbagent.backup.restore import refuse_unfit_account
 from wbagent.config import Loaded, Settings
 from wbagent.config.rewrite import replace_value
 from wbagent.config.server import ServerSettings
@@ -19,6 +18,7 @@ from wbagent.database.schema import read_database
 from wbagent.errors import ConfigError, DockerError, StateError, UsageError, WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_size
+from wbagent.restore.run import refuse_unfit_account
 from wbagent.server import door, pause
 from wbagent.server.container import Docker
 from wbagent.server.probe import READINESS, probe

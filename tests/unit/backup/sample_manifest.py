@@ -28,7 +28,10 @@ def manifest(**changes: Any) -> Manifest:
         "routines": (),
         "triggers": (),
         "events": (),
-        "object": StoredObject(size=4, sha256="0" * 64, plain_size=9, plain_sha256="1" * 64),
+        "engine": "mysqldump",
+        "objects": (
+            StoredObject(file="database.sql.zst", size=4, sha256="0" * 64, plain_size=9, plain_sha256="1" * 64),
+        ),
         "started_at": datetime(2026, 11, 24, 3, 0, tzinfo=UTC),
         "finished_at": datetime(2026, 11, 24, 3, 1, tzinfo=UTC),
         "duration_s": 60.0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.unit.backup.sample_manifest import ID, manifest
 from wbagent.backup.catalog import committed, find_backup, read_catalog
-from wbagent.backup.layout import backup_id, dump_key, files_key, is_backup_id, manifest_key, owner_prefix
+from wbagent.backup.layout import backup_id, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import FilesRecord, StoredObject, parse_manifest
 from wbagent.backup.retention import Policy
 from wbagent.backup.thinning import thin_out
@@ -18,6 +17,12 @@ from wbagent.bucket.directory import DirectoryStore
 from wbagent.errors import BackupError, BucketError, RestoreError
 
 LATER = "20261125T030000Z"
+DUMP = "database.sql.zst"
+FILES = FilesRecord(file="files.tar.zst", members=3)
+WITH_FILES = (
+    *manifest().objects,
+    StoredObject(file=FILES.file, size=5, sha256="2" * 64, plain_size=9, plain_sha256="3" * 64),
+)
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def store(tmp_path: Path) -> DirectoryStore:
 
 
 def put(store: DirectoryStore, name: str = ID, owner: str = "host1", **changes: object) -> None:
-    store.put(dump_key(owner, name), b"dump")
+    store.put(object_key(owner, name, DUMP), b"dump")
     store.put(manifest_key(owner, name), manifest(**{"id": name, "owner": owner, **changes}).to_bytes())
 
 
@@ -53,7 +58,7 @@ def test_complete_backups_are_found_oldest_first(store: DirectoryStore) -> None:
 
 def test_dump_without_commit_record_is_no_backup(store: DirectoryStore) -> None:
     put(store)
-    store.put(dump_key("host1", LATER), b"half")
+    store.put(object_key("host1", LATER, DUMP), b"half")
     assert states(store) == {ID: "complete", LATER: "incomplete"}
     assert find_backup(store, "host1", "latest").id == ID
     with pytest.raises(RestoreError, match=f"holds no complete backup {LATER}"):
@@ -62,41 +67,33 @@ def test_dump_without_commit_record_is_no_backup(store: DirectoryStore) -> None:
 
 def test_commit_record_without_its_dump_is_damaged(store: DirectoryStore) -> None:
     put(store)
-    store.delete(dump_key("host1", ID))
+    store.delete(object_key("host1", ID, DUMP))
     (found,) = read_catalog(store, "host1")
     assert (found.state, found.reason) == ("damaged", "database.sql.zst is missing")
 
 
 def test_backup_with_files_is_complete_only_with_them(store: DirectoryStore) -> None:
-    files = FilesRecord(members=3, object=StoredObject(size=5, sha256="2" * 64, plain_size=9, plain_sha256="3" * 64))
-    put(store, files=files)
+    put(store, files=FILES, objects=WITH_FILES)
     assert states(store) == {ID: "damaged"}
     with pytest.raises(BucketError):
         find_backup(store, "host1", ID)
-    store.put(files_key("host1", ID), b"short")
-    assert find_backup(store, "host1", ID).files == files
-    store.put(files_key("host1", ID), b"too long")
+    store.put(object_key("host1", ID, FILES.file), b"short")
+    assert find_backup(store, "host1", ID).files == FILES
+    store.put(object_key("host1", ID, FILES.file), b"too long")
     with pytest.raises(RestoreError, match=r"files\.tar\.zst has 8 bytes instead of 5"):
         find_backup(store, "host1", ID)
 
 
 def test_retention_removes_the_files_too(store: DirectoryStore) -> None:
-    files = FilesRecord(members=3, object=StoredObject(size=5, sha256="2" * 64, plain_size=9, plain_sha256="3" * 64))
-    put(store, files=files)
-    store.put(files_key("host1", ID), b"short")
+    put(store, files=FILES, objects=WITH_FILES)
+    store.put(object_key("host1", ID, FILES.file), b"short")
     put(store, LATER)
     late = datetime(2027, 1, 1, tzinfo=UTC)
     assert thin_out(store, "host1", read_catalog(store, "host1"), Policy(7, 1), late).removed == (ID,)
     assert {entry.key.split("/")[2] for entry in store.entries("host1/")} == {LATER}
 
 
-def test_record_of_a_release_that_knew_no_files() -> None:
-    value = json.loads(manifest().to_bytes())
-    del value["files"]
-    assert parse_manifest(json.dumps(value).encode(), "x").files is None
-
-
-@pytest.mark.parametrize("text", [b"", b"{}", b"not json", b'{"format": 2}'])
+@pytest.mark.parametrize("text", [b"", b"{}", b"not json", b'{"format": 1}'])
 def test_commit_record_that_cannot_be_read_is_damaged(store: DirectoryStore, text: bytes) -> None:
     put(store)
     store.put(manifest_key("host1", ID), text)

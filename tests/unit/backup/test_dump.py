@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wbagent.backup.dump import dump_options, judge, plan_position
+from wbagent.backup.engines.dump import dump_options, judge, plan_position
 from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import ServerFacts, Version
 from wbagent.database.grants import parse_grants

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbagent.backup.dump_text import DumpText
+from wbagent.backup.engines.dump_text import DumpText
 from wbagent.errors import BackupError
 
 HEADER = b"""-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup.sample_manifest import ID, manifest
-from wbagent.backup.files import fetched, restore_files, store_files
-from wbagent.backup.layout import files_key
-from wbagent.backup.progress import Meter
+from wbagent.backup.files import Archive, fetched, restore_files, store_files
+from wbagent.backup.layout import object_key
+from wbagent.backup.manifest import FilesRecord, Manifest
+from wbagent.backup.pipeline import Compression
+from wbagent.backup.progress import Meter, Progress
 from wbagent.bucket.directory import DirectoryStore
 from wbagent.errors import BackupError, RestoreError
 
@@ -29,6 +31,17 @@ def tar() -> bytes:
             member.size, member.uid, member.mode = len(text), 999, 0o600
             archive.addfile(member, io.BytesIO(text))
     return data.getvalue()
+
+
+def ignore(_: Progress) -> None:
+    """For whoever does not look at the progress."""
+
+
+def stored_in(store: DirectoryStore, archive: Archive) -> Manifest:
+    stored = store_files(archive, store, "host1", ID, Compression(3), Meter("storing files", ignore))
+    record = manifest()
+    files = FilesRecord(file=stored.file, members=archive.members)
+    return record.model_copy(update={"objects": (*record.objects, stored), "files": files})
 
 
 @contextmanager
@@ -51,14 +64,13 @@ def behind_a_socket(path: Path, data: bytes) -> Iterator[Path]:
 def test_files_come_back_as_they_were(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     with behind_a_socket(tmp_path / "s", tar()) as path, fetched(path) as archive:
-        record = store_files(archive, store, "host1", ID, 3, Meter("storing files", lambda _: None))
-    assert record.members == 2
-    done = restore_files(store, manifest(files=record), tmp_path / "env.tar")
-    assert done == record
+        record = stored_in(store, archive)
+    done = restore_files(store, record, tmp_path / "env.tar", ignore)
+    assert done.members == 2
     assert (tmp_path / "env.tar").read_bytes() == tar()
     assert (tmp_path / "env.tar").stat().st_mode & 0o777 == 0o600
     with pytest.raises(RestoreError, match="exists already"):
-        restore_files(store, manifest(files=record), tmp_path / "env.tar")
+        restore_files(store, record, tmp_path / "env.tar", ignore)
 
 
 @pytest.mark.parametrize("length", [0, 1, 511, 512, 1024, 2048, -512, -1024, -1])
@@ -80,16 +92,16 @@ def test_nobody_behind_the_socket(tmp_path: Path) -> None:
 def test_files_that_were_changed_are_refused(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     with behind_a_socket(tmp_path / "s", tar()) as path, fetched(path) as archive:
-        record = store_files(archive, store, "host1", ID, 3, Meter("storing files", lambda _: None))
-    key = files_key("host1", ID)
+        record = stored_in(store, archive)
+    key = object_key("host1", ID, "files.tar.zst")
     stored = b"".join(store.get(key))
     for changed in (stored[:-1] + b"x", stored[:-9], b"nothing", b""):
         store.put(key, changed)
-        with pytest.raises(RestoreError, match="not what was stored"):
-            restore_files(store, manifest(files=record), tmp_path / "env.tar")
+        with pytest.raises(RestoreError, match=r"not what was stored|cannot be decompressed"):
+            restore_files(store, record, tmp_path / "env.tar", ignore)
         assert [path.name for path in tmp_path.iterdir() if "env" in path.name] == []
 
 
 def test_backup_of_an_external_server_has_none(tmp_path: Path) -> None:
     with pytest.raises(RestoreError, match="not an embedded one"):
-        restore_files(DirectoryStore(tmp_path), manifest(), tmp_path / "env.tar")
+        restore_files(DirectoryStore(tmp_path), manifest(), tmp_path / "env.tar", ignore)

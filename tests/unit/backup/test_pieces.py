@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.backup.sample_manifest import manifest
-from wbagent.backup.compare import missing_objects
 from wbagent.backup.lock import nobody_restores, only_one, restoring
 from wbagent.backup.progress import Meter, Progress
 from wbagent.database.schema import DatabaseFacts, TableFacts
 from wbagent.errors import BackupError, StateError
+from wbagent.restore.compare import missing_objects
 
 
 def test_line_for_systemd() -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from wbagent.backup.source import check_complete, inexact
+from wbagent.backup.engines.mysqldump import inexact
+from wbagent.backup.source import check_complete
 from wbagent.database.schema import DatabaseFacts, TableFacts
 from wbagent.errors import BackupError
 

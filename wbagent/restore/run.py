@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import zstandard
-
 from wbagent import events
 from wbagent.backup.catalog import find_backup
-from wbagent.backup.compare import differences
-from wbagent.backup.layout import dump_key
-from wbagent.backup.load import Load
 from wbagent.backup.manifest import Manifest
-from wbagent.backup.pipeline import stored_digest
 from wbagent.backup.progress import Meter, Reporter
+from wbagent.backup.reading import check_stored, plain
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -27,6 +21,8 @@ from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.grants import quoted_account
 from wbagent.database.schema import DatabaseFacts, find_database
 from wbagent.errors import RestoreError
+from wbagent.restore.compare import differences
+from wbagent.restore.load import Load
 from wbagent.systemd import journal
 
 # Dropping large tables makes MySQL unlink large files.
@@ -66,16 +62,16 @@ def restore_backup(
     manifest = find_backup(store, backup.owner, name)
     client = find_client(backup.mysql, "mysql")
     server = _look(target, client, manifest, may_hold_something=replacing is not None)
-    meter = Meter("checking", report, expected=manifest.object.size)
-    digest = stored_digest(store, dump_key(manifest.owner, manifest.id), meter)
-    _compare_digest(digest, manifest.object.sha256, manifest, "nothing was touched")
+    dump = manifest.data
+    check_stored(store, manifest, dump, Meter("checking", report, expected=dump.size))
     if replacing is not None:
         replacing()
         _drop(target)
     created = _make_ready(target, server, manifest)
     with Load(client, target) as load:
-        for plain in _plain(store, manifest, Meter("restoring", report, expected=manifest.object.plain_size)):
-            load.write(plain)
+        meter = Meter("restoring", report, expected=dump.plain_size)
+        for chunk in plain(store, manifest, dump, meter, "drop the target database"):
+            load.write(chunk)
         load.finish()
     with session(target, database="", read_timeout=6 * 3600) as connection:
         found = differences(connection, target.database, server.version, manifest, Meter("comparing", report))
@@ -166,30 +162,3 @@ def _make_ready(target: MysqlURL, server: ServerFacts, manifest: Manifest) -> bo
         name = quoted_name(target.database)
         rows(connection, f"CREATE DATABASE {name} CHARACTER SET {charset} COLLATE {collation}")
     return True
-
-
-def _plain(store: Store, manifest: Manifest, meter: Meter) -> Iterator[bytes]:
-    """The dump as mysqldump wrote it; raises RestoreError at the end when it is not what was dumped."""
-    digest = hashlib.sha256()
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-    for chunk in store.get(dump_key(manifest.owner, manifest.id)):
-        try:
-            plain = decompressor.decompress(chunk)
-        except zstandard.ZstdError as error:
-            raise RestoreError(
-                f"backup {manifest.id} cannot be decompressed: {error}", hint="use another: wbagent backup list"
-            ) from None
-        digest.update(plain)
-        meter.add(len(plain))
-        if plain:
-            yield plain
-    meter.done()
-    _compare_digest(digest.hexdigest(), manifest.object.plain_sha256, manifest, "drop the target database")
-
-
-def _compare_digest(found: str, recorded: str, manifest: Manifest, consequence: str) -> None:
-    if found != recorded:
-        raise RestoreError(
-            f"backup {manifest.id} is not what was stored: its SHA-256 differs from the commit record's; {consequence}",
-            hint="use another backup (wbagent backup list), and find out who or what changed this one",
-        )
