@@ -90,7 +90,10 @@ def make_case(
         **({"destination": str(destination)} if destination else {}),
         **backup,
     }
-    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    tables = {key: value for key, value in keys.items() if isinstance(value, dict)}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items() if key not in tables]
+    for name, table in tables.items():
+        lines += [f"[backup.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     (directory / "state").mkdir(parents=True)
     path = directory / "wbagent.toml"
     path.touch(mode=0o600)

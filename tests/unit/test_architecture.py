@@ -20,7 +20,7 @@ FLOORS = (
     {"upgrade"},
     {"restore"},
     {"backup"},
-    {"server", "alerts"},
+    {"server", "binlog", "alerts"},
     {"monitor"},
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},

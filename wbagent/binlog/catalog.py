@@ -55,8 +55,8 @@ def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
 def chain(pieces: Iterable[Range]) -> tuple[Range, ...]:
     """The pieces that make up a file from byte 0 on without a hole.
 
-    A writer that died after it stored a piece, and before it knew, cuts the next one from the same offset, and it may be
-    longer: the longest one counts.
+    A writer that died after it stored a piece, and before it knew, cuts the next one from the same offset, and that may
+    be longer: the longest one counts.
     """
     longest: dict[int, Range] = {}
     for piece in pieces:
@@ -64,7 +64,7 @@ def chain(pieces: Iterable[Range]) -> tuple[Range, ...]:
             longest[piece.start] = piece
     chosen: list[Range] = []
     at = 0
-    while (piece := longest.get(at)) is not None and piece.end > at:
-        chosen.append(piece)
-        at = piece.end
+    while at in longest and longest[at].end > at:
+        chosen.append(longest[at])
+        at = longest[at].end
     return tuple(chosen)

@@ -137,11 +137,12 @@ def _merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
 
 def _without(intervals: Iterable[Interval], taken: tuple[Interval, ...]) -> Iterator[Interval]:
     for start, end in intervals:
+        at = start
         for first, behind in taken:
-            if behind <= start or first >= end:
+            if behind <= at or first >= end:
                 continue
-            if first > start:
-                yield start, first
-            start = max(start, behind)
-        if start < end:
-            yield start, end
+            if first > at:
+                yield at, first
+            at = behind
+        if at < end:
+            yield at, end

@@ -1,6 +1,6 @@
 """Names of what is stored of binary logs: OWNER/binlogs/SERVER_UUID/FILE.CREATED/START-END.zst, and .json after it.
 
-A file's pieces, decompressed and put one behind the other, are the server's file byte for byte. CREATED is there because
+A file's pieces, decompressed and put one behind the other, are the server's file byte for byte. CREATED is there since
 a server that resets its binary logs begins to count anew.
 """
 
