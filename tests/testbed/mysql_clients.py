@@ -22,7 +22,7 @@ class ClientPrograms:
 
 
 def client_programs(directory: Path) -> ClientPrograms:
-    """Write runnable `mysqldump`, `mysql` and `mysqlbinlog` of MySQL 9.7 into `directory`, and return where they are."""
+    """Write runnable `mysqldump`, `mysql` and `mysqlbinlog` of MySQL 9.7 into `directory`; return where they are."""
     tree = root_file_system(MYSQL)
     return ClientPrograms(
         _wrapper(directory / "mysqldump", tree, "usr/bin/mysqldump"),

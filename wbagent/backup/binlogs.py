@@ -53,7 +53,7 @@ def open_service(settings: Settings, state: State, directory: Path, start_backup
     if url == own.MYSQL:
         raise ConfigError(
             "the binary logs of the embedded MySQL cannot be stored: its account may not read them",
-            hint="wbagent server externalize moves it to a MySQL server of your own; or set [backup.binlog] enabled = false",
+            hint="wbagent server externalize moves it to a server of your own; or set [backup.binlog] enabled = false",
         )
     store = open_store(settings.backup, directory, impatient=True)
     hooks = Hooks(lambda: newest_backup(store, settings.backup.owner), start_backup, _Notes(state))

@@ -82,6 +82,9 @@ class GtidSet:
         }
         return GtidSet(left)
 
+    def __and__(self, other: GtidSet) -> GtidSet:
+        return self - (self - other)
+
     def __le__(self, other: GtidSet) -> bool:
         """Whether every transaction of this set is in the other one."""
         return not self - other

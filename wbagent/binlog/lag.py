@@ -27,6 +27,7 @@ class Report:
 
     noted_at: float
     since: float
+    owner: str
     covered_at: float = 0.0
     behind: bool = True
     last_at: float = 0.0

@@ -59,7 +59,7 @@ def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None) 
     own = [file for file in stored if file.uuid == offer.uuid]
     if not stored:
         return _afresh(offer, backup, "")
-    last = max(own or stored)
+    last = max(own) if own else _by_history(stored)[-1]
     mark = stored[last]
     have = mark.executed
     if ahead := have - offer.executed:
@@ -76,7 +76,7 @@ def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None) 
 
 def rolls_forward(stored: Mapping[FileId, Mark], backup: GtidSet) -> bool:
     """Whether a backup at this position can be rolled forward to the newest stored transaction."""
-    files = sorted(stored, reverse=True)
+    files = _by_history(stored)[::-1]
     if not files:
         return False
     base = stored[files[0]].previous
@@ -86,6 +86,11 @@ def rolls_forward(stored: Mapping[FileId, Mark], backup: GtidSet) -> bool:
         if base <= stored[file].executed:
             base = stored[file].previous
     return base <= backup
+
+
+def _by_history(stored: Mapping[FileId, Mark]) -> list[FileId]:
+    """The files of several servers, the one with the longest history last: a replica's may be older than it looks."""
+    return sorted(stored, key=lambda file: (len(stored[file].executed), file))
 
 
 def _afresh(offer: Offer, backup: GtidSet | None, gap: str) -> Plan:

@@ -77,7 +77,11 @@ class Service:
         self._shipper: Shipper | None = None
         self._coverage = Coverage()
         now = time.time()
-        self.report = replace(last, noted_at=now, behind=True, problem="", hint="") if last else Report(now, now)
+        if last is not None and last.owner != settings.owner:
+            last = None
+        self.report = (
+            replace(last, noted_at=now, behind=True, problem="", hint="") if last else Report(now, now, settings.owner)
+        )
         self._coverage.covered_at = self.report.covered_at
         self._stop = threading.Event()
         self._pause, self._next_try = 1.0, 0.0

@@ -27,6 +27,7 @@ def test_they_are_sets(one: set[tuple[Source, int]], other: set[tuple[Source, in
     left, right = made(one), made(other)
     assert members(left | right) == one | other
     assert members(left - right) == one - other
+    assert members(left & right) == one & other
     assert (left <= right) == (one <= other)
     assert len(left) == len(one)
     assert bool(left) == bool(one)
