@@ -13,8 +13,8 @@ from typing import Any, Final
 import zstandard
 
 from wbagent import __version__, events
-from wbagent.backup.engines.choose import choose
-from wbagent.backup.engines.engine import Engine, Taken
+from wbagent.backup.engines.choose import Choice, choose
+from wbagent.backup.engines.engine import Engine, Taken, UnfitError
 from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import COMPRESSED, backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import (
@@ -64,16 +64,17 @@ class Making:
         """Take, prove, commit; `previous_size`: bytes of the last backup of this owner before compression, or 0."""
         started, began = self._clock(), time.monotonic()
         source = look(self._url)
-        engine = choose(self._settings, self._url, source)
+        choice = choose(self._settings, self._url, source, self._report)
         owner = self._settings.owner
         name = self._free_id(started)
         journal.send(
-            f"backing up {self._url.address} to {self._store.address} as {name}",
+            f"backing up {self._url.address} to {self._store.address} as {name}, with {choice.engine.name}"
+            f" ({choice.reason})",
             message_id=events.BACKUP_STARTED,
             id=name,
             tables=len(source.database.tables),
         )
-        stored, taken = self._take(engine, name, previous_size)
+        engine, stored, taken, troubles = self._take_by_choice(choice, name, previous_size)
         key = object_key(owner, name, stored.file)
         prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
         archive, files = self._store_files(owner, name)
@@ -82,6 +83,7 @@ class Making:
             owner=owner,
             host=socket.gethostname(),
             engine=engine.name,
+            engine_reason=troubles[0] if troubles else choice.reason,
             options=engine.options,
             tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
             objects=(stored, *archive),
@@ -90,7 +92,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -107,6 +109,20 @@ class Making:
         while next(self._store.entries(f"{prefix}{backup_id(started)}/"), None):
             started += 1
         return backup_id(started)
+
+    def _take_by_choice(
+        self, choice: Choice, name: str, expected_size: int
+    ) -> tuple[Engine, StoredObject, Taken, tuple[str, ...]]:
+        """Take it with the chosen engine, or with the next best where that one finds that it cannot begin."""
+        try:
+            return choice.engine, *self._take(choice.engine, name, expected_size), ()
+        except UnfitError as error:
+            if choice.otherwise is None:
+                raise
+            engine = choice.otherwise()
+            trouble = f"{engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})"
+            journal.send(trouble, level="warning", id=name)
+        return engine, *self._take(engine, name, expected_size), (trouble,)
 
     def _take(self, engine: Engine, name: str, expected_size: int) -> tuple[StoredObject, Taken]:
         """Stream into the store; the object is there when this returns, and nothing is when it raises."""
@@ -143,7 +159,15 @@ class Making:
 def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict[str, Any]:
     database, server = source.database, source.server
     return {
-        "server": ServerRecord(version=server.version_text, comment=server.comment, host=server.host, uuid=server.uuid),
+        "server": ServerRecord(
+            version=server.version_text,
+            comment=server.comment,
+            host=server.host,
+            uuid=server.uuid,
+            lower_case_table_names=server.lower_case_table_names,
+            page_size=server.page_size,
+            data_file_path=server.data_file_path,
+        ),
         "database": DatabaseRecord(
             name=database.name, address=url.address, charset=database.charset, collation=database.collation
         ),
