@@ -14,7 +14,13 @@ from tests.testbed.host import Host
 from tests.testbed.package import install, lint
 from tests.testbed.watch import wait_for_property
 
-UNITS = ("wbagent.service", "wandb-local.service", "wbagent-backup.service", "wbagent-deliver.service")
+UNITS = (
+    "wbagent.service",
+    "wandb-local.service",
+    "wbagent-backup.service",
+    "wbagent-binlog.service",
+    "wbagent-deliver.service",
+)
 SERVICES = (
     *UNITS,
     "wbagent-alert@wbagent.service.service",

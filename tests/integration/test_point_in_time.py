@@ -1,4 +1,4 @@
-"""A restore to a moment gives the state of that moment, exactly, while writers went on; and refuses what it cannot give."""
+"""A restore to a moment gives exactly the state of that moment, though writers went on, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backup_case import Case, ignore
-from tests.integration.binlog_case import REPLICATION, Shipping, executed, shipping, shipping_case
+from tests.integration.binlog_case import REPLICATION, executed, shipping, shipping_case
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from wbagent.config.dsn import S3URL, MysqlURL
-from wbagent.errors import RestoreError
 from wbagent.restore.point_in_time import PointInTime, RolledForward
 from wbagent.restore.until import Until, parse_until
 

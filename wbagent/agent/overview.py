@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wbagent.binlog.lag import FACT as BINLOG_FACT
+from wbagent.binlog.lag import Report
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration, format_size
@@ -25,6 +27,7 @@ SERVER_UNIT: Final = "wandb-local.service"
 AGENT_UNIT: Final = "wbagent.service"
 BACKUP_UNIT: Final = "wbagent-backup.service"
 DELIVER_UNIT: Final = "wbagent-deliver.service"
+BINLOG_UNIT: Final = "wbagent-binlog.service"
 
 DATABASE_FACT: Final = "database"
 BACKUP_FACT: Final = "backup.last"
@@ -73,6 +76,13 @@ class Overview:
     unready: history.Record | None = None
     upgrade: Note = NO_NOTE
     closed: str = ""
+    binlog: UnitState | None = None
+
+    @property
+    def binlogs(self) -> Report | None:
+        """What the unit that stores binary logs noted last."""
+        fact = self.facts.get(BINLOG_FACT)
+        return Report.from_json(fact.value) if fact else None
 
     @property
     def embedded(self) -> bool:
@@ -99,7 +109,7 @@ def unit_state(properties: Properties) -> UnitState:
 def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, account.UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, account.UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -111,7 +121,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
             (),
             _UNREADABLE,
         )
-    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, CONFIG_FACT, WANTED_FACT)
+    names = (BINLOG_FACT, DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, CONFIG_FACT, WANTED_FACT)
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
         units[SERVER_UNIT],
@@ -126,6 +136,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         history.unready(records),
         account.note(at_work=_works(units[account.UNIT])),
         door.closed(),
+        units[BINLOG_UNIT],
     )
 
 
@@ -163,6 +174,8 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
         parts.append("database AWAY")
     if configured.get("backup"):
         parts.append(backup_line(overview, now))
+    if configured.get("binlog"):
+        parts.append(f"binary logs: {binlog_line(overview, now)}")
     parts.append(f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts")
     return " | ".join(parts)
 
@@ -201,6 +214,15 @@ def backup_line(overview: Overview, now: float) -> str:
     return line + (", another is being made" if running else "")
 
 
+def binlog_line(overview: Overview, now: float) -> str:
+    """How far binary logs are stored, in a few words."""
+    report, unit = overview.binlogs, overview.binlog
+    if unit is not None and not unit.serving:
+        since = f", {format_duration(report.lag(now))} of work not stored" if report else ""
+        return f"NOT STORED, the unit is {unit.active}{since} (systemctl status wbagent-binlog)"
+    return report.line(now) if report else "the first are being stored"
+
+
 def as_json(overview: Overview, now: float) -> dict[str, Any]:
     """The page of `wbagent status --json`: unit states, facts with ages in seconds, firing alerts."""
 
@@ -221,6 +243,8 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "closed": overview.closed or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
+        "binlog": unit(overview.binlog),
+        "binlog_lag_s": round(report.lag(now), 1) if (report := overview.binlogs) else None,
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,
                      "oom_killed": end.oom_killed, "probe": end.probe, "log": list(end.log)} if end else None,
         "facts": {name: {"value": fact.value, "age_s": round(now - fact.at, 1)}

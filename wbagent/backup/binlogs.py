@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Final
 
 from wbagent.backup.catalog import committed, read_catalog
+from wbagent.backup.manifest import Manifest
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import FACT, Report
 from wbagent.binlog.service import Hooks, Newest, Service
@@ -65,8 +66,13 @@ def newest_backup(store: Store, owner: str) -> Newest:
     records = committed(read_catalog(store, owner))
     if not records:
         return Newest(exists=False, position=None)
-    position = records[-1].position
-    return Newest(True, GtidSet.parse(position.gtid_set) if position and position.gtid_set is not None else None)
+    return Newest(exists=True, position=position_of(records[-1]))
+
+
+def position_of(manifest: Manifest) -> GtidSet | None:
+    """The transactions that a backup holds, or None where that was not noted."""
+    position = manifest.position
+    return GtidSet.parse(position.gtid_set) if position and position.gtid_set is not None else None
 
 
 def last_report(state: State) -> Report | None:

@@ -20,10 +20,23 @@ from wbagent.restore.until import Until, show
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A backup that could be the beginning: its id, and its position, or None where that was not noted."""
+    """A backup that could be the beginning: its id, and its position, or None where that was not noted.
+
+    `at`: when it was finished, microseconds since the epoch, for people.
+    """
 
     id: str
     position: GtidSet | None
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Every moment from `start` to `end` (microseconds) can be restored; `backup` is the oldest to begin from."""
+
+    start: int
+    end: int
+    backup: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,27 @@ def choose_backup(
             hint="the warnings of `wbagent backup show latest` say what the account lacks",
         )
     raise RestoreError(f"there is no backup of before {until}", hint="see what there is: wbagent backup list")
+
+
+def windows(backups: Sequence[Candidate], files: Sequence[StoredFile]) -> tuple[Window, ...]:
+    """The spans of time within which every moment can be restored, oldest first."""
+    stored = GtidSet()
+    for file in files:
+        stored |= file.gtids
+    found: list[Window] = []
+    for backup in backups:
+        position = backup.position
+        if position is None:
+            continue
+        ends = [
+            file.mark.last_at
+            for file in files
+            if position <= file.mark.executed and file.mark.executed - position <= stored
+        ]
+        end = max(ends, default=0)
+        if end > backup.at and (not found or found[-1].end != end):
+            found.append(Window(backup.at, end, backup.id))
+    return tuple(found)
 
 
 def steps(files: Sequence[StoredFile], start: GtidSet, wanted: GtidSet) -> tuple[Step, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from wbagent import events
+from wbagent.backup.binlogs import position_of
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
@@ -30,6 +32,9 @@ from wbagent.restore.run import Restored, restore_backup
 from wbagent.restore.statements import Scope, judge
 from wbagent.restore.until import Until, show
 from wbagent.systemd import journal
+
+# A clone is a whole server, which no database can be made of.
+_LOADED: Final = frozenset({"mysqldump", "mydumper"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class PointInTime:
             backups = tuple(each for each in backups if each.id == name)
         last = last_file(files, self._until, known_until)
         wanted = executed_at(last, tuple(self._transactions(last)), self._until)
-        candidates = [Candidate(each.id, _position(each)) for each in backups]
+        candidates = [Candidate(each.id, position_of(each)) for each in backups if each.engine in _LOADED]
         chosen = choose_backup(candidates, files, wanted, self._until)
         return Way(
             next(each for each in backups if each.id == chosen.id),
@@ -175,11 +180,6 @@ class PointInTime:
             duration=seconds,
             server=server.version_text,
         )
-
-
-def _position(manifest: Manifest) -> GtidSet | None:
-    position = manifest.position
-    return GtidSet.parse(position.gtid_set) if position and position.gtid_set is not None else None
 
 
 def _refused(reason: str, gtid: Gtid, committed_at: int) -> RestoreError:
