@@ -95,7 +95,7 @@ class EventStream:
         """
         self._buffer = bytearray()
         self._offset = at
-        self._started = False
+        self._started = self._described = False
         self._checksums = False
 
     @property
@@ -132,7 +132,10 @@ class EventStream:
         return self._placed(kind, timestamp, position, flags, data)
 
     def _placed(self, kind: int, timestamp: int, position: int, flags: int, data: bytes) -> Event:
+        if not self._described and kind != Kind.FORMAT_DESCRIPTION:
+            raise DamagedError(f"what was read begins with an event of type {kind} instead of its description")
         if kind == Kind.FORMAT_DESCRIPTION:
+            self._described = True
             # Its last byte before the checksum says whether events have one; its own is always there.
             self._checksums = data[-_CHECKSUM_SIZE - 1] == _CRC32
             if position == 0:

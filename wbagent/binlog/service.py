@@ -84,7 +84,7 @@ class Service:
         )
         self._coverage.covered_at = self.report.covered_at
         self._stop = threading.Event()
-        self._pause, self._next_try = 1.0, 0.0
+        self._pause, self._next_try = settings.binlog.every, 0.0
         self._moved_at, self._seen = time.monotonic(), (GtidSet(), 0)
         self._backup_at = 0.0
 
@@ -157,7 +157,7 @@ class Service:
         if (ended := self._reader.ended()) is not None:
             self._stop_reader()
             raise DatabaseError(ended, hint="it is started again by itself; look at the server when this goes on")
-        self._pause = 1.0
+        self._pause = self._settings.binlog.every
         self._look_at_backup()
 
     def _begin(self) -> None:

@@ -22,7 +22,9 @@ _SERVER_WIDE: Final = re.compile(
     re.IGNORECASE,
 )
 _DATABASE: Final = re.compile(
-    r"(?P<verb>CREATE|ALTER|DROP)\s+(?:DATABASE|SCHEMA)\b(?:\s+IF\s+(?:NOT\s+)?EXISTS)?\s*(?P<name>`(?:[^`]|``)+`|[\w$]+)?",
+    r"(?P<verb>CREATE|ALTER|DROP)\s+(?:DATABASE|SCHEMA)\b(?:\s+IF\s+(?:NOT\s+)?EXISTS)?\s*"
+    # ALTER DATABASE may name none, and mean that of the session.
+    r"(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE|ENCRYPTION|READ)\b)(?P<name>`(?:[^`]|``)+`|[\w$]+)?",
     re.IGNORECASE,
 )
 _QUALIFIER: Final = re.compile(r"(`(?:[^`]|``)+`|[\w$]+)\s*\.\s*(?=[`\w$*])")
