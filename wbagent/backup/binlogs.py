@@ -70,9 +70,12 @@ def newest_backup(store: Store, owner: str) -> Newest:
 
 
 def position_of(manifest: Manifest) -> GtidSet | None:
-    """The transactions that a backup holds, or None where that was not noted."""
+    """The transactions that a backup holds, or None where that was not noted.
+
+    An empty set is that of a server without GTIDs: what it wrote before it had them would be missing without a word.
+    """
     position = manifest.position
-    return GtidSet.parse(position.gtid_set) if position and position.gtid_set is not None else None
+    return GtidSet.parse(position.gtid_set) if position and position.gtid_set else None
 
 
 def last_report(state: State) -> Report | None:

@@ -105,6 +105,11 @@ class PointInTime:
         last = last_file(files, self._until, known_until)
         wanted = executed_at(last, tuple(self._transactions(last)), self._until)
         candidates = [Candidate(each.id, position_of(each)) for each in backups if each.engine in _LOADED]
+        if backups and not candidates:
+            raise RestoreError(
+                "the backups are of whole servers (clone), from which no database of another server can be made",
+                hint='for restores to a moment: [backup] engine = "mysqldump"',
+            )
         chosen = choose_backup(candidates, files, wanted, self._until)
         return Way(
             next(each for each in backups if each.id == chosen.id),
