@@ -107,3 +107,25 @@ def on_server(server: MysqlServer, file: StoredFile) -> bytes:
     data = bytearray((server.directory / "data" / file.id.name).read_bytes())
     data[21] &= 0xFE
     return bytes(data)
+
+
+def replicate(server: MysqlServer, replica: MysqlServer) -> None:
+    """Make `replica` one of `server`; what is on them now must be alike, and the history of both begins here."""
+    server.execute("CREATE USER IF NOT EXISTS replica@'%' IDENTIFIED BY 'password'")
+    server.execute("GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
+    for each in (server, replica):
+        each.execute("RESET BINARY LOGS AND GTIDS")
+    replica.execute(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_USER = 'replica',"
+        " SOURCE_PASSWORD = 'password', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1",
+        server.address,
+        server.port,
+    )
+    replica.execute("START REPLICA")
+
+
+def wait_for(replica: MysqlServer, server: MysqlServer) -> None:
+    wanted = str(server.execute("SELECT @@GLOBAL.gtid_executed")[0][0])
+    assert replica.execute("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, 60)", wanted) == [(0,)], replica.execute(
+        "SELECT * FROM performance_schema.replication_applier_status_by_worker"
+    )

@@ -6,16 +6,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.integration.backup_case import Case, ignore
-from tests.integration.binlog_case import REPLICATION, executed, shipping, shipping_case
+from tests.integration.binlog_case import REPLICATION, executed, replicate, shipping, shipping_case, wait_for
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.errors import RestoreError
 from wbagent.restore.point_in_time import PointInTime, RolledForward
 from wbagent.restore.until import Until, parse_until
 
@@ -152,3 +155,107 @@ def test_before_the_transaction_that_dropped_a_table(
     assert server.execute("SELECT v FROM copy.one") == [("before",)]
     assert server.execute("SELECT v FROM copy.two") == []
     assert server.execute("SHOW TABLES", database="original") == [("moments",), ("two",)]
+
+
+def test_what_cannot_be_given_is_refused_before_anything_is_touched(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('first')", database="original")
+        before = executed(server)
+        server.execute("CREATE USER left_out@'%'")
+        server.execute("INSERT INTO one (v) VALUES ('second')", database="original")
+        good = executed(server)
+        server.execute("ALTER TABLE original.two ADD COLUMN w INT", database="original")
+        named = str(executed(server) - good)
+        server.execute("INSERT INTO one (v) VALUES ('third')", database="original")
+        host.until_stored(executed(server))
+    now = time.time()
+    with pytest.raises(RestoreError, match="later than what is stored, which ends at"):
+        restore(case, target, at(now + 60))
+    with pytest.raises(RestoreError, match="earlier than the first stored transaction"):
+        restore(case, target, at(now - 86400 * 400))
+    with pytest.raises(RestoreError, match=f"{named}, of .* cannot be applied here: it names original") as caught:
+        restore(case, target, at(now), now)
+    assert f"--before-gtid {named}" in caught.value.hint
+    poor = server.create("poor", "poor", "password")
+    with pytest.raises(RestoreError, match="lacks BINLOG_ADMIN and SESSION_VARIABLES_ADMIN") as caught:
+        restore(case, replace(poor, database="copy"), at(now), now)
+    assert "GRANT BINLOG_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO 'poor'@'%'" in caught.value.hint
+    assert ("copy",) not in server.execute("SHOW DATABASES")
+
+    # Just those two, and the database, are enough.
+    server.execute("GRANT BINLOG_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO poor@'%'")
+    server.execute("GRANT ALL ON copy.* TO poor@'%'")
+    done = restore(case, replace(poor, database="copy"), parse_until(None, named))
+    assert server.execute("SELECT v FROM copy.one") == [("first",), ("second",)]
+    assert str(done.survey.left_out) == str(good - before).rpartition("-")[0]
+    assert server.execute("SHOW COLUMNS FROM original.two LIKE 'w'"), "the original is as it was"
+    for user in ("poor", "left_out"):
+        server.execute("DROP USER %s@'%%'", user)
+    server.execute("DROP DATABASE poor")
+
+
+def test_a_gap_is_not_crossed(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('stored')", database="original")
+        host.until_stored(executed(server))
+    moment = time.time()
+    server.execute("INSERT INTO one (v) VALUES ('lost')", database="original")
+    server.execute("FLUSH BINARY LOGS")
+    ((newest, *_),) = server.execute("SHOW BINARY LOGS")[-1:]
+    server.execute("PURGE BINARY LOGS TO %s", newest)
+    with shipping(case) as host:
+        server.execute("INSERT INTO one (v) VALUES ('after')", database="original")
+        host.until(lambda: bool(host.service.report.gap), "the gap is seen")
+        host.until(lambda: not host.service.report.behind, "it goes on")
+    with pytest.raises(RestoreError, match=r"without a gap: after backup \S+ 1 transactions are missing"):
+        restore(case, target, at(time.time()), time.time())
+    restore(case, target, at(moment), moment)
+    assert server.execute("SELECT v FROM copy.one") == [("stored",)]
+
+
+def test_over_a_failover_into_the_original_name_on_another_server(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """The old primary had stored a transaction that the new one never got: it is in no state of after the failover."""
+    with MysqlServer() as replica, Proxy((server.address, server.port)) as name:
+        # As a restored copy would be: the same account and rows, and the history from here on.
+        replica.create("original", "shipper", "password")
+        replica.execute(f"GRANT {REPLICATION}, RELOAD, PROCESS, SHOW_ROUTINE ON *.* TO shipper@'%'")
+        for table in ("one", "two", "moments"):
+            ((_, made),) = server.execute(f"SHOW CREATE TABLE original.{table}")
+            replica.execute(made, database="original")
+        replicate(server, replica)
+        case = shipping_case(tmp_path, replace(url, host=name.address, port=name.port), clients, bucket)
+        with shipping(case) as host:
+            server.execute("INSERT INTO one (v) VALUES ('before')", database="original")
+            host.until_stored(executed(server))
+            case.run()
+            server.execute("ALTER TABLE original.one ADD COLUMN w INT DEFAULT 5")
+            server.execute("INSERT INTO one (v) VALUES ('on the old one')", database="original")
+            wait_for(replica, server)
+            replica.execute("STOP REPLICA")
+            server.execute("INSERT INTO two VALUES (1, 'lost')", database="original")
+            host.until_stored(executed(server))
+            lost_at = time.time()
+            name.turn_to((replica.address, replica.port))
+            name.cut()
+            replica.execute("INSERT INTO one (v) VALUES ('on the new one')", database="original")
+            host.until(lambda: "are not on this server" in host.service.report.gap, "what was lost is told")
+            host.until(lambda: executed(replica) <= host.shipped(), "stored")
+        moment = time.time()
+        with MysqlServer() as other:
+            other.create("unused", "admin", "password")
+            other.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
+            restore(case, other.url("admin", "original"), at(moment), moment)
+            assert state(other, "original") == state(replica, "original")
+            other.execute("DROP DATABASE original")
+            restore(case, other.url("admin", "original"), at(lost_at), moment)
+            assert state(other, "original") == state(server, "original"), "it was the state then"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from wbagent.binlog.gtid import GtidSet
@@ -57,7 +58,8 @@ class Report:
         if not self.covered_at:
             return "the first binary logs are being stored"
         text = f"up to {format_duration(lag)} of work not stored yet" if lag else "everything is stored"
-        return f"{text} ({self.file})"
+        newest = datetime.fromtimestamp(self.last_at, UTC).astimezone() if self.last_at else None
+        return f"{text}, the newest of {newest:%Y-%m-%d %H:%M:%S} ({self.file})" if newest else text
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
