@@ -238,7 +238,7 @@ def test_over_a_failover_into_the_original_name_on_another_server(
             server.execute("INSERT INTO one (v) VALUES ('before')", database="original")
             host.until_stored(executed(server))
             case.run()
-            server.execute("ALTER TABLE original.one ADD COLUMN w INT DEFAULT 5")
+            server.execute("ALTER TABLE original.one ADD COLUMN w INT DEFAULT 5", database="original")
             server.execute("INSERT INTO one (v) VALUES ('on the old one')", database="original")
             wait_for(replica, server)
             replica.execute("STOP REPLICA")

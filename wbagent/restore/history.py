@@ -8,11 +8,12 @@ but lost in a failover is left out, as the server that went on never had it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.layout import FileId
 from wbagent.binlog.scan import Done
 from wbagent.errors import RestoreError
 from wbagent.restore.until import Until, show
@@ -47,12 +48,21 @@ class Step:
     gtids: GtidSet
 
 
-def last_file(files: Sequence[StoredFile], until: Until, known_until: int) -> StoredFile:
+def spanning(files: Iterable[StoredFile], until: Until) -> tuple[StoredFile, ...]:
+    """The files that hold commits of before a moment and of after it: one, or one of each server after a failover."""
+    return tuple(file for file in files if file.mark.first_at and file.mark.first_at <= until.at < file.mark.last_at)
+
+
+def last_file(
+    files: Sequence[StoredFile], until: Until, known_until: int, newest: Mapping[FileId, int] | None = None
+) -> StoredFile:
     """The file in which the point lies; raises RestoreError when it is beyond what is stored.
 
     `known_until`: the moment (microseconds) up to which everything is known to be stored, also where nothing was
-    written; 0 when only what is stored can tell.
+    written; 0 when only what is stored can tell. `newest`: of each file that spans the moment, its last commit that is
+    not later.
     """
+    before = newest or {}
     written = [file for file in files if file.mark.first_at]
     if not written:
         raise RestoreError(
@@ -67,11 +77,11 @@ def last_file(files: Sequence[StoredFile], until: Until, known_until: int) -> St
                 hint="see what there is: wbagent binlog status",
             )
         return holding[-1]
-    newest = max([known_until, *(file.mark.last_at for file in written)])
-    if until.at > newest:
+    end = max([known_until, *(file.mark.last_at for file in written)])
+    if until.at > end:
         raise RestoreError(
-            f"{until} is later than what is stored, which ends at {show(newest)}",
-            hint=f'the latest possible: --at "{show(newest)}"',
+            f"{until} is later than what is stored, which ends at {show(end)}",
+            hint=f'the latest possible: --at "{show(end)}"',
         )
     begun = [file for file in written if file.mark.first_at <= until.at]
     if not begun:
@@ -80,8 +90,14 @@ def last_file(files: Sequence[StoredFile], until: Until, known_until: int) -> St
             f"{until} is earlier than the first stored transaction, of {show(first)}",
             hint="restore the backup of before that as a whole: wbagent backup list",
         )
-    # After a failover the files of two servers hold the same time. What was primary then is what ended sooner.
-    return max(begun, key=lambda file: (min(file.mark.last_at, until.at), -file.mark.last_at))
+    # After a failover the files of two servers hold the same time. The one that committed last until then was primary;
+    # where both have that commit, it makes no difference.
+    return max(begun, key=lambda file: (before.get(file.id, file.mark.last_at), -file.mark.last_at))
+
+
+def gone_by(done: Iterable[Done], until: Until) -> tuple[Done, ...]:
+    """The transactions that were committed until a moment."""
+    return tuple(each for each in done if each.committed_at <= until.at)
 
 
 def executed_at(last: StoredFile, done: Sequence[Done], until: Until) -> GtidSet:

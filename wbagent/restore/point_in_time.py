@@ -26,7 +26,17 @@ from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import rows, session
 from wbagent.database.facts import ServerFacts, read_server
 from wbagent.errors import RestoreError
-from wbagent.restore.history import Candidate, Step, choose_backup, executed_at, gtids_of, last_file, steps
+from wbagent.restore.history import (
+    Candidate,
+    Step,
+    choose_backup,
+    executed_at,
+    gone_by,
+    gtids_of,
+    last_file,
+    spanning,
+    steps,
+)
 from wbagent.restore.replay import Programs, Replay, refuse_unfit_account
 from wbagent.restore.run import Restored, restore_backup
 from wbagent.restore.statements import Scope, judge
@@ -82,7 +92,7 @@ class PointInTime:
         everything is known to be stored. Nothing is touched before everything that will be applied has been read once.
         """
         began = time.monotonic()
-        way = self.find(name, int(known_until * 1e6))
+        way = self.find(name, round(known_until * 1e6))
         programs = Programs(
             find_client(self._settings.mysql, "mysql"),
             find_client(self._settings.binlog.mysqlbinlog, "binlog.mysqlbinlog"),
@@ -102,8 +112,10 @@ class PointInTime:
         backups = committed(read_catalog(self._store, owner))
         if name and name != "latest":
             backups = tuple(each for each in backups if each.id == name)
-        last = last_file(files, self._until, known_until)
-        wanted = executed_at(last, tuple(self._transactions(last)), self._until)
+        seen = {file.id: tuple(self._transactions(file)) for file in spanning(files, self._until)}
+        newest = {file: max(each.committed_at for each in gone_by(done, self._until)) for file, done in seen.items()}
+        last = last_file(files, self._until, known_until, newest)
+        wanted = executed_at(last, seen.get(last.id) or tuple(self._transactions(last)), self._until)
         candidates = [Candidate(each.id, position_of(each)) for each in backups if each.engine in _LOADED]
         if backups and not candidates:
             raise RestoreError(

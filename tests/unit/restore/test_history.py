@@ -9,7 +9,7 @@ from wbagent.binlog.gtid import Gtid, GtidSet, Source
 from wbagent.binlog.layout import FileId
 from wbagent.binlog.scan import Done, Mark
 from wbagent.errors import RestoreError
-from wbagent.restore.history import Candidate, Window, choose_backup, executed_at, last_file, steps, windows
+from wbagent.restore.history import Candidate, Window, choose_backup, executed_at, last_file, spanning, steps, windows
 from wbagent.restore.until import Until
 
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "40342206-e9a9-11f1-8fc5-02fc00000001"
@@ -70,7 +70,11 @@ def test_moments_that_cannot_be_had(until: Until, says: str) -> None:
 def test_after_a_failover_the_new_primary_counts() -> None:
     files = (OTHER, ONE, TWO)
     assert last_file(files, at(450), 0) is OTHER
-    assert last_file(files, at(290), 0) is TWO, "it was primary then, and had what was lost later"
+    assert last_file(files, at(295), 0, {OTHER.id: 280 * SECOND, TWO.id: 290 * SECOND}) is TWO, "it was primary then"
+    assert last_file(files, at(320), 0, {OTHER.id: 280 * SECOND}) is TWO, "the other one had not committed yet"
+    assert last_file(files, at(320), 0, {OTHER.id: 310 * SECOND}) is OTHER
+    assert spanning(files, at(250)) == (OTHER, TWO)
+    assert spanning(files, at(350)) == (OTHER,)
 
 
 def test_what_was_executed() -> None:
