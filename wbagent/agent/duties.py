@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from wbagent import events
+from wbagent import __version__, events
 from wbagent.agent import overview
 from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
@@ -100,7 +100,7 @@ class Duties:
     def _keep_binlogs(self, bus: Bus, seen: overview.Overview, now: float) -> None:
         wanted = self.configured()["binlog"]
         part = (self.settings.backup, self.settings.database_url())
-        changed = self._binlogs_of is not None and part != self._binlogs_of
+        changed = (self._binlogs_of is not None and part != self._binlogs_of) or _outdated(seen)
         self._binlogs_of = part
         if seen.binlog is not None:
             verb = binlog_verb(seen.binlog, wanted=wanted, changed=changed)
@@ -165,6 +165,12 @@ class Duties:
         if not self.settings.monitor.cpu.enabled:
             # No sample will ever end an alert that still fires.
             self._teller.judge_cpu(self.settings, None)
+
+
+def _outdated(seen: overview.Overview) -> bool:
+    """Whether the unit that stores binary logs runs what was installed before an upgrade of the package."""
+    report, unit = seen.binlogs, seen.binlog
+    return bool(report and unit and report.noted_at > unit.since and report.version != __version__)
 
 
 def _replaces_server(bus: Bus) -> bool:

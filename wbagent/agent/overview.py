@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wbagent.binlog.lag import FACT as BINLOG_FACT
+from wbagent.binlog import lag
 from wbagent.binlog.lag import Report
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
@@ -34,6 +34,7 @@ BACKUP_FACT: Final = "backup.last"
 BACKUP_FAILURE_FACT: Final = "backup.last_failure"
 ATTEMPT_FACT: Final = "backup.attempt"
 CONFIG_FACT: Final = "config"
+BINLOG_FACT: Final = lag.FACT
 WANTED_FACT: Final = "server.wanted"
 
 _RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server diff"
@@ -82,7 +83,11 @@ class Overview:
     def binlogs(self) -> Report | None:
         """What the unit that stores binary logs noted last."""
         fact = self.facts.get(BINLOG_FACT)
-        return Report.from_json(fact.value) if fact else None
+        try:
+            return Report.from_json(fact.value) if fact else None
+        except (TypeError, AttributeError):
+            # Of another release: the unit notes a new one within seconds.
+            return None
 
     @property
     def embedded(self) -> bool:

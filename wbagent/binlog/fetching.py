@@ -15,6 +15,7 @@ from wbagent.binlog.packing import Packing
 from wbagent.binlog.record import parse_record
 from wbagent.bucket.store import NotStoredError, Store
 
+_HINT: Final = "choose a moment before it, or restore a later backup: wbagent binlog status, wbagent backup list"
 # Pieces of five seconds are small, and there are thousands: waiting for one answer after the other would take hours.
 _AHEAD: Final = 4
 
@@ -50,10 +51,12 @@ def _piece(store: Store, stem: str, packing: Packing, piece: Range) -> bytes:
         record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
         stored = b"".join(store.get(stem + packing.suffix))
     except NotStoredError as error:
-        raise DamagedError(f"a piece of a binary log is gone: {error.message}") from None
+        raise DamagedError(f"a piece of a binary log is gone: {error.message}", hint=_HINT) from None
     if hashlib.sha256(stored).hexdigest() != record.sha256:
-        raise DamagedError(f"{stem}{packing.suffix} is not what was stored: its SHA-256 differs from its record's")
+        raise DamagedError(
+            f"{stem}{packing.suffix} is not what was stored: its SHA-256 differs from its record's", hint=_HINT
+        )
     plain = packing.unpack(stored, piece.end - piece.start)
     if hashlib.sha256(plain).hexdigest() != record.plain_sha256:
-        raise DamagedError(f"{stem}{packing.suffix} decompresses to something else than was shipped")
+        raise DamagedError(f"{stem}{packing.suffix} decompresses to something else than was shipped", hint=_HINT)
     return plain

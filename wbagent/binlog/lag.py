@@ -24,6 +24,7 @@ class Report:
     `since`: when shipping was first asked for. `last_at`: the commit of the newest transaction that is stored.
     `problem` and `hint`: what keeps it from going on, or "". `gap`: what was lost, and when that was seen.
     `backup`: what is wrong with the newest backup as the place to begin from, or ""; `asked_at`: when one was started.
+    `version`: of the wbagent that runs there.
     """
 
     noted_at: float
@@ -39,6 +40,7 @@ class Report:
     gap_at: float = 0.0
     backup: str = ""
     asked_at: float = 0.0
+    version: str = ""
 
     def lag(self, now: float) -> float:
         """Seconds of work that are not stored; 0 when the server has nothing that is not.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from wbagent import events
+from wbagent import __version__, events
 from wbagent.binlog.catalog import read_catalog
 from wbagent.binlog.events import DamagedError
 from wbagent.binlog.gtid import GtidSet
@@ -266,6 +266,7 @@ class Service:
             file=(shipper.file if shipper else "") or before.file,
             problem=problem.message if problem else "",
             hint=problem.hint if problem else "",
+            version=__version__,
         )
         if problem is not None and problem.message != before.problem:
             journal.send(

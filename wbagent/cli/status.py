@@ -129,4 +129,6 @@ def _well(overview: Overview) -> bool:
     database_away = database is not None and not database.value["ok"]
     refused = bool(configured and configured.value.get("refused"))
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
+    binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
+    troubles = troubles or binlog_down
     return agent and (serving or not has_server) and not troubles
