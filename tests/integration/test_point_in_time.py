@@ -62,6 +62,9 @@ def writers(server: MysqlServer) -> Iterator[None]:
         # Each changes rows of its own alone: no deadlocks.
         own = 0
         with server.connect("original") as connection, connection.cursor() as cursor:
+            if seed == 2:
+                # The other ways that the server can log: compressed, and under a tag.
+                cursor.execute("SET SESSION binlog_transaction_compression = ON, gtid_next = 'AUTOMATIC:tag'")
             while not stop.is_set():
                 cursor.execute("BEGIN")
                 if own:

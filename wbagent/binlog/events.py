@@ -14,6 +14,8 @@ from enum import IntEnum
 from typing import Final
 from uuid import UUID
 
+import zstandard
+
 from wbagent.binlog.gtid import Gtid, GtidSet, Interval, Source
 from wbagent.errors import WbagentError
 
@@ -22,6 +24,8 @@ _HEADER: Final = struct.Struct("<IBIIIH")
 HEADER_SIZE: Final = _HEADER.size
 _CHECKSUM_SIZE: Final = 4
 _CRC32: Final = 1
+# binlog_transaction_compression knows only this, and 255 for none.
+_ZSTD: Final = 0
 # Where the flags of the format description lie in a file; the active file's first bit is set there.
 IN_USE: Final = 0x01
 _QUERY_HEADER: Final = struct.Struct("<IIBHH")
@@ -188,6 +192,47 @@ def statement(body: bytes) -> Statement:
     return Statement(
         body[at : at + name].decode(errors="replace"), body[at + name + 1 :].decode(errors="surrogateescape")
     )
+
+
+def statements(event: Event) -> Iterator[Statement]:
+    """The statements in an event: of a QUERY, or within a compressed transaction; raises DamagedError."""
+    if event.kind == Kind.QUERY:
+        yield statement(event.body)
+    elif event.kind == Kind.TRANSACTION_PAYLOAD:
+        plain, at = _payload(event.body), 0
+        while at < len(plain):
+            kind, size = _inner_header(plain, at)
+            if kind == Kind.QUERY:
+                # Within a compressed transaction events have no checksums of their own.
+                yield statement(plain[at + HEADER_SIZE : at + size])
+            at += size
+
+
+def _inner_header(data: bytes, at: int) -> tuple[int, int]:
+    """Type and size of the event at this place within a compressed transaction."""
+    if len(data) - at >= HEADER_SIZE:
+        _, kind, _, size, _, _ = _HEADER.unpack_from(data, at)
+        if HEADER_SIZE <= size <= len(data) - at:
+            return kind, size
+    raise DamagedError("a compressed transaction ends within an event")
+
+
+def _payload(body: bytes) -> bytes:
+    """What a TRANSACTION_PAYLOAD event holds: fields of type, length and value, then the events."""
+    compression, size, at = _ZSTD, 0, 0
+    try:
+        while (kind := body[at]) != 0:
+            length, value = body[at + 1], _packed(body, at + 2)
+            compression, size = (value if kind == 2 else compression), (value if kind == 3 else size)
+            at += 2 + length
+    except IndexError:
+        raise DamagedError("a compressed transaction has no end of its fields") from None
+    if compression != _ZSTD:
+        return body[at + 1 :]
+    try:
+        return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompress(body[at + 1 :], max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise DamagedError(f"a compressed transaction cannot be read: {error}") from None
 
 
 def next_file(body: bytes) -> str:

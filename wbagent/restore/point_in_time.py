@@ -14,11 +14,11 @@ from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.catalog import read_catalog as read_binlogs
-from wbagent.binlog.events import Kind, statement
+from wbagent.binlog.events import Event, statements
 from wbagent.binlog.fetching import fetch, read_events
 from wbagent.binlog.gtid import Gtid, GtidSet
 from wbagent.binlog.packing import Packing
-from wbagent.binlog.scan import Done, Mark, advance
+from wbagent.binlog.scan import Done, Mark, Open, advance
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -170,19 +170,15 @@ class PointInTime:
             mark, end = Mark(), 0
             for event in read_events(self._store, self._settings.owner, self._packing, step.file, step.file.mark.end):
                 meter.add(len(event.data))
-                running = mark.open.gtid if mark.open else None
-                if running and running in step.gtids and event.kind == Kind.QUERY:
-                    verdict = judge(statement(event.body), scope)
-                    if verdict.refusal:
-                        raise _refused(verdict.refusal, running, mark.open.committed_at if mark.open else 0)
-                    if not verdict.apply:
-                        left_out.append(Done(running, 0))
+                if mark.open is not None and mark.open.gtid in step.gtids:
+                    left_out += _left_out(event, mark.open, scope)
                 mark, done = advance(mark, event)
                 if done is not None and done.gtid in step.gtids:
                     count, last, end = count + 1, done, event.end
             ends.append(end)
         meter.done()
-        return Survey(count - len(left_out), last, gtids_of(left_out), tuple(ends))
+        left = gtids_of(left_out)
+        return Survey(count - len(left), last, left, tuple(ends))
 
     def _tell(self, restored: Restored, survey: Survey, seconds: float, server: ServerFacts) -> None:
         reached = (
@@ -197,6 +193,16 @@ class PointInTime:
             duration=seconds,
             server=server.version_text,
         )
+
+
+def _left_out(event: Event, running: Open, scope: Scope) -> Iterator[Done]:
+    """The running transaction, if a statement in this event is not to be applied; RestoreError if neither is right."""
+    for each in statements(event):
+        verdict = judge(each, scope)
+        if verdict.refusal:
+            raise _refused(verdict.refusal, running.gtid, running.committed_at)
+        if not verdict.apply:
+            yield Done(running.gtid, running.committed_at)
 
 
 def _refused(reason: str, gtid: Gtid, committed_at: int) -> RestoreError:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.binlog.log_bytes import LogFile, encoded, number
 from wbagent.binlog import events
-from wbagent.binlog.events import MAGIC, DamagedError, Event, EventStream, Kind, previous_gtids, statement, transaction
+from wbagent.binlog.events import (
+    MAGIC,
+    DamagedError,
+    Event,
+    EventStream,
+    Kind,
+    Statement,
+    previous_gtids,
+    statement,
+    statements,
+    transaction,
+)
 from wbagent.binlog.gtid import Gtid, GtidSet, Source, parse_gtid
 
 A = "40342206-e9a9-11f1-8fc5-02fc00000001"
@@ -142,3 +156,31 @@ def test_previous_gtids_of_a_server() -> None:
         "e9a911f18fc502fc000000010a6d79746167010000000000000001000000000000000200000000000000"
     )
     assert str(previous_gtids(bytes.fromhex(tagged))) == f"{A}:1-11:mytag:1"
+
+
+# --- compressed transactions ---
+
+
+def payload(events_of_it: bytes, compression: int) -> bytes:
+    """A TRANSACTION_PAYLOAD event's body."""
+    data = zstandard.compress(events_of_it) if compression == 0 else events_of_it
+    size = b"\xfd" + len(events_of_it).to_bytes(3, "little")
+    kind = b"\xfc\xff\x00" if compression else b"\x00"
+    return b"\x02" + bytes([len(kind)]) + kind + b"\x03\x04" + size + b"\x01\x01\x05" + b"\x00" + data
+
+
+@pytest.mark.parametrize("compression", [0, 255])
+def test_statements_within_a_compressed_transaction(compression: int) -> None:
+    inner = b""
+    for kind, body in ((2, b"\1\0\0\0" + bytes(4) + b"\4" + bytes(4) + b"orig\0DROP TABLE orig.t"), (30, b"rows")):
+        inner += struct.pack("<IBIIIH", 1, kind, 7, 19 + len(body), 0, 0) + body
+    event = Event(Kind.TRANSACTION_PAYLOAD, 0, 1, 0, 0, b"", payload(inner, compression))
+    assert list(statements(event)) == [Statement("orig", "DROP TABLE orig.t")]
+    with pytest.raises(DamagedError):
+        list(statements(replace(event, body=payload(inner[:-1] + b"x" * 30, compression))))
+
+
+@given(st.binary(max_size=80))
+def test_nonsense_within_a_compressed_transaction(body: bytes) -> None:
+    with suppress(DamagedError):
+        list(statements(Event(Kind.TRANSACTION_PAYLOAD, 0, 1, 0, 0, b"", body)))
