@@ -49,6 +49,7 @@ class Duties:
         self._restart_needed = False
         # What the unit's configuration was when this agent last looked.
         self._binlogs_of: tuple[object, ...] | None = None
+        self._jobs: tuple[str, ...] = ()
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -65,6 +66,7 @@ class Duties:
             "database": database,
             "backup": database and self.settings.backup.enabled,
             "binlog": database and self.settings.backup.binlog.enabled,
+            "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
         }
 
     def look_at_units(self, bus: Bus | None, now: float) -> None:
@@ -79,6 +81,11 @@ class Duties:
             log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
         self._keep_binlogs(bus, self._seen, now)
+        jobs = tuple(unit.active if unit else "" for unit in (self._seen.backup, self._seen.drill))
+        if jobs != self._jobs:
+            # A backup or drill has ended just now, or begun: what it left is told at once.
+            self.look_at_backups()
+        self._jobs = jobs
         paused = self._teller.tell_pause()
         if server is not None:
             held = paused or _replaces_server(bus)
@@ -156,6 +163,10 @@ class Duties:
     def sample_cpu(self) -> None:
         """One sample of the host's processors, judged by the guide's rule."""
         self._teller.judge_cpu(self.settings, self._sampler.sample())
+
+    def look_at_backups(self) -> None:
+        """Whether the newest backup is fresh, good and where it should be."""
+        self._teller.judge_backups(self.settings)
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""

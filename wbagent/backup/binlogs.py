@@ -11,6 +11,7 @@ from typing import Final
 
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
+from wbagent.backup.proof import read_proof
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import FACT, Report
 from wbagent.binlog.service import Hooks, Newest, Service
@@ -76,6 +77,17 @@ def position_of(manifest: Manifest) -> GtidSet | None:
     """
     position = manifest.position
     return GtidSet.parse(position.gtid_set) if position and position.gtid_set else None
+
+
+def exact_position(store: Store, manifest: Manifest) -> GtidSet | None:
+    """The transactions that a restore of the backup gives, no more and no less; raises BucketError.
+
+    A clone holds more than was noted before it was made: what exactly, its drill has seen.
+    """
+    if manifest.position is None or manifest.position.exact:
+        return position_of(manifest)
+    proof = read_proof(store, manifest)
+    return GtidSet.parse(proof.gtid_executed) if proof and proof.ok and proof.gtid_executed else None
 
 
 def last_report(state: State) -> Report | None:

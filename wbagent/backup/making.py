@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, Final
 import zstandard
 
 from wbagent import __version__, events
-from wbagent.backup.engines.choose import Choice, choose
+from wbagent.backup.engines.choose import Choice, Offer, choices
+from wbagent.backup.engines.clone_directory import clear
 from wbagent.backup.engines.engine import Engine, Taken, UnfitError
 from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import COMPRESSED, backup_id, manifest_key, object_key, owner_prefix
@@ -32,7 +33,7 @@ from wbagent.backup.source import Source, look
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.errors import BackupError
+from wbagent.errors import BackupError, DatabaseError
 from wbagent.quantities import format_size
 from wbagent.systemd import journal
 
@@ -48,23 +49,42 @@ class Origin:
     files: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The last backup of this owner; `size` in bytes before compression, which says nothing of another engine's."""
+
+    engine: str = ""
+    size: int = 0
+
+    def by(self, engine: str) -> int:
+        """Its size if it was made by the engine of this name, else 0."""
+        return self.size if self.engine == engine else 0
+
+
 class Making:
     """The steps of one backup, with what they share."""
 
-    def __init__(self, settings: BackupSettings, source: Origin, store: Store, report: Reporter, clock: Clock) -> None:
+    def __init__(
+        self, settings: BackupSettings, source: Origin, store: Store, staging: Path, report: Reporter, clock: Clock
+    ) -> None:
+        """`staging`: a directory of this backup alone, for what has to be a file before it is stored."""
         self._settings = settings
         self._compression = Compression(settings.compression_level)
         self._url = source.url
         self._files_socket = source.files
         self._store = store
+        self._staging = staging
         self._report = report
         self._clock = clock
 
-    def make(self, previous_size: int) -> Manifest:
-        """Take, prove, commit; `previous_size`: bytes of the last backup of this owner before compression, or 0."""
+    def make(self, previous: Previous) -> Manifest:
+        """Take, prove, commit."""
         started, began = self._clock(), time.monotonic()
         source = look(self._url)
-        choice = choose(self._settings, self._url, source, self._report)
+        # Of a run that was killed; also where this one has no use for the directory.
+        clear(self._staging)
+        offered = choices(Offer(self._settings, self._url, source, self._staging, self._report))
+        choice = next(offered)
         owner = self._settings.owner
         name = self._free_id(started)
         journal.send(
@@ -74,16 +94,18 @@ class Making:
             id=name,
             tables=len(source.database.tables),
         )
-        engine, stored, taken, troubles = self._take_by_choice(choice, name, previous_size)
+        choice, stored, taken, troubles = self._take_by_choice(choice, offered, name, previous)
+        engine = choice.engine
         key = object_key(owner, name, stored.file)
         prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
         archive, files = self._store_files(owner, name)
+        shrunk = _shrunk(stored.plain_size, previous.by(engine.name))
         manifest = Manifest(
             id=name,
             owner=owner,
             host=socket.gethostname(),
             engine=engine.name,
-            engine_reason=troubles[0] if troubles else choice.reason,
+            engine_reason=troubles[-1] if troubles else choice.reason,
             options=engine.options,
             tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
             objects=(stored, *archive),
@@ -92,7 +114,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*troubles, *engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -111,26 +133,29 @@ class Making:
         return backup_id(started)
 
     def _take_by_choice(
-        self, choice: Choice, name: str, expected_size: int
-    ) -> tuple[Engine, StoredObject, Taken, tuple[str, ...]]:
-        """Take it with the chosen engine, or with the next best where that one finds that it cannot begin."""
-        try:
-            return choice.engine, *self._take(choice.engine, name, expected_size), ()
-        except UnfitError as error:
-            if choice.otherwise is None:
-                raise
-            engine = choice.otherwise()
-            trouble = f"{engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})"
-            journal.send(trouble, level="warning", id=name)
-        return engine, *self._take(engine, name, expected_size), (trouble,)
+        self, choice: Choice, others: Iterator[Choice], name: str, previous: Previous
+    ) -> tuple[Choice, StoredObject, Taken, tuple[str, ...]]:
+        """Take it with the chosen engine, or with the next best where one finds that it cannot begin."""
+        troubles: list[str] = []
+        while True:
+            try:
+                return choice, *self._take(choice.engine, name, previous), tuple(troubles)
+            except UnfitError as error:
+                other = _next_best(others)
+                if other is None:
+                    raise
+                troubles.append(f"{other.engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})")
+                journal.send(troubles[-1], level="warning", id=name)
+                choice = other
 
-    def _take(self, engine: Engine, name: str, expected_size: int) -> tuple[StoredObject, Taken]:
+    def _take(self, engine: Engine, name: str, previous: Previous) -> tuple[StoredObject, Taken]:
         """Stream into the store; the object is there when this returns, and nothing is when it raises."""
-        file = engine.file + COMPRESSED
+        compression = None if engine.compressed else self._compression
+        file = engine.file + (COMPRESSED if compression else "")
         key = object_key(self._settings.owner, name, file)
         with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
-            meter = Meter(engine.stage, self._report, expected=expected_size)
-            pipeline = Pipeline(writer, self._compression, meter)
+            meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
+            pipeline = Pipeline(writer, compression, meter)
             for chunk in stream.chunks():
                 pipeline.write(chunk)
             stored = pipeline.finish(file)
@@ -154,6 +179,15 @@ class Making:
             raise BackupError(
                 f"{self._store.address} holds something else than was sent for {key}", hint="do not trust this store"
             )
+
+
+def _next_best(others: Iterator[Choice]) -> Choice | None:
+    """The next engine; that it cannot be used either is told, but is not why there is no backup."""
+    try:
+        return next(others, None)
+    except (BackupError, DatabaseError) as error:
+        journal.send(f"there is no other engine: {error.message}", level="warning")
+        return None
 
 
 def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -25,15 +25,20 @@ class Compression:
 
 
 class Pipeline:
-    """Takes a stream's chunks and gives compressed ones to a writer; knows both checksums at the end."""
+    """Takes a stream's chunks and gives them to a writer as they are stored; knows both checksums at the end."""
 
-    def __init__(self, writer: Writer, compression: Compression, meter: Meter) -> None:
+    def __init__(self, writer: Writer, compression: Compression | None, meter: Meter) -> None:
+        """Without `compression` the chunks are stored as they come: they are compressed already."""
         self._writer = writer
         self._meter = meter
         self._plain, self._stored = hashlib.sha256(), hashlib.sha256()
         self._plain_size = self._stored_size = 0
-        compressor = zstandard.ZstdCompressor(level=compression.level, threads=compression.threads, write_checksum=True)
-        self._compressor = compressor.compressobj()
+        self._compressor = (
+            compression
+            and zstandard.ZstdCompressor(
+                level=compression.level, threads=compression.threads, write_checksum=True
+            ).compressobj()
+        )
 
     def write(self, plain: bytes) -> None:
         """Pass on the next bytes of the stream; raises BucketError."""
@@ -41,11 +46,12 @@ class Pipeline:
             self._plain.update(plain)
             self._plain_size += len(plain)
             self._meter.add(len(plain))
-            self._store(self._compressor.compress(plain))
+            self._store(self._compressor.compress(plain) if self._compressor else plain)
 
     def finish(self, file: str) -> StoredObject:
         """Pass on the rest; the writer is not yet committed. `file` is the name that the object is stored under."""
-        self._store(self._compressor.flush())
+        if self._compressor:
+            self._store(self._compressor.flush())
         self._meter.done()
         return StoredObject(
             file=file,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from wbagent.errors import BucketError
@@ -16,6 +17,17 @@ class NotStoredError(BucketError):
 
 class NotAllowedError(BucketError):
     """The store refuses this to the key or user that was given."""
+
+
+class LockedError(NotAllowedError):
+    """Object Lock keeps the object until the time `until` (aware; None: for ever, or nobody says).
+
+    To whom removes what is old this is no failure: the time has not come, and asking again later is right.
+    """
+
+    def __init__(self, message: str, *, until: datetime | None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.until = until
 
 
 @dataclass(frozen=True, slots=True)

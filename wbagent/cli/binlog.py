@@ -37,7 +37,7 @@ def run(ctx: click.Context) -> None:
 @click.pass_context
 def status(ctx: click.Context, as_json: bool, owner: str | None) -> None:
     """Show which binary logs are stored, and which moments can be restored with them."""
-    from wbagent.backup.binlogs import position_of  # noqa: PLC0415
+    from wbagent.backup.binlogs import exact_position  # noqa: PLC0415
     from wbagent.backup.catalog import committed, read_catalog  # noqa: PLC0415 - as above
     from wbagent.binlog.catalog import read_catalog as read_binlogs  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
@@ -49,7 +49,7 @@ def status(ctx: click.Context, as_json: bool, owner: str | None) -> None:
     store = open_store(settings, state_directory())
     files = read_binlogs(store, owner)
     backups = [
-        Candidate(each.id, position_of(each), int(each.finished_at.timestamp() * 1e6))
+        Candidate(each.id, exact_position(store, each), int(each.finished_at.timestamp() * 1e6))
         for each in committed(read_catalog(store, owner))
     ]
     found = windows(backups, files)

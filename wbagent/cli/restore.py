@@ -1,4 +1,4 @@
-"""`wbagent restore`: restore a backup into an empty database, or take an embedded server's files out of it."""
+"""`wbagent restore`: bring a backup back as a database, a data directory, or an embedded server's files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wbagent.bucket.store import Store
     from wbagent.config.dsn import MysqlURL
     from wbagent.config.model import BackupSettings
+    from wbagent.restore.run import Restored
     from wbagent.restore.until import Until
 
 
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     help="mysql://USER:PASSWORD@HOST/DATABASE; @FILE reads it from a file, - from standard input."
     " Prefer these two: every user of this host can read a command line."
     ' The word "embedded" is the database of the embedded server that runs on this host.',
+)
+@click.option(
+    "--datadir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Make DIR a data directory that MySQL starts on. It must be empty or absent, and MySQL's server program here.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Also into a target that is not empty: DROPS the database with all that is in it, or REMOVES all of DIR.",
 )
 @click.option(
     "--files",
@@ -47,23 +59,30 @@ if TYPE_CHECKING:
 def restore(
     ctx: click.Context,
     name: str,
+    *,
     into: str | None,
+    datadir: Path | None,
+    overwrite: bool,
     files_path: Path | None,
     at: str | None,
     before_gtid: str | None,
     owner: str | None,
 ) -> None:
-    """Restore backup ID (or "latest") into a database that is empty or does not exist yet.
+    """Restore backup ID (or "latest") into a database or data directory that is empty or does not exist yet.
 
-    The backup's checksum is proven before anything is touched; afterwards tables and rows are compared. With --at or
-    --before-gtid the newest backup of before that is restored (unless ID names one), and the stored binary logs are
-    applied to it up to there.
+    The backup's checksum is proven before anything is lost; afterwards tables and rows are compared. One that was
+    interrupted begins anew when it is run again; until it has come to its end, nothing takes its target for a good one.
+    With --at or --before-gtid the newest backup of before that is restored (unless ID names one), and the stored binary
+    logs are applied to it up to there.
     """
     until = _until(at, before_gtid, into, name)
-    if into is None and files_path is None:
+    if into is None and datadir is None and files_path is None:
         raise UsageError(
-            "say what to restore: the database, the embedded server's files, or both", hint="--into, --files"
+            "say what to restore: the database, a data directory or the embedded server's files",
+            hint="--into, --datadir, --files",
         )
+    if into is not None and datadir is not None:
+        raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.backup.lock import restoring  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
@@ -76,10 +95,16 @@ def restore(
     with restoring(state_directory()):
         if files_path is not None:
             _restore_files(store, settings.owner, name, files_path)
-        if target is not None and until is not None:
-            _roll_forward(store, settings, name, target, until)
-        elif target is not None:
-            _restore_database(store, settings, name, target)
+        try:
+            if target is not None and until is not None:
+                _roll_forward(store, settings, name, target, until, overwrite=overwrite)
+            elif target is not None:
+                _restore_database(store, settings, name, target, overwrite=overwrite)
+            if datadir is not None:
+                _restore_datadir(store, settings, name, datadir, overwrite=overwrite)
+        except KeyboardInterrupt:
+            click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
+            raise
 
 
 def _until(at: str | None, before_gtid: str | None, into: str | None, name: str) -> Until | None:
@@ -96,13 +121,16 @@ def _until(at: str | None, before_gtid: str | None, into: str | None, name: str)
     return parse_until(at, before_gtid)
 
 
-def _roll_forward(store: Store, settings: BackupSettings, name: str, target: MysqlURL, until: Until) -> None:
+def _roll_forward(
+    store: Store, settings: BackupSettings, name: str, target: MysqlURL, until: Until, *, overwrite: bool
+) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
     from wbagent.restore.point_in_time import PointInTime  # noqa: PLC0415
     from wbagent.restore.until import show  # noqa: PLC0415
 
     with progress_reporter() as report:
-        done = PointInTime(store, settings, until, report).restore(target, name, _covered_at(settings.owner))
+        way = PointInTime(store, settings, until, report)
+        done = way.restore(target, name, _covered_at(settings.owner), overwrite=overwrite)
     survey, backup = done.survey, done.restored.manifest
     click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
     last = (
@@ -138,16 +166,42 @@ def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
     click.echo("  and then: systemctl restart wandb-local")
 
 
-def _restore_database(store: Store, settings: BackupSettings, name: str, target: MysqlURL) -> None:
+def _restore_database(store: Store, settings: BackupSettings, name: str, target: MysqlURL, *, overwrite: bool) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
     from wbagent.restore.run import restore_backup  # noqa: PLC0415 - as above
 
     with progress_reporter() as report:
-        done = restore_backup(store, settings, name, target, report)
+        done = restore_backup(store, settings, name, target, report, overwrite=overwrite)
+    if done.replaced:
+        click.echo(f"the database was {done.replaced}: that was dropped")
     if done.created:
-        click.echo("the database did not exist and was created")
+        click.echo("the database was created")
+    _print_done(done)
+
+
+def _restore_datadir(store: Store, settings: BackupSettings, name: str, directory: Path, *, overwrite: bool) -> None:
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
+    from wbagent.restore.datadir import restore_datadir  # noqa: PLC0415
+
+    with progress_reporter() as report:
+        done = restore_datadir(store, settings, name, directory.absolute(), report, overwrite=overwrite)
+    if done.replaced:
+        click.echo(f"{directory} was {done.replaced}: that was removed")
+    _print_done(done)
+    for warning in done.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if done.gtid_executed:
+        click.echo(f"it holds the transactions {done.gtid_executed}")
+    click.echo(f"mysqld was started on it and stopped in order; to use it: datadir = {directory.absolute()}")
+    if done.manifest.engine == "clone":
+        click.echo("its accounts are those of the server that was backed up")
+    else:
+        click.echo("its only account is root@localhost WITHOUT A PASSWORD: set one, and make the server's account")
+
+
+def _print_done(done: Restored) -> None:
     click.echo(
-        f"{done.tables} tables, {format_size(done.manifest.data.plain_size)} of SQL"
+        f"{done.tables} tables, {format_size(done.manifest.data.plain_size)}"
         f" in {format_duration(done.duration_s)}; the checksum was right"
     )
     if done.counted:

@@ -42,7 +42,9 @@ _PROSE: Final = {
     "backup": "The daily backup. Without a destination backups stay on this host's disk and die with it.",
     "backup.binlog": "Restores to any moment: the database's binary logs are stored within seconds. Needs gtid_mode"
     " = ON, and for the account REPLICATION SLAVE and REPLICATION CLIENT.",
+    "backup.drill": "The proof: after each backup it is restored into a throw-away MySQL on this host and compared.",
     "monitor.cpu": "W&B's guide: a database host above 40 % for 5 minutes is short of processors.",
+    "metrics": "Metrics for Prometheus.",
     "alerts": "Who is told, as Apprise URLs: mail, Slack, Teams, PagerDuty, … Without any, only the journal.",
 }
 
@@ -61,6 +63,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "database.url": "mysql://wandb_backup:PASSWORD@127.0.0.1:3306/wandb_local",
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",
+    "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",
     "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
 }
 

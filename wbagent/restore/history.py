@@ -131,8 +131,9 @@ def choose_backup(
         )
     if backups and all(backup.position is None for backup in backups):
         raise RestoreError(
-            "no backup has a position in the binary log to begin from",
-            hint="the warnings of `wbagent backup show latest` say what the account lacks",
+            "no backup has an exact position in the binary log to begin from",
+            hint="a clone's is known once it is proven: wbagent backup drill; of a dump, the warnings of"
+            " `wbagent backup show latest` say what the account lacks",
         )
     raise RestoreError(f"there is no backup of before {until}", hint="see what there is: wbagent backup list")
 

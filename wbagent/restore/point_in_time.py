@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from wbagent import events
-from wbagent.backup.binlogs import position_of
+from wbagent.backup.binlogs import exact_position
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
@@ -37,14 +36,11 @@ from wbagent.restore.history import (
     spanning,
     steps,
 )
-from wbagent.restore.replay import Programs, Replay, refuse_unfit_account
+from wbagent.restore.replay import Clients, Replay, refuse_unfit_account
 from wbagent.restore.run import Restored, restore_backup
 from wbagent.restore.statements import Scope, judge
 from wbagent.restore.until import Until, show
 from wbagent.systemd import journal
-
-# A clone is a whole server, which no database can be made of.
-_LOADED: Final = frozenset({"mysqldump", "mydumper"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,9 @@ class PointInTime:
         self._until = until
         self._report = report
 
-    def restore(self, target: MysqlURL, name: str = "", known_until: float = 0.0) -> RolledForward:
+    def restore(
+        self, target: MysqlURL, name: str = "", known_until: float = 0.0, *, overwrite: bool = False
+    ) -> RolledForward:
         """Choose, check, restore, roll forward.
 
         `name`: the backup to begin with, "" for the newest that will do. `known_until`: wall-clock seconds up to which
@@ -93,13 +91,13 @@ class PointInTime:
         """
         began = time.monotonic()
         way = self.find(name, round(known_until * 1e6))
-        programs = Programs(
+        programs = Clients(
             find_client(self._settings.mysql, "mysql"),
             find_client(self._settings.binlog.mysqlbinlog, "binlog.mysqlbinlog"),
         )
         server, scope = self._look(target, way.backup, programs)
         survey = self._survey(way, scope)
-        restored = restore_backup(self._store, self._settings, way.backup.id, target, self._report)
+        restored = restore_backup(self._store, self._settings, way.backup.id, target, self._report, overwrite=overwrite)
         self.roll_forward(way, survey, Replay(programs, target, scope))
         seconds = round(time.monotonic() - began, 3)
         self._tell(restored, survey, seconds, server)
@@ -116,12 +114,7 @@ class PointInTime:
         newest = {file: max(each.committed_at for each in gone_by(done, self._until)) for file, done in seen.items()}
         last = last_file(files, self._until, known_until, newest)
         wanted = executed_at(last, seen.get(last.id) or tuple(self._transactions(last)), self._until)
-        candidates = [Candidate(each.id, position_of(each)) for each in backups if each.engine in _LOADED]
-        if backups and not candidates:
-            raise RestoreError(
-                "the backups are of whole servers (clone), from which no database of another server can be made",
-                hint='for restores to a moment: [backup] engine = "mysqldump"',
-            )
+        candidates = [Candidate(each.id, exact_position(self._store, each)) for each in backups]
         chosen = choose_backup(candidates, files, wanted, self._until)
         return Way(
             next(each for each in backups if each.id == chosen.id),
@@ -153,7 +146,7 @@ class PointInTime:
             if done is not None:
                 yield done
 
-    def _look(self, target: MysqlURL, backup: Manifest, programs: Programs) -> tuple[ServerFacts, Scope]:
+    def _look(self, target: MysqlURL, backup: Manifest, programs: Clients) -> tuple[ServerFacts, Scope]:
         with session(target, database="") as connection:
             server = read_server(connection)
             check_client(programs.mysqlbinlog, server.version, "binlog.mysqlbinlog")

@@ -21,7 +21,7 @@ _MOST_COMPLAINTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Programs:
+class Clients:
     """MySQL's own programs."""
 
     mysql: ClientProgram
@@ -69,7 +69,7 @@ def mysqlbinlog_options(scope: Scope, gtids: GtidSet, *, keep_gtids: bool) -> li
 class Replay:
     """A session of mysql that file after file is applied in; leaving the block ends it if it still runs."""
 
-    def __init__(self, programs: Programs, target: MysqlURL, scope: Scope, *, keep_gtids: bool = False) -> None:
+    def __init__(self, programs: Clients, target: MysqlURL, scope: Scope, *, keep_gtids: bool = False) -> None:
         self._programs = programs
         self._scope = scope
         self._keep = keep_gtids

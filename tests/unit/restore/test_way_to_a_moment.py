@@ -96,7 +96,7 @@ def test_the_newest_backup_that_is_not_too_new() -> None:
     assert choose_backup(backups, (ONE, TWO), gtids(f"{A}:1-11"), at(1)).id == "old"
     with pytest.raises(RestoreError, match="no backup of before"):
         choose_backup(backups, (ONE, TWO), gtids(f"{A}:1-2"), at(1))
-    with pytest.raises(RestoreError, match="no backup has a position"):
+    with pytest.raises(RestoreError, match="no backup has an exact position"):
         choose_backup(backups[2:], (ONE, TWO), gtids(f"{A}:1-15"), at(1))
     with pytest.raises(RestoreError, match=f"without a gap: after backup old 1 transactions are missing .{A}:11"):
         choose_backup(backups[:1], (ONE, file("b.3", f"{A}:1-11", f"{A}:1-20", 1, 2)), gtids(f"{A}:1-15"), at(1))
