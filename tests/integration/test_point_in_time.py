@@ -262,3 +262,21 @@ def test_over_a_failover_into_the_original_name_on_another_server(
             other.execute("DROP DATABASE original")
             restore(case, other.url("admin", "original"), at(lost_at), moment)
             assert state(other, "original") == state(server, "original"), "it was the state then"
+
+
+def test_retention_removes_what_no_backup_needs(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        host.until(lambda: bool(host.catalog()), "the first piece")
+        for value in ("first", "second"):
+            server.execute("INSERT INTO one (v) VALUES (%s)", value, database="original")
+            server.execute("FLUSH BINARY LOGS")
+        host.until_stored(executed(server))
+        host.until(lambda: len(host.catalog()) == 3, "three files")
+        case.run()
+        (left,) = host.catalog()
+        assert left.id.name == host.service.report.file
+        server.execute("INSERT INTO one (v) VALUES ('third')", database="original")
+        host.until(lambda: executed(server) <= host.shipped(), "it goes on")
