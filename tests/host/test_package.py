@@ -15,7 +15,7 @@ from tests.testbed.package import install, lint
 from tests.testbed.watch import wait_for_property
 
 UNITS = ("wbagent.service", "wandb-local.service", "wbagent-backup.service", "wbagent-deliver.service",
-         "wbagent-drill.service")  # fmt: skip
+         "wbagent-binlog.service", "wbagent-drill.service")  # fmt: skip
 SERVICES = (
     *UNITS,
     "wbagent-alert@wbagent.service.service",

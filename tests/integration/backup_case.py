@@ -93,10 +93,10 @@ def make_case(
         **backup,
     }
     # Without a drill committed backups count, which is what most of these tests are about.
-    drill = keys.pop("drill", {"enabled": False})
-    assert isinstance(drill, dict)
-    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
-    lines += ["[backup.drill]", *(f"{key} = {json.dumps(value)}" for key, value in drill.items())]
+    tables = {"drill": {"enabled": False}} | {key: value for key, value in keys.items() if isinstance(value, dict)}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items() if key not in tables]
+    for name, table in tables.items():
+        lines += [f"[backup.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     (directory / "state").mkdir(parents=True)
     path = directory / "wbagent.toml"
     path.touch(mode=0o600)

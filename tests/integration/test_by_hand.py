@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backup_case import make_case
+from tests.integration.binlog_case import executed, shipping, shipping_case
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
@@ -95,3 +96,28 @@ def test_backup_is_restored_by_hand(
             run([*map(str, command), facts["name"]], input=dump)
         with again.connect() as connection:
             assert fingerprint(connection, url.database) == expected
+
+
+def test_binary_logs_are_put_together_by_hand(
+    server: MysqlServer, clients: ClientPrograms, bucket: S3URL, shell: Shell, tmp_path: Path
+) -> None:
+    server.execute("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO backup@'%'")
+    server.execute("FLUSH BINARY LOGS")
+    case = shipping_case(tmp_path / "case", server.url("backup", "wandb_local"), clients, bucket)
+    with shipping(case) as host:
+        for statement in ("CREATE TABLE by_hand (id INT)", "INSERT INTO by_hand VALUES (7)"):
+            server.execute(statement, database="wandb_local")
+            host.until_stored(executed(server))
+        server.execute("FLUSH BINARY LOGS")
+        host.until(lambda: len(host.catalog()) == 2, "rotated")
+        name = host.catalog()[0].id.name
+    owner = f"offsite/{bucket.bucket}/{bucket.prefix}/host1/binlogs"
+    uuid = shell.run(f"minio-client ls {owner}/").split()[-1].rstrip("/")
+    directory = shell.run(f"minio-client ls {owner}/{uuid}/ | head -1").split()[-1].rstrip("/")
+    assert directory.startswith(f"{name}.")
+    shell.run(f"minio-client cp --quiet --recursive {owner}/{uuid}/{directory}/ pieces/")
+    shell.run(f"zstd --decompress --stdout pieces/*.zst > {name}")
+    assert (shell.directory / name).read_bytes() == (server.directory / "data" / name).read_bytes()
+    statements = run([str(clients.mysqlbinlog), "--no-defaults", "--skip-gtids", str(shell.directory / name)]).stdout
+    assert "CREATE TABLE by_hand" in statements
+    server.execute("DROP TABLE wandb_local.by_hand")

@@ -162,6 +162,10 @@ class Ceph:
             upload["Key"] for upload in self.client().list_multipart_uploads(Bucket=bucket).get("Uploads", ())
         )
 
+    def administer(self, *arguments: str) -> None:
+        """Run `radosgw-admin` with these arguments."""
+        self._run("radosgw-admin", *arguments)
+
     def start_gateway(self) -> None:
         """Start radosgw and return when it takes requests; raises BedError."""
         if self._gateway:

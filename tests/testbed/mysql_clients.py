@@ -14,18 +14,20 @@ MARIADB_CLIENT = Recipe("mariadb-client", "trixie", "mariadb-client")
 
 @dataclass(frozen=True)
 class ClientPrograms:
-    """Paths to give as `[backup].mysqldump` and `[backup].mysql`."""
+    """Paths to give as `[backup].mysqldump`, `[backup].mysql` and `[backup.binlog].mysqlbinlog`."""
 
     mysqldump: Path
     mysql: Path
+    mysqlbinlog: Path = Path("mysqlbinlog")
 
 
 def client_programs(directory: Path) -> ClientPrograms:
-    """Write runnable `mysqldump` and `mysql` of MySQL 9.7 into `directory`, and return where they are."""
+    """Write runnable `mysqldump`, `mysql` and `mysqlbinlog` of MySQL 9.7 into `directory`; return where they are."""
     tree = root_file_system(MYSQL)
     return ClientPrograms(
         _wrapper(directory / "mysqldump", tree, "usr/bin/mysqldump"),
         _wrapper(directory / "mysql", tree, "usr/bin/mysql"),
+        _wrapper(directory / "mysqlbinlog", tree, "usr/bin/mysqlbinlog"),
     )
 
 

@@ -66,6 +66,11 @@ class Proxy:
 
     # --- what happens from now on ---
 
+    def turn_to(self, target: tuple[str, int]) -> None:
+        """Pass new connections on to another server; open ones stay where they are."""
+        with self._change:
+            self._target = target
+
     def pass_on(self) -> None:
         """Pass everything on without harm, and count from 0 again."""
         self._follow(_Rules())

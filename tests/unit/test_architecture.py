@@ -21,7 +21,7 @@ FLOORS = (
     {"drill"},
     {"restore"},
     {"backup"},
-    {"server", "alerts"},
+    {"server", "binlog", "alerts"},
     {"monitor"},
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},

@@ -101,9 +101,7 @@ def test_what_stands_behind_a_socket_has_a_sandbox_as_strict() -> None:
 
 def test_jobs_get_the_shared_sandbox() -> None:
     jobs = {path.name for path in SERVICES if path.name.startswith("wbagent-")} - {"wbagent-upgrade.service"}
-    assert jobs == {
-        "wbagent-alert@.service", "wbagent-backup.service", "wbagent-deliver.service", "wbagent-drill.service",
-    }  # fmt: skip
+    assert jobs == {f"wbagent-{job}.service" for job in ("alert@", "backup", "binlog", "deliver", "drill")}
     for name in jobs:
         assert not _values(UNITS / name, "User"), "the drop-in gives it; a second one would win or lose unseen"
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import structlog
 
-from wbagent import events
+from wbagent import __version__, events
 from wbagent.agent import overview
 from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
+from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
 from wbagent.config import Settings
@@ -46,6 +47,8 @@ class Duties:
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
+        # What the unit's configuration was when this agent last looked.
+        self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
 
     def story(self, now: float) -> str:
@@ -62,6 +65,7 @@ class Duties:
             "embedded": self.settings.server is not None and self.settings.server.embedded,
             "database": database,
             "backup": database and self.settings.backup.enabled,
+            "binlog": database and self.settings.backup.binlog.enabled,
             "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
         }
 
@@ -76,6 +80,7 @@ class Duties:
             bus.reset_failed(overview.SERVER_UNIT)
             log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
+        self._keep_binlogs(bus, self._seen, now)
         jobs = tuple(unit.active if unit else "" for unit in (self._seen.backup, self._seen.drill))
         if jobs != self._jobs:
             # A backup or drill has ended just now, or begun: what it left is told at once.
@@ -98,6 +103,23 @@ class Duties:
                 message_id=events.RESTART_NEEDED,
             )
         self._restart_needed = needed
+
+    def _keep_binlogs(self, bus: Bus, seen: overview.Overview, now: float) -> None:
+        wanted = self.configured()["binlog"]
+        part = (self.settings.backup, self.settings.database_url())
+        changed = (self._binlogs_of is not None and part != self._binlogs_of) or _outdated(seen)
+        self._binlogs_of = part
+        if seen.binlog is not None:
+            verb = binlog_verb(seen.binlog, wanted=wanted, changed=changed)
+            if verb is not None:
+                log.info(f"{overview.BINLOG_UNIT}: {verb}")
+                bus.job(verb, overview.BINLOG_UNIT)
+        self._teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, self._covered(seen), now)
+
+    def _covered(self, seen: overview.Overview) -> bool:
+        """Whether a backup was begun after the last gap."""
+        report, last = seen.binlogs, seen.facts.get(overview.BACKUP_FACT)
+        return report is None or (last is not None and float(last.value["started_at"]) > report.gap_at)
 
     def back_up_when_due(self, bus: Bus, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
@@ -154,6 +176,12 @@ class Duties:
         if not self.settings.monitor.cpu.enabled:
             # No sample will ever end an alert that still fires.
             self._teller.judge_cpu(self.settings, None)
+
+
+def _outdated(seen: overview.Overview) -> bool:
+    """Whether the unit that stores binary logs runs what was installed before an upgrade of the package."""
+    report, unit = seen.binlogs, seen.binlog
+    return bool(report and unit and report.noted_at > unit.since and report.version != __version__)
 
 
 def _replaces_server(bus: Bus) -> bool:

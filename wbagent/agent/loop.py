@@ -27,6 +27,7 @@ from wbagent.systemd.notify import notify, reloading, watchdog_interval
 _WATCHED: Final = (
     "wandb-local.service",
     "wbagent-backup.service",
+    "wbagent-binlog.service",
     "wbagent-drill.service",
     "wbagent-deliver.service",
     "wbagent-upgrade.service",

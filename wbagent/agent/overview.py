@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wbagent.binlog import lag
+from wbagent.binlog.lag import Report
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.monitor.freshness import WATCH_FACT
@@ -28,6 +30,7 @@ AGENT_UNIT: Final = "wbagent.service"
 BACKUP_UNIT: Final = "wbagent-backup.service"
 DRILL_UNIT: Final = "wbagent-drill.service"
 DELIVER_UNIT: Final = "wbagent-deliver.service"
+BINLOG_UNIT: Final = "wbagent-binlog.service"
 
 DATABASE_FACT: Final = "database"
 BACKUP_FACT: Final = "backup.last"
@@ -36,6 +39,7 @@ ATTEMPT_FACT: Final = "backup.attempt"
 DRILL_FACT: Final = "drill.last"
 PROVEN_FACT: Final = "drill.proven"
 CONFIG_FACT: Final = "config"
+BINLOG_FACT: Final = lag.FACT
 WANTED_FACT: Final = "server.wanted"
 
 _RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server diff"
@@ -79,6 +83,17 @@ class Overview:
     upgrade: Note = NO_NOTE
     closed: str = ""
     drill: UnitState | None = None
+    binlog: UnitState | None = None
+
+    @property
+    def binlogs(self) -> Report | None:
+        """What the unit that stores binary logs noted last."""
+        fact = self.facts.get(BINLOG_FACT)
+        try:
+            return Report.from_json(fact.value) if fact else None
+        except (TypeError, AttributeError):
+            # Of another release: the unit notes a new one within seconds.
+            return None
 
     @property
     def embedded(self) -> bool:
@@ -106,7 +121,7 @@ def unit_state(properties: Properties) -> UnitState:
 def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, DRILL_UNIT, account.UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, account.UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -119,7 +134,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
             _UNREADABLE,
         )
     names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT, CONFIG_FACT,
-             WANTED_FACT, WATCH_FACT)  # fmt: skip
+             WANTED_FACT, WATCH_FACT, BINLOG_FACT)  # fmt: skip
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
         units[SERVER_UNIT],
@@ -134,6 +149,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         history.unready(records),
         account.note(time.time(), at_work=_works(units[account.UNIT])),
         door.closed(),
+        binlog=units[BINLOG_UNIT],
         drill=units[DRILL_UNIT],
     )
 
@@ -172,6 +188,8 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
         parts.append("database AWAY")
     if configured.get("backup"):
         parts.append(backup_line(overview, now))
+    if configured.get("binlog"):
+        parts.append(f"binary logs: {binlog_line(overview, now)}")
     parts.append(f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts")
     return " | ".join(parts)
 
@@ -210,6 +228,15 @@ def backup_line(overview: Overview, now: float) -> str:
     if failure is not None and failure.at > last.at:
         line += ", but the latest try FAILED"
     return line + (", another is being made" if running else "")
+
+
+def binlog_line(overview: Overview, now: float) -> str:
+    """How far binary logs are stored, in a few words."""
+    report, unit = overview.binlogs, overview.binlog
+    if unit is not None and not unit.serving:
+        since = f", {format_duration(report.lag(now))} of work not stored" if report else ""
+        return f"NOT STORED, the unit is {unit.active}{since} (systemctl status wbagent-binlog)"
+    return report.line(now) if report else "the first are being stored"
 
 
 def drill_failure(overview: Overview) -> Fact | None:
@@ -255,6 +282,8 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "closed": overview.closed or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
+        "binlog": unit(overview.binlog),
+        "binlog_lag_s": round(report.lag(now), 1) if (report := overview.binlogs) else None,
         "drill": unit(overview.drill),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,
                      "oom_killed": end.oom_killed, "probe": end.probe, "log": list(end.log)} if end else None,

@@ -10,11 +10,12 @@ from typing import Final
 import structlog
 
 from wbagent import events
-from wbagent.alerts import backup, cpu, crash_loop, outbox, server, states
+from wbagent.alerts import backup, binlog, cpu, crash_loop, outbox, server, states
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
 from wbagent.alerts.state_file import tell_damage
 from wbagent.alerts.throttle import Event
+from wbagent.binlog.lag import Report
 from wbagent.config import Settings
 from wbagent.errors import StateError
 from wbagent.moment import Moment
@@ -94,6 +95,17 @@ class Teller:
             self._complain(error)
         except OSError as error:
             self._complain(StateError(f"the server's history cannot be read: {error}"))
+
+    def judge_binlogs(self, settings: Settings, report: Report | None, covered: bool, wall: float) -> None:
+        """One look at what the unit noted (None: nothing is asked for); `covered`: a backup followed the last gap."""
+        now = Moment.now()
+        try:
+            lag = report.lag(wall) if report else 0.0
+            problem, hint = (report.problem, report.hint) if report else ("", "")
+            binlog.judge_lag(self._state, settings, lag, problem, hint, now)
+            binlog.judge_gap(self._state, settings, report.gap if report and not covered else "", now)
+        except StateError as error:
+            self._complain(error)
 
     def judge_backups(self, settings: Settings) -> None:
         """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too."""

@@ -53,6 +53,12 @@ _MEANINGS: Final = {
         "the server may run with its old image, or not at all",
         "wbagent server upgrade --status says what was done and what to do next",
     ),
+    "wbagent-binlog.service": Meaning(
+        "binary logs are not stored",
+        "critical",
+        "all work since the newest backup would be lost with the database",
+        "mend what is named, then: systemctl start wbagent-binlog",
+    ),
     "wbagent-backup.service": Meaning(
         "backup failed",
         "critical",

@@ -9,6 +9,7 @@ from typing import Final
 
 from wbagent import events
 from wbagent.backup import record
+from wbagent.backup.binlogs import position_of
 from wbagent.backup.catalog import Stored, committed, read_catalog
 from wbagent.backup.lease import leased
 from wbagent.backup.lock import nobody_restores, only_one
@@ -16,10 +17,11 @@ from wbagent.backup.making import Clock
 from wbagent.backup.retention import Policy, Verdict, decide
 from wbagent.backup.standing import weighed
 from wbagent.backup.thinning import Thinned, thin_out
+from wbagent.binlog.retention import thin_out_binlogs
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
-from wbagent.errors import BackupError, BucketError, StateError
+from wbagent.errors import BackupError, BucketError, StateError, WbagentError
 from wbagent.monitor.backup_facts import DRILL, why_unproven_count
 from wbagent.state import State
 from wbagent.systemd import journal
@@ -92,10 +94,28 @@ def tidy(store: Store, backup: BackupSettings, state: State, directory: Path, cl
             thinned = Thinned((), refusal=_IN_USE, verdicts=planned.verdicts)
             journal.send(f"old backups were not thinned out: {_IN_USE}", message_id=events.RETENTION_DONE)
     left = [each for each in planned.catalog if each.id not in thinned.removed]
-    # The place for wbagent.binlog.retention: logs that no backup in `left` needs, by the position in its commit record.
     record.put_list(state, left, clock())
+    if free:
+        # A restore elsewhere holds a lease on its backup, which is therefore among those that are left.
+        _thin_out_binlogs(store, backup.owner, left)
     _warn_of_others(left, backup.owner)
     return thinned
+
+
+def _thin_out_binlogs(store: Store, owner: str, left: list[Stored]) -> None:
+    """Binary logs follow the oldest backup that is left; a failure of theirs is told, and undoes nothing."""
+    try:
+        done = thin_out_binlogs(store, owner, [position_of(each.manifest) for each in left if each.manifest])
+    except WbagentError as error:
+        text = f"old binary logs were not thinned out: {error.message}"
+        journal.send(text, level="warning", message_id=events.RETENTION_DONE)
+        return
+    if done.removed:
+        text = f"removed {len(done.removed)} binary log files that no backup needs"
+        journal.send(text, message_id=events.RETENTION_DONE)
+    if done.due:
+        text = f"{len(done.due)} binary log files have had their time, but may not be removed: {done.refusal}"
+        journal.send(text, level="warning", message_id=events.RETENTION_DONE)
 
 
 def _warn_of_others(catalog: list[Stored], owner: str) -> None:

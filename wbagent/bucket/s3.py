@@ -41,6 +41,7 @@ class _Patience:
 
 
 _USUAL: Final = _Patience(10, 30, 5)
+_IMPATIENT: Final = _Patience(5, 10, 1)
 # Putting thousands of parts together takes some stores minutes, during which they say nothing.
 _FOR_COMPLETION: Final = _Patience(10, 600, 3)
 # An abort is a courtesy that the next run makes up for: it must not hold up the end of a run whose link is down.
@@ -60,14 +61,18 @@ class S3Store:
         *,
         part_size: int,
         checksums: Checksums = "when_supported",
+        impatient: bool = False,
     ) -> None:
-        """`part_size` in bytes; `checksums`: whether to add CRC trailers, which old stores do not understand."""
+        """`part_size` in bytes; `checksums`: whether to add CRC trailers, which old stores do not understand.
+
+        `impatient`: for a caller that tries again by itself, and has other things to do meanwhile.
+        """
         self._url = url
         self._part_size = part_size
         self._prefix = f"{url.prefix}/" if url.prefix else ""
         self._checksums: Checksums = checksums
         with explained(url, "be opened"):
-            self._client = self._client_for(_USUAL)
+            self._client = self._client_for(_IMPATIENT if impatient else _USUAL)
 
     @property
     def address(self) -> str:

@@ -19,6 +19,7 @@ _GROUPS: Final = {
     "agent": "the agent itself (run by wbagent.service)",
     "alerts": "what is firing, and who is told",
     "backup": "make, list, show, prove and prune backups",
+    "binlog": "binary logs, for restores to any moment",
     "config": "check and show /etc/wbagent.toml",
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",

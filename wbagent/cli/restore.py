@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wbagent.cli.context import load_settings
-from wbagent.errors import UsageError
+from wbagent.errors import AccessError, StateError, UsageError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state_directory import state_directory
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from wbagent.config.dsn import MysqlURL
     from wbagent.config.model import BackupSettings
     from wbagent.restore.run import Restored
+    from wbagent.restore.until import Until
 
 
 @click.command()
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="[ID]", required=False, default="")
 @click.option(
     "--into",
     metavar="DSN",
@@ -47,6 +48,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the files of an embedded server (/vol/env) to FILE, a tar that only you can read.",
 )
+@click.option(
+    "--at",
+    metavar="TIME",
+    help='Roll forward to this moment, such as "2026-11-23 14:05:00": local time, or with an offset.',
+)
+@click.option("--before-gtid", metavar="UUID:N", help="Roll forward to just before this transaction.")
 @click.option("--owner", help="Restore a backup of another host: its [backup] owner.")
 @click.pass_context
 def restore(
@@ -57,13 +64,18 @@ def restore(
     datadir: Path | None,
     overwrite: bool,
     files_path: Path | None,
+    at: str | None,
+    before_gtid: str | None,
     owner: str | None,
 ) -> None:
     """Restore backup ID (or "latest") into a database or data directory that is empty or does not exist yet.
 
     The backup's checksum is proven before anything is lost; afterwards tables and rows are compared. One that was
     interrupted begins anew when it is run again; until it has come to its end, nothing takes its target for a good one.
+    With --at or --before-gtid the newest backup of before that is restored (unless ID names one), and the stored binary
+    logs are applied to it up to there.
     """
+    until = _until(at, before_gtid, into, name)
     if into is None and datadir is None and files_path is None:
         raise UsageError(
             "say what to restore: the database, a data directory or the embedded server's files",
@@ -84,13 +96,62 @@ def restore(
         if files_path is not None:
             _restore_files(store, settings.owner, name, files_path)
         try:
-            if target is not None:
+            if target is not None and until is not None:
+                _roll_forward(store, settings, name, target, until, overwrite=overwrite)
+            elif target is not None:
                 _restore_database(store, settings, name, target, overwrite=overwrite)
             if datadir is not None:
                 _restore_datadir(store, settings, name, datadir, overwrite=overwrite)
         except KeyboardInterrupt:
             click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
             raise
+
+
+def _until(at: str | None, before_gtid: str | None, into: str | None, name: str) -> Until | None:
+    if at is None and before_gtid is None:
+        if not name:
+            raise UsageError('name a backup, or "latest"', hint="wbagent backup list")
+        return None
+    if at is not None and before_gtid is not None:
+        raise UsageError("--at and --before-gtid are two ends", hint="give one of them")
+    if into is None:
+        raise UsageError("say which database the moment is to be restored into", hint="--into")
+    from wbagent.restore.until import parse_until  # noqa: PLC0415 - as the rest of what restores
+
+    return parse_until(at, before_gtid)
+
+
+def _roll_forward(
+    store: Store, settings: BackupSettings, name: str, target: MysqlURL, until: Until, *, overwrite: bool
+) -> None:
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
+    from wbagent.restore.point_in_time import PointInTime  # noqa: PLC0415
+    from wbagent.restore.until import show  # noqa: PLC0415
+
+    with progress_reporter() as report:
+        way = PointInTime(store, settings, until, report)
+        done = way.restore(target, name, _covered_at(settings.owner), overwrite=overwrite)
+    survey, backup = done.survey, done.restored.manifest
+    click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
+    last = (
+        f"the last {survey.last.gtid}, committed at {show(survey.last.committed_at)}" if survey.last else "none needed"
+    )
+    click.echo(f"{survey.count} transactions applied, {last}; in {format_duration(done.duration_s)}")
+    if survey.left_out:
+        click.echo(f"left out, for they are of other databases or of accounts: {survey.left_out}")
+
+
+def _covered_at(owner: str) -> float:
+    """Up to when this host knows that everything is stored, where the binary logs are its own."""
+    from wbagent.backup.binlogs import last_report  # noqa: PLC0415 - as above
+    from wbagent.state import State  # noqa: PLC0415
+
+    try:
+        with State(read_only=True) as state:
+            report = last_report(state)
+    except (AccessError, StateError):
+        return 0.0
+    return report.covered_at if report and report.owner == owner else 0.0
 
 
 def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:

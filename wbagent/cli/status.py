@@ -73,6 +73,7 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     else:
         if parts.get("backup"):
             yield from _backup_lines(overview, now)
+        yield from _binlog_lines(overview, now)
         yield "alerts", "; ".join(overview.firing) or "none"
     if overview.unreadable:
         yield "note", overview.unreadable
@@ -110,6 +111,18 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
             yield "", f"try: {hint}"
 
 
+def _binlog_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
+    parts = overview.facts[facts.CONFIG_FACT].value
+    if parts.get("binlog"):
+        yield "binlogs", facts.binlog_line(overview, now)
+        report = overview.binlogs
+        for note in (report.hint and f"try: {report.hint}", report.backup) if report else ():
+            if note:
+                yield "", note
+    elif parts.get("backup") and not parts.get("embedded"):
+        yield "", "work since the newest backup would be lost with the database: [backup.binlog] enabled = false"
+
+
 def _well(overview: Overview) -> bool:
     configured = overview.facts.get(facts.CONFIG_FACT)
     has_server = bool(configured and configured.value.get("server"))
@@ -122,4 +135,6 @@ def _well(overview: Overview) -> bool:
     database_away = database is not None and not database.value["ok"]
     refused = bool(configured and configured.value.get("refused"))
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
+    binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
+    troubles = troubles or binlog_down
     return agent and (serving or not has_server) and not troubles

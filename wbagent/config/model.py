@@ -31,6 +31,16 @@ class DatabaseSettings(Section):
     url: MysqlURL = Field(description="connection string of the account for backups")
 
 
+class BinlogSettings(Section):
+    """Binary logs are stored as they come, so that a restore can end at any moment."""
+
+    enabled: bool = Field(False, description="without it, up to a day of work is lost with the database")
+    mysqlbinlog: str = Field("mysqlbinlog", description="MySQL's own mysqlbinlog: a name on PATH or an absolute path")
+    every: Duration = Field(5.0, description="at the latest after this time, what was written is stored")
+    lag_alert: Duration = Field(300.0, description="an alert when so much work is not stored")
+    spool_limit: Size = Field(512 * 1024**2, ge=16 * 1024**2, description="disk that it may take on this host")
+
+
 class DrillSettings(Section):
     """The drill after each backup: it is restored into a throw-away mysqld and compared."""
 
@@ -70,6 +80,7 @@ class BackupSettings(Section):
         pattern="^when_(supported|required)$",
         description='"when_required" for old object stores',
     )
+    binlog: BinlogSettings = Field(default_factory=BinlogSettings)
     drill: DrillSettings = Field(default_factory=DrillSettings)
 
     @field_validator("owner")

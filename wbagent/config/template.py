@@ -40,6 +40,8 @@ _PROSE: Final = {
     "server.probes": "When the server counts as started and as alive. The defaults are those of W&B's guide.",
     "database": "The account for backups, where it differs from [server] mysql (always on a database host).",
     "backup": "The daily backup. Without a destination backups stay on this host's disk and die with it.",
+    "backup.binlog": "Restores to any moment: the database's binary logs are stored within seconds. Needs gtid_mode"
+    " = ON, and for the account REPLICATION SLAVE and REPLICATION CLIENT.",
     "backup.drill": "The proof: after each backup it is restored into a throw-away MySQL on this host and compared.",
     "monitor.cpu": "W&B's guide: a database host above 40 % for 5 minutes is short of processors.",
     "metrics": "Metrics for Prometheus.",

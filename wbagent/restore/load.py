@@ -16,6 +16,8 @@ from wbagent.database.options_file import environment, options_file
 from wbagent.errors import RestoreError
 
 _MOST_COMPLAINTS: Final = 64 << 10
+# What writes to it sees a broken pipe a moment before its end can be seen.
+_NOTICE_S: Final = 5.0
 _CODE: Final = re.compile(r"ERROR (\d+)")
 _AGAIN: Final = "then run the restore again: it begins anew"
 # A server that went away or is short of something (disk, memory, time), and rights that the account lacks.
@@ -92,6 +94,17 @@ class Load:
                 self._process.stdin.write(data)
             except BrokenPipeError:
                 self.finish()
+
+    @property
+    def descriptor(self) -> int:
+        """Its input, for a program that writes to it by itself."""
+        return self._process.stdin.fileno() if self._process.stdin else -1
+
+    def check(self) -> None:
+        """Raise RestoreError with its reason when it has ended before its input did."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_NOTICE_S)
+            self.finish()
 
     def finish(self) -> None:
         """End its input and wait for it; raises RestoreError unless it executed everything."""

@@ -10,6 +10,7 @@ import pytest
 from wbagent.agent.overview import (
     BACKUP_FACT,
     BACKUP_FAILURE_FACT,
+    BINLOG_FACT,
     CONFIG_FACT,
     DATABASE_FACT,
     DRILL_FACT,
@@ -97,6 +98,28 @@ def test_the_last_word_of_a_unit_that_has_ended_is_not_about_now(active: str, te
 
 def test_a_unit_that_systemd_does_not_know() -> None:
     assert unit_state({}).active == "inactive"
+
+
+@pytest.mark.parametrize(
+    ("unit", "report", "says"),
+    [
+        (SERVING, {"covered_at": NOW, "behind": False}, "binary logs: everything is stored"),
+        (SERVING, {"covered_at": NOW - 60}, "binary logs: up to 1min of work not stored yet"),
+        (SERVING, {"covered_at": NOW - 60, "problem": "x is away"}, "binary logs: NOT STORED for 1min: x is away"),
+        (
+            replace(SERVING, active="failed"),
+            {"covered_at": NOW - 60},
+            "binary logs: NOT STORED, the unit is failed, 1min",
+        ),
+        (SERVING, None, "binary logs: the first are being stored"),
+        (SERVING, {"of another": "release"}, "binary logs: the first are being stored"),
+    ],
+)
+def test_binary_logs(unit: UnitState, report: dict[str, Any] | None, says: str) -> None:
+    noted = {"noted_at": NOW - 1, "since": NOW - 900, "owner": "host1"} if report and "of another" not in report else {}
+    facts = {} if report is None else {BINLOG_FACT: Fact(noted | report, NOW)}
+    line = story(replace(overview(), binlog=unit, facts=facts), BOTH | {"binlog": True}, NOW)
+    assert says in line
 
 
 # --- proof ---

@@ -1,0 +1,282 @@
+"""A restore to a moment gives exactly the state of that moment, though writers went on, or says why it cannot."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.integration.backup_case import Case, ignore
+from tests.integration.binlog_case import REPLICATION, executed, replicate, shipping, shipping_case, wait_for
+from tests.testbed.mysql import MysqlServer
+from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
+from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.errors import RestoreError
+from wbagent.restore.point_in_time import PointInTime, RolledForward
+from wbagent.restore.until import Until, parse_until
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MysqlServer]:
+    with MysqlServer() as running:
+        running.create("unused", "admin", "password")
+        running.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
+        yield running
+
+
+@pytest.fixture
+def url(server: MysqlServer) -> Iterator[MysqlURL]:
+    made = server.create("original", "shipper", "password")
+    server.execute(f"GRANT {REPLICATION}, RELOAD, PROCESS, SHOW_ROUTINE ON *.* TO shipper@'%'")
+    server.execute("CREATE TABLE one (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(200))", database="original")
+    server.execute("CREATE TABLE two (id INT PRIMARY KEY, v VARCHAR(200))", database="original")
+    server.execute("CREATE TABLE moments (id INT PRIMARY KEY AUTO_INCREMENT, at DOUBLE)", database="original")
+    yield made
+    for name in ("original", "copy"):
+        server.execute(f"DROP DATABASE IF EXISTS {name}")
+    server.execute("DROP USER shipper@'%'")
+
+
+@pytest.fixture
+def target(server: MysqlServer) -> MysqlURL:
+    return server.url("admin", "copy")
+
+
+def restore(case: Case, target: MysqlURL, until: Until, known_until: float = 0.0) -> RolledForward:
+    return PointInTime(case.store, case.settings.backup, until, ignore).restore(target, known_until=known_until)
+
+
+@contextmanager
+def writers(server: MysqlServer) -> Iterator[None]:
+    """Two sessions that write the same rows into both tables, each pair in one transaction."""
+    stop = threading.Event()
+
+    def write(seed: int) -> None:
+        # Each changes rows of its own alone: no deadlocks.
+        own = 0
+        with server.connect("original") as connection, connection.cursor() as cursor:
+            if seed == 2:
+                # The other ways that the server can log: compressed, and under a tag.
+                cursor.execute("SET SESSION binlog_transaction_compression = ON, gtid_next = 'AUTOMATIC:tag'")
+            while not stop.is_set():
+                cursor.execute("BEGIN")
+                if own:
+                    cursor.execute("UPDATE one SET v = CONCAT(v, '!') WHERE id = %s", (own,))
+                    cursor.execute("UPDATE two SET v = CONCAT(v, '!') WHERE id = %s", (own,))
+                cursor.execute("INSERT INTO one (v) VALUES (CONCAT(%s, '-', RAND(), '-ü€'))", (seed,))
+                own = int(cursor.lastrowid or 0)
+                cursor.execute("INSERT INTO two VALUES (%s, %s)", (own, f"{seed} ü€"))
+                cursor.execute("COMMIT")
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def at(moment: float) -> Until:
+    return parse_until(datetime.fromtimestamp(moment, UTC).isoformat(), None)
+
+
+def written(server: MysqlServer, count: int) -> None:
+    """Wait until the writers have made so many more rows."""
+    deadline = time.monotonic() + 60
+    before = newest(server)
+    while newest(server) < before + count:
+        assert time.monotonic() < deadline, "the writers have stopped"
+        time.sleep(0.01)
+
+
+def newest(server: MysqlServer) -> int:
+    return int(server.execute("SELECT COALESCE(MAX(id), 0) FROM original.one")[0][0])
+
+
+def test_state_of_the_moment_with_writers_running(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host, writers(server):
+        written(server, 20)
+        host.until_stored(executed(server))
+        case.run()
+        written(server, 50)
+        server.execute("ALTER TABLE one ADD COLUMN w INT DEFAULT 7, ADD INDEX (v)", database="original")
+        server.execute("FLUSH BINARY LOGS")
+        written(server, 50)
+        # A lock lets nobody commit: what is seen while it is held is the state of this moment.
+        with server.connect("original") as locking, locking.cursor() as cursor:
+            cursor.execute("FLUSH TABLES WITH READ LOCK")
+            moment = time.time()
+            expected = state(server, "original")
+            time.sleep(0.002)
+        written(server, 50)
+        server.execute("FLUSH BINARY LOGS")
+        host.until_stored(executed(server))
+    done = restore(case, target, at(moment))
+    assert state(server, "copy") == expected
+    assert done.survey.count > 100
+    assert done.survey.last
+    assert done.survey.last.committed_at <= moment * 1e6
+
+
+def state(server: MysqlServer, database: str) -> list[object]:
+    return [
+        *server.execute("SELECT * FROM one ORDER BY id", database=database),
+        *server.execute("SELECT * FROM two ORDER BY id", database=database),
+    ]
+
+
+def test_before_the_transaction_that_dropped_a_table(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('before')", database="original")
+        before = executed(server)
+        server.execute("DROP TABLE one", database="original")
+        (dropped,) = str(executed(server) - before).split(",")
+        server.execute("INSERT INTO two VALUES (1, 'after')", database="original")
+        host.until_stored(executed(server))
+    into = tmp_path / "into"
+    into.write_text(str(target))
+    done = case.command("restore", "--before-gtid", dropped, "--into", f"@{into}")
+    assert done.returncode == 0, done.stderr
+    assert "1 transactions applied" in done.stdout
+    assert server.execute("SELECT v FROM copy.one") == [("before",)]
+    assert server.execute("SELECT v FROM copy.two") == []
+    assert server.execute("SHOW TABLES", database="original") == [("moments",), ("two",)]
+
+
+def test_what_cannot_be_given_is_refused_before_anything_is_touched(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('first')", database="original")
+        before = executed(server)
+        server.execute("CREATE USER left_out@'%'")
+        server.execute("INSERT INTO one (v) VALUES ('second')", database="original")
+        good = executed(server)
+        server.execute("ALTER TABLE original.two ADD COLUMN w INT", database="original")
+        named = str(executed(server) - good)
+        server.execute("INSERT INTO one (v) VALUES ('third')", database="original")
+        host.until_stored(executed(server))
+    now = time.time()
+    with pytest.raises(RestoreError, match="later than what is stored, which ends at"):
+        restore(case, target, at(now + 60))
+    with pytest.raises(RestoreError, match="earlier than the first stored transaction"):
+        restore(case, target, at(now - 86400 * 400))
+    with pytest.raises(RestoreError, match=f"{named}, of .* cannot be applied here: it names original") as caught:
+        restore(case, target, at(now), now)
+    assert f"--before-gtid {named}" in caught.value.hint
+    poor = server.create("poor", "poor", "password")
+    with pytest.raises(RestoreError, match="lacks BINLOG_ADMIN and SESSION_VARIABLES_ADMIN") as caught:
+        restore(case, replace(poor, database="copy"), at(now), now)
+    assert "GRANT BINLOG_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO 'poor'@'%'" in caught.value.hint
+    assert ("copy",) not in server.execute("SHOW DATABASES")
+
+    # Just those two, and the database, are enough.
+    server.execute("GRANT BINLOG_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO poor@'%'")
+    server.execute("GRANT ALL ON copy.* TO poor@'%'")
+    done = restore(case, replace(poor, database="copy"), parse_until(None, named))
+    assert server.execute("SELECT v FROM copy.one") == [("first",), ("second",)]
+    assert str(done.survey.left_out) == str(good - before).rpartition("-")[0]
+    assert server.execute("SHOW COLUMNS FROM original.two LIKE 'w'"), "the original is as it was"
+    for user in ("poor", "left_out"):
+        server.execute("DROP USER %s@'%%'", user)
+    server.execute("DROP DATABASE poor")
+
+
+def test_a_gap_is_not_crossed(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('stored')", database="original")
+        host.until_stored(executed(server))
+    moment = time.time()
+    server.execute("INSERT INTO one (v) VALUES ('lost')", database="original")
+    server.execute("FLUSH BINARY LOGS")
+    ((newest, *_),) = server.execute("SHOW BINARY LOGS")[-1:]
+    server.execute("PURGE BINARY LOGS TO %s", newest)
+    with shipping(case) as host:
+        server.execute("INSERT INTO one (v) VALUES ('after')", database="original")
+        host.until(lambda: bool(host.service.report.gap), "the gap is seen")
+        host.until(lambda: not host.service.report.behind, "it goes on")
+    with pytest.raises(RestoreError, match=r"without a gap: after backup \S+ 1 transactions are missing"):
+        restore(case, target, at(time.time()), time.time())
+    restore(case, target, at(moment), moment)
+    assert server.execute("SELECT v FROM copy.one") == [("stored",)]
+
+
+def test_over_a_failover_into_the_original_name_on_another_server(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """The old primary had stored a transaction that the new one never got: it is in no state of after the failover."""
+    with MysqlServer() as replica, Proxy((server.address, server.port)) as name:
+        # As a restored copy would be: the same account and rows, and the history from here on.
+        replica.create("original", "shipper", "password")
+        replica.execute(f"GRANT {REPLICATION}, RELOAD, PROCESS, SHOW_ROUTINE ON *.* TO shipper@'%'")
+        for table in ("one", "two", "moments"):
+            ((_, made),) = server.execute(f"SHOW CREATE TABLE original.{table}")
+            replica.execute(made, database="original")
+        replicate(server, replica)
+        case = shipping_case(tmp_path, replace(url, host=name.address, port=name.port), clients, bucket)
+        with shipping(case) as host:
+            server.execute("INSERT INTO one (v) VALUES ('before')", database="original")
+            host.until_stored(executed(server))
+            case.run()
+            server.execute("ALTER TABLE original.one ADD COLUMN w INT DEFAULT 5", database="original")
+            server.execute("INSERT INTO one (v) VALUES ('on the old one')", database="original")
+            wait_for(replica, server)
+            replica.execute("STOP REPLICA")
+            server.execute("INSERT INTO two VALUES (1, 'lost')", database="original")
+            host.until_stored(executed(server))
+            lost_at = time.time()
+            name.turn_to((replica.address, replica.port))
+            name.cut()
+            replica.execute("INSERT INTO one (v) VALUES ('on the new one')", database="original")
+            host.until(lambda: "are not on this server" in host.service.report.gap, "what was lost is told")
+            host.until(lambda: executed(replica) <= host.shipped(), "stored")
+        moment = time.time()
+        with MysqlServer() as other:
+            other.create("unused", "admin", "password")
+            other.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
+            restore(case, other.url("admin", "original"), at(moment), moment)
+            assert state(other, "original") == state(replica, "original")
+            other.execute("DROP DATABASE original")
+            restore(case, other.url("admin", "original"), at(lost_at), moment)
+            assert state(other, "original") == state(server, "original"), "it was the state then"
+
+
+def test_retention_removes_what_no_backup_needs(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        host.until(lambda: bool(host.catalog()), "the first piece")
+        for value in ("first", "second"):
+            server.execute("INSERT INTO one (v) VALUES (%s)", value, database="original")
+            server.execute("FLUSH BINARY LOGS")
+        host.until_stored(executed(server))
+        host.until(lambda: len(host.catalog()) == 3, "three files")
+        case.run()
+        (left,) = host.catalog()
+        assert left.id.name == host.service.report.file
+        server.execute("INSERT INTO one (v) VALUES ('third')", database="original")
+        host.until(lambda: executed(server) <= host.shipped(), "it goes on")

@@ -1,0 +1,41 @@
+"""Moments as people write them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from wbagent.errors import UsageError
+from wbagent.restore.until import parse_until, show
+
+A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+
+
+@pytest.fixture(autouse=True)
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-23 14:05:00", "2026-11-23T14:05", "2026-11-23 05:05:00Z", "2026-11-23 06:05:00+01:00"]
+)
+def test_local_time_or_an_offset(text: str) -> None:
+    assert parse_until(text, None).at == 1_795_410_300_000_000
+    assert show(1_795_410_300_000_000) == "2026-11-23 14:05:00+09:00"
+
+
+def test_fractions_are_exact() -> None:
+    assert parse_until("2026-11-23 14:05:00.000001", None).at == 1_795_410_300_000_001
+    assert show(1_795_410_300_999_999) == "2026-11-23 14:05:00.999999+09:00"
+
+
+def test_a_transaction() -> None:
+    assert str(parse_until(None, f"{A}:7")) == f"just before {A}:7"
+
+
+@pytest.mark.parametrize(("at", "before"), [("yesterday", None), ("14:05", None), (None, "7"), (None, f"{A}:1-7")])
+def test_what_is_neither(at: str | None, before: str | None) -> None:
+    with pytest.raises(UsageError):
+        parse_until(at, before)

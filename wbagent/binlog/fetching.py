@@ -1,0 +1,62 @@
+"""Reads stored binary logs back, piece by piece, each held against its record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from wbagent.binlog.catalog import StoredFile
+from wbagent.binlog.events import DamagedError, Event, EventStream
+from wbagent.binlog.layout import RECORD, Range
+from wbagent.binlog.packing import Packing
+from wbagent.binlog.record import parse_record
+from wbagent.bucket.store import NotStoredError, Store
+
+_HINT: Final = "choose a moment before it, or restore a later backup: wbagent binlog status, wbagent backup list"
+# Pieces of five seconds are small, and there are thousands: waiting for one answer after the other would take hours.
+_AHEAD: Final = 4
+
+
+def fetch(store: Store, owner: str, packing: Packing, file: StoredFile, upto: int) -> Iterator[bytes]:
+    """The bytes of a file in order, the last of them at or behind `upto`; raises BucketError, DamagedError."""
+
+    def one(piece: Range) -> bytes:
+        return _piece(store, piece.stem(file.id, owner), packing, piece)
+
+    wanted = deque(piece for piece in file.pieces if piece.start < upto)
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="binlog") as pool:
+        coming: deque[Future[bytes]] = deque()
+        try:
+            while wanted or coming:
+                while wanted and len(coming) < _AHEAD:
+                    coming.append(pool.submit(one, wanted.popleft()))
+                yield coming.popleft().result()
+        finally:
+            for left in coming:
+                left.cancel()
+
+
+def read_events(store: Store, owner: str, packing: Packing, file: StoredFile, upto: int) -> Iterator[Event]:
+    """The events of a file up to the end of the piece that holds `upto`; raises BucketError, DamagedError."""
+    stream = EventStream()
+    for data in fetch(store, owner, packing, file, upto):
+        yield from stream.feed(data)
+
+
+def _piece(store: Store, stem: str, packing: Packing, piece: Range) -> bytes:
+    try:
+        record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
+        stored = b"".join(store.get(stem + packing.suffix))
+    except NotStoredError as error:
+        raise DamagedError(f"a piece of a binary log is gone: {error.message}", hint=_HINT) from None
+    if hashlib.sha256(stored).hexdigest() != record.sha256:
+        raise DamagedError(
+            f"{stem}{packing.suffix} is not what was stored: its SHA-256 differs from its record's", hint=_HINT
+        )
+    plain = packing.unpack(stored, piece.end - piece.start)
+    if hashlib.sha256(plain).hexdigest() != record.plain_sha256:
+        raise DamagedError(f"{stem}{packing.suffix} decompresses to something else than was shipped", hint=_HINT)
+    return plain

@@ -1,0 +1,65 @@
+"""Which stored binary logs have had their time: they follow the oldest backup that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from wbagent.binlog.catalog import StoredFile, read_catalog
+from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.layout import RECORD
+from wbagent.bucket.store import NotAllowedError, Store
+
+
+@dataclass(frozen=True, slots=True)
+class ThinnedBinlogs:
+    """What was removed, and what was due but may not be removed with this key, with the store's words."""
+
+    removed: tuple[StoredFile, ...]
+    due: tuple[StoredFile, ...] = ()
+    refusal: str = ""
+
+
+def expired_binlogs(files: Sequence[StoredFile], kept: Iterable[GtidSet | None]) -> tuple[StoredFile, ...]:
+    """The files that no backup that is kept needs, oldest first; `kept`: the positions of those, None where not noted.
+
+    Invariant: a file stays while it holds a transaction, whole or begun, that any kept backup with a position lacks; so
+    does the newest file, from which storing goes on. Without a backup that has a position everything stays. Files go
+    one by one, so any prefix of the answer may be carried out.
+    """
+    positions = [position for position in kept if position is not None]
+    if not positions or not files:
+        return ()
+    newest = {max(files, key=lambda file: (len(file.mark.executed), file.id)).id, max(file.id for file in files)}
+    return tuple(
+        file
+        for file in sorted(files, key=lambda file: file.id)
+        if file.id not in newest and all(_is_in(file, position) for position in positions)
+    )
+
+
+def thin_out_binlogs(store: Store, owner: str, kept: Iterable[GtidSet | None]) -> ThinnedBinlogs:
+    """Remove what is expired of `owner`'s binary logs; raises BucketError, DamagedError.
+
+    With a key that may not delete, nothing fails: it is said what would have gone.
+    """
+    due = expired_binlogs(read_catalog(store, owner), kept)
+    for count, file in enumerate(due):
+        try:
+            _remove(store, owner, file)
+        except NotAllowedError as error:
+            return ThinnedBinlogs(due[:count], due[count:], error.message)
+    return ThinnedBinlogs(due)
+
+
+def _is_in(file: StoredFile, position: GtidSet) -> bool:
+    begun = file.mark.open
+    return file.gtids <= position and (begun is None or begun.gtid in position)
+
+
+def _remove(store: Store, owner: str, file: StoredFile) -> None:
+    # Records first and the last one before the others: interrupted, what is left is the beginning of a file.
+    keys = [entry.key for entry in store.entries(file.id.prefix(owner))]
+    records = [key for key in keys if key.endswith(RECORD)]
+    for key in [*sorted(records, reverse=True), *(key for key in keys if not key.endswith(RECORD))]:
+        store.delete(key)

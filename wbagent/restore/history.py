@@ -1,0 +1,184 @@
+"""Which backup and which stored binary logs lead to a moment: pure decisions over sets of transactions.
+
+Invariant: what is applied after the backup is exactly the transactions that the server had executed at that point and
+that the backup lacks, each once and none before what it was executed after. Clocks only choose the point; which
+transactions lie before it is what the server itself wrote at the head of that file. So a transaction that was stored
+but lost in a failover is left out, as the server that went on never had it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wbagent.binlog.catalog import StoredFile
+from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.layout import FileId
+from wbagent.binlog.scan import Done
+from wbagent.errors import RestoreError
+from wbagent.restore.until import Until, show
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A backup that could be the beginning: its id, and its position, or None where that was not noted.
+
+    `at`: when it was finished, microseconds since the epoch, for people.
+    """
+
+    id: str
+    position: GtidSet | None
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Every moment from `start` to `end` (microseconds) can be restored; `backup` is the oldest to begin from."""
+
+    start: int
+    end: int
+    backup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Apply these transactions of this file."""
+
+    file: StoredFile
+    gtids: GtidSet
+
+
+def spanning(files: Iterable[StoredFile], until: Until) -> tuple[StoredFile, ...]:
+    """The files that hold commits of before a moment and of after it: one, or one of each server after a failover."""
+    return tuple(file for file in files if file.mark.first_at and file.mark.first_at <= until.at < file.mark.last_at)
+
+
+def last_file(
+    files: Sequence[StoredFile], until: Until, known_until: int, newest: Mapping[FileId, int] | None = None
+) -> StoredFile:
+    """The file in which the point lies; raises RestoreError when it is beyond what is stored.
+
+    `known_until`: the moment (microseconds) up to which everything is known to be stored, also where nothing was
+    written; 0 when only what is stored can tell. `newest`: of each file that spans the moment, its last commit that is
+    not later.
+    """
+    before = newest or {}
+    written = [file for file in files if file.mark.first_at]
+    if not written:
+        raise RestoreError(
+            "no binary logs are stored, so only a backup as a whole can be restored",
+            hint="wbagent restore latest --into …; for later: [backup.binlog] enabled = true",
+        )
+    if until.before is not None:
+        holding = [file for file in files if until.before in file.gtids]
+        if not holding:
+            raise RestoreError(
+                f"the transaction {until.before} is in no stored binary log",
+                hint="see what there is: wbagent binlog status",
+            )
+        return holding[-1]
+    end = max([known_until, *(file.mark.last_at for file in written)])
+    if until.at > end:
+        raise RestoreError(
+            f"{until} is later than what is stored, which ends at {show(end)}",
+            hint=f'the latest possible: --at "{show(end)}"',
+        )
+    begun = [file for file in written if file.mark.first_at <= until.at]
+    if not begun:
+        first = min(file.mark.first_at for file in written)
+        raise RestoreError(
+            f"{until} is earlier than the first stored transaction, of {show(first)}",
+            hint="restore the backup of before that as a whole: wbagent backup list",
+        )
+    # After a failover the files of two servers hold the same time. The one that committed last until then was primary;
+    # where both have that commit, it makes no difference.
+    return max(begun, key=lambda file: (before.get(file.id, file.mark.last_at), -file.mark.last_at))
+
+
+def gone_by(done: Iterable[Done], until: Until) -> tuple[Done, ...]:
+    """The transactions that were committed until a moment."""
+    return tuple(each for each in done if each.committed_at <= until.at)
+
+
+def executed_at(last: StoredFile, done: Sequence[Done], until: Until) -> GtidSet:
+    """Everything that the server had executed at the point; `done` are the transactions of that file in order."""
+    if until.before is not None:
+        count = next(number for number, each in enumerate(done) if each.gtid == until.before)
+    else:
+        # A clock that was set back in between does not cut history in the middle: the last one counts.
+        count = max((number for number, each in enumerate(done, 1) if each.committed_at <= until.at), default=0)
+    return last.mark.previous | gtids_of(done[:count])
+
+
+def choose_backup(
+    backups: Sequence[Candidate], files: Iterable[StoredFile], wanted: GtidSet, until: Until
+) -> Candidate:
+    """The newest backup (they are given oldest first) from which the stored logs lead to the point without a hole."""
+    stored = GtidSet()
+    for file in files:
+        stored |= file.gtids
+    holes: list[str] = []
+    for backup in reversed(backups):
+        if backup.position is None or not backup.position <= wanted:
+            continue
+        if not (missing := wanted - backup.position - stored):
+            return backup
+        holes.append(f"after backup {backup.id} {len(missing)} transactions are missing ({str(missing)[:200]})")
+    if holes:
+        raise RestoreError(
+            f"the stored binary logs do not lead to {until} without a gap: {holes[0]}",
+            hint="choose a moment before the gap, or after the backup that followed it: wbagent binlog status",
+        )
+    if backups and all(backup.position is None for backup in backups):
+        raise RestoreError(
+            "no backup has an exact position in the binary log to begin from",
+            hint="a clone's is known once it is proven: wbagent backup drill; of a dump, the warnings of"
+            " `wbagent backup show latest` say what the account lacks",
+        )
+    raise RestoreError(f"there is no backup of before {until}", hint="see what there is: wbagent backup list")
+
+
+def windows(backups: Sequence[Candidate], files: Sequence[StoredFile]) -> tuple[Window, ...]:
+    """The spans of time within which every moment can be restored, oldest first."""
+    stored = GtidSet()
+    for file in files:
+        stored |= file.gtids
+    found: list[Window] = []
+    for backup in backups:
+        position = backup.position
+        if position is None:
+            continue
+        ends = [
+            file.mark.last_at
+            for file in files
+            if position <= file.mark.executed and file.mark.executed - position <= stored
+        ]
+        end = max(ends, default=0)
+        if end > backup.at and (not found or found[-1].end != end):
+            found.append(Window(backup.at, end, backup.id))
+    return tuple(found)
+
+
+def steps(files: Sequence[StoredFile], start: GtidSet, wanted: GtidSet) -> tuple[Step, ...]:
+    """What to apply, in an order in which nothing comes before what it was executed after; raises RestoreError."""
+    done, left = start & wanted, wanted - start
+    waiting = list(files)
+    result: list[Step] = []
+    while left:
+        ready = (file for file in waiting if file.gtids & left and file.mark.previous & wanted <= done)
+        file = next(ready, None)
+        if file is None:
+            raise RestoreError(
+                f"the stored binary logs cannot be put in order: {len(left)} transactions are left ({str(left)[:200]})",
+                hint="this is a fault of wbagent; please report it with the output of: wbagent binlog status --json",
+            )
+        waiting.remove(file)
+        taken = file.gtids & left
+        result.append(Step(file, taken))
+        done, left = done | taken, left - taken
+    return tuple(result)
+
+
+def gtids_of(done: Iterable[Done]) -> GtidSet:
+    """The transactions as a set."""
+    return GtidSet.of((each.gtid.source, (each.gtid.number, each.gtid.number + 1)) for each in done)

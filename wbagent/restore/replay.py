@@ -1,0 +1,131 @@
+"""Applies stored binary logs to a database: MySQL's own mysqlbinlog into MySQL's own mysql, without a shell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+from wbagent.binlog.gtid import GtidSet
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.clients import ClientProgram
+from wbagent.database.facts import ServerFacts
+from wbagent.database.options_file import environment
+from wbagent.errors import RestoreError
+from wbagent.restore.load import Load
+from wbagent.restore.statements import Scope
+
+_MOST_COMPLAINTS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """MySQL's own programs."""
+
+    mysql: ClientProgram
+    mysqlbinlog: ClientProgram
+
+
+def refuse_unfit_account(server: ServerFacts) -> None:
+    """Raise RestoreError, with the GRANT, for an account that may not do what mysqlbinlog writes.
+
+    BINLOG takes one privilege, the session variables that row events were written under another (MySQL's manual,
+    "BINLOG Statement" and "System Variable Privileges").
+    """
+    grants, missing = server.grants, []
+    if server.version < (8, 0, 0):
+        missing = [] if grants.has("SUPER") else ["SUPER"]
+    else:
+        if not grants.has("BINLOG_ADMIN", "REPLICATION_APPLIER", "SUPER"):
+            missing.append("BINLOG_ADMIN")
+        if not grants.has("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"):
+            missing.append("SESSION_VARIABLES_ADMIN" if server.version >= (8, 0, 14) else "SYSTEM_VARIABLES_ADMIN")
+    if missing:
+        raise RestoreError(
+            f"the account {grants.account} lacks {' and '.join(missing)}, without which binary logs cannot be applied;"
+            " nothing was touched",
+            hint=f"restore as an administrator, or: {grants.statement(missing)}",
+        )
+
+
+def mysqlbinlog_options(scope: Scope, gtids: GtidSet, *, keep_gtids: bool) -> list[str]:
+    """How one file is turned into statements.
+
+    Where the transactions keep their identifiers (a restored data directory, whose own set is exact), the replicas of
+    that server can go on. A logical dump is loaded as new transactions, so what follows must be new too: on the server
+    that it came from, transactions with their old identifiers would be skipped without a word, as executed already.
+    """
+    options = ["--verify-binlog-checksum", f"--include-gtids={gtids}"]
+    if not keep_gtids:
+        options.append("--skip-gtids")
+    if scope.renamed:
+        options.append(f"--rewrite-db={scope.original}->{scope.target}")
+    # Names are changed first, so it is the new one that is chosen.
+    return [*options, f"--database={scope.target}", "-"]
+
+
+class Replay:
+    """A session of mysql that file after file is applied in; leaving the block ends it if it still runs."""
+
+    def __init__(self, programs: Clients, target: MysqlURL, scope: Scope, *, keep_gtids: bool = False) -> None:
+        self._programs = programs
+        self._scope = scope
+        self._keep = keep_gtids
+        self._load = Load(programs.mysql, target)
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._load.__exit__(None, None, None)
+
+    def apply(self, chunks: Iterable[bytes], gtids: GtidSet) -> None:
+        """Apply the transactions of one file, given from its beginning on; raises RestoreError."""
+        options = mysqlbinlog_options(self._scope, gtids, keep_gtids=self._keep)
+        with os.fdopen(os.memfd_create("mysqlbinlog-stderr", os.MFD_CLOEXEC), "w+b") as complaints:
+            program = _start([self._programs.mysqlbinlog.path, "--no-defaults", *options], self._load, complaints)
+            try:
+                status = _feed(program, chunks)
+            finally:
+                if program.poll() is None:
+                    program.kill()
+                    program.wait()
+            if status:
+                # When mysql ended, its own reason is the one that matters.
+                self._load.check()
+                said = os.pread(complaints.fileno(), _MOST_COMPLAINTS, 0).decode(errors="replace").strip()
+                how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+                raise RestoreError(
+                    f"mysqlbinlog {how}: {said[:600] or 'and said nothing'}",
+                    hint="the target database is somewhere before the moment: drop it and run the restore again",
+                )
+
+    def finish(self) -> None:
+        """Wait until everything is executed; raises RestoreError."""
+        self._load.finish()
+
+
+def _start(command: Sequence[str], load: Load, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=load.descriptor,
+        stderr=complaints,
+        env=environment(),
+        process_group=0,
+    )
+
+
+def _feed(program: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> int:
+    """Write everything to its input and wait for it; returns its exit status."""
+    pipe = program.stdin
+    if pipe is not None:
+        try:
+            for chunk in chunks:
+                pipe.write(chunk)
+            pipe.close()
+        except BrokenPipeError:
+            return program.wait() or 1
+    return program.wait()

@@ -1,0 +1,92 @@
+"""What may be executed of a binary log's statements when one database of it is restored, perhaps under another name.
+
+mysqlbinlog changes the name in row events and in USE, never within a statement: what names the original there would be
+executed in the original, if that is on the same server. (MySQL's manual, mysqlbinlog --rewrite-db.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from wbagent.binlog.events import Statement
+
+_SILENT: Final = re.compile(
+    r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|/\*(?!!).*?\*/|(?:--[ \t]|#)[^\n]*", re.DOTALL
+)
+_CONTROL: Final = re.compile(r"(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|START TRANSACTION|XA)\b", re.IGNORECASE)
+_SERVER_WIDE: Final = re.compile(
+    r"(?:(?:CREATE(?:\s+OR\s+REPLACE)?|ALTER|DROP|RENAME)\s+(?:USER|ROLE|SERVER|TABLESPACE|UNDO|LOGFILE|RESOURCE|SPATIAL)"
+    r"|GRANT|REVOKE|SET\s+(?:DEFAULT\s+ROLE|PASSWORD|RESOURCE)|INSTALL|UNINSTALL)\b",
+    re.IGNORECASE,
+)
+_DATABASE: Final = re.compile(
+    r"(?P<verb>CREATE|ALTER|DROP)\s+(?:DATABASE|SCHEMA)\b(?:\s+IF\s+(?:NOT\s+)?EXISTS)?\s*"
+    # ALTER DATABASE may name none, and mean that of the session.
+    r"(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE|ENCRYPTION|READ)\b)(?P<name>`(?:[^`]|``)+`|[\w$]+)?",
+    re.IGNORECASE,
+)
+_QUALIFIER: Final = re.compile(r"(`(?:[^`]|``)+`|[\w$]+)\s*\.\s*(?=[`\w$*])")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`original`: the database that was backed up; `target`: what it is restored as; `others`: on the same server."""
+
+    original: str
+    target: str
+    others: frozenset[str]
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the names differ."""
+        return self.original != self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`apply` it, or leave it out; `refusal` says why neither would be right, or is ""."""
+
+    apply: bool
+    refusal: str = ""
+
+
+_APPLY: Final = Verdict(True)
+_LEAVE_OUT: Final = Verdict(False)
+
+
+def judge(statement: Statement, scope: Scope) -> Verdict:
+    """What to do with one statement.
+
+    Invariant: nothing is applied that names a database of the target's server other than the target, and nothing that
+    changed the original is left out without a refusal.
+    """
+    text = _SILENT.sub(" ", statement.text).strip()
+    if _CONTROL.match(text) or _SERVER_WIDE.match(text):
+        return Verdict(apply=bool(_CONTROL.match(text)))
+    if found := _DATABASE.match(text):
+        return _of_database(found["verb"].upper(), _name(found["name"] or statement.database), scope)
+    names = {_name(name) for name in _QUALIFIER.findall(text)}
+    shown = " ".join(text.split())[:120]
+    if statement.database != scope.original:
+        inside = scope.original in names
+        return Verdict(False, f"it changes {scope.original} from within another database: {shown}" if inside else "")
+    if scope.renamed and scope.original in names:
+        return Verdict(False, f"it names {scope.original}, which is to be restored as {scope.target}: {shown}")
+    if foreign := sorted(names & (scope.others - {scope.original, scope.target})):
+        return Verdict(False, f"it would reach into {foreign[0]} on the same server: {shown}")
+    return _APPLY
+
+
+def _of_database(verb: str, name: str, scope: Scope) -> Verdict:
+    if name != scope.original or verb == "CREATE":
+        # One that is made anew was dropped before, which is refused; IF NOT EXISTS did nothing.
+        return _LEAVE_OUT
+    if verb == "DROP" or scope.renamed:
+        return Verdict(False, f"it is {verb} DATABASE {name}")
+    return _APPLY
+
+
+def _name(text: str) -> str:
+    return text[1:-1].replace("``", "`") if text.startswith("`") else text
