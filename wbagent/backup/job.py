@@ -58,7 +58,7 @@ def run_backup(
     with only_one(directory):
         began = time.monotonic()
         try:
-            store = open_store(settings.backup, directory)
+            store = open_store(settings.backup, directory, patient=True, paced=True)
             with ended_in_order(settings.backup.time_limit):
                 manifest = Making(settings.backup, origin, store, report, clock).make(_previous_size(state, settings))
         except Exception as error:

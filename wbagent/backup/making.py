@@ -63,6 +63,7 @@ class Making:
     def make(self, previous_size: int) -> Manifest:
         """Take, prove, commit; `previous_size`: bytes of the last backup of this owner before compression, or 0."""
         started, began = self._clock(), time.monotonic()
+        self._store.check_ready()
         source = look(self._url)
         engine = choose(self._settings, self._url, source)
         owner = self._settings.owner

@@ -54,7 +54,7 @@ def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | 
     target = mysql_url("--into", into) if into is not None else None
     if owner:
         settings = settings.model_copy(update={"owner": owner})
-    store = open_store(settings, state_directory())
+    store = open_store(settings, state_directory(), patient=True)
     with restoring(state_directory()):
         if files_path is not None:
             _restore_files(store, settings.owner, name, files_path)
