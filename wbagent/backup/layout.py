@@ -1,7 +1,7 @@
 """Names of what a backup consists of: OWNER/backups/ID/ with the objects of its data and, written last, manifest.json.
 
 The database is one object: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
-files are another, `files.tar`. The name says how it is stored: `.zst` is zstd.
+files are another, `files.tar`. The name says how it is stored: `.zst` is zstd, `.age` behind it age.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 DUMP: Final = "database.sql"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
+ENCRYPTED: Final = ".age"
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _ID: Final = re.compile(r"\d{8}T\d{6}Z")

@@ -13,19 +13,21 @@ from typing import Any, Final
 import zstandard
 
 from wbagent import __version__, events
+from wbagent.backup import drill_key
 from wbagent.backup.engines.choose import choose
 from wbagent.backup.engines.engine import Engine, Taken
 from wbagent.backup.files import fetched, store_files
-from wbagent.backup.layout import COMPRESSED, backup_id, manifest_key, object_key, owner_prefix
+from wbagent.backup.layout import backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import (
     DatabaseRecord,
+    Encryption,
     FilesRecord,
     Manifest,
     ServerRecord,
     StoredObject,
     TableRecord,
 )
-from wbagent.backup.pipeline import Compression, Pipeline
+from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.reading import prove
 from wbagent.backup.source import Source, look
@@ -53,7 +55,6 @@ class Making:
 
     def __init__(self, settings: BackupSettings, source: Origin, store: Store, report: Reporter, clock: Clock) -> None:
         self._settings = settings
-        self._compression = Compression(settings.compression_level)
         self._url = source.url
         self._files_socket = source.files
         self._store = store
@@ -74,10 +75,11 @@ class Making:
             id=name,
             tables=len(source.database.tables),
         )
-        stored, taken = self._take(engine, name, previous_size)
+        packing, encryption = self._packing()
+        stored, taken = self._take(engine, name, packing, previous_size)
         key = object_key(owner, name, stored.file)
         prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
-        archive, files = self._store_files(owner, name)
+        archive, files = self._store_files(owner, name, packing)
         manifest = Manifest(
             id=name,
             owner=owner,
@@ -87,6 +89,7 @@ class Making:
             tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
             objects=(stored, *archive),
             files=files,
+            encryption=encryption,
             position=taken.position,
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
@@ -109,13 +112,25 @@ class Making:
             started += 1
         return backup_id(started)
 
-    def _take(self, engine: Engine, name: str, expected_size: int) -> tuple[StoredObject, Taken]:
+    def _packing(self) -> tuple[Packing, Encryption | None]:
+        """How everything of this backup is stored; the drill's key of the last backup is gone after this."""
+        settings = self._settings
+        if not settings.encrypt_to:
+            drill_key.forget()
+            return Packing(settings.compression_level, settings.compression_threads), None
+        encryption = Encryption(recipients=settings.encrypt_to, drill=drill_key.renew())
+        recipients = (*encryption.recipients, encryption.drill)
+        return Packing(settings.compression_level, settings.compression_threads, recipients), encryption
+
+    def _take(self, engine: Engine, name: str, packing: Packing, expected_size: int) -> tuple[StoredObject, Taken]:
         """Stream into the store; the object is there when this returns, and nothing is when it raises."""
-        file = engine.file + COMPRESSED
+        file = engine.file + packing.suffix
         key = object_key(self._settings.owner, name, file)
-        with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
-            meter = Meter(engine.stage, self._report, expected=expected_size)
-            pipeline = Pipeline(writer, self._compression, meter)
+        with (
+            engine.take() as stream,
+            self._store.writer(key, largest=engine.largest) as writer,
+            packed(packing, writer, Meter(engine.stage, self._report, expected=expected_size)) as pipeline,
+        ):
             for chunk in stream.chunks():
                 pipeline.write(chunk)
             stored = pipeline.finish(file)
@@ -123,12 +138,14 @@ class Making:
             writer.commit()
         return stored, taken
 
-    def _store_files(self, owner: str, name: str) -> tuple[tuple[StoredObject, ...], FilesRecord | None]:
+    def _store_files(
+        self, owner: str, name: str, packing: Packing
+    ) -> tuple[tuple[StoredObject, ...], FilesRecord | None]:
         if self._files_socket is None:
             return (), None
         with fetched(self._files_socket) as archive:
             meter = Meter("storing files", self._report)
-            stored = store_files(archive, self._store, owner, name, self._compression, meter)
+            stored = store_files(archive, self._store, owner, name, packing, meter)
         return (stored,), FilesRecord(file=stored.file, members=archive.members)
 
     def _commit(self, manifest: Manifest) -> None:

@@ -1,51 +1,69 @@
-"""From an engine's stream to the stored object in one pass: hash, compress, hash, upload; bounded memory."""
+"""From an engine's stream to the stored object in one pass: hash, compress, encrypt, hash, upload; bounded memory."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 import zstandard
 
+from wbagent.backup.age import Age, encrypting
+from wbagent.backup.layout import COMPRESSED, ENCRYPTED
 from wbagent.backup.manifest import StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Writer
 
-_MOST_THREADS: Final = 4
-
 
 @dataclass(frozen=True, slots=True)
-class Compression:
-    """zstd's level and how many threads compress."""
+class Packing:
+    """How a stream becomes what is stored: zstd's level and threads, and the public keys that it is encrypted to."""
 
     level: int
-    threads: int = min(_MOST_THREADS, os.cpu_count() or 1)
+    threads: int
+    recipients: Sequence[str] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What the stored object's name ends in."""
+        return COMPRESSED + (ENCRYPTED if self.recipients else "")
+
+
+@contextmanager
+def packed(packing: Packing, writer: Writer, meter: Meter) -> Iterator[Pipeline]:
+    """A pipeline into `writer`; leaving the block ends what it has started. Raises BackupError."""
+    with ExitStack() as stack:
+        encryptor = stack.enter_context(encrypting(packing.recipients)) if packing.recipients else None
+        yield Pipeline(writer, packing, encryptor, meter)
 
 
 class Pipeline:
-    """Takes a stream's chunks and gives compressed ones to a writer; knows both checksums at the end."""
+    """Takes a stream's chunks and gives what is to be stored to a writer; knows both checksums at the end."""
 
-    def __init__(self, writer: Writer, compression: Compression, meter: Meter) -> None:
+    def __init__(self, writer: Writer, packing: Packing, encryptor: Age | None, meter: Meter) -> None:
         self._writer = writer
+        self._encryptor = encryptor
         self._meter = meter
         self._plain, self._stored = hashlib.sha256(), hashlib.sha256()
         self._plain_size = self._stored_size = 0
-        compressor = zstandard.ZstdCompressor(level=compression.level, threads=compression.threads, write_checksum=True)
+        compressor = zstandard.ZstdCompressor(level=packing.level, threads=packing.threads, write_checksum=True)
         self._compressor = compressor.compressobj()
 
     def write(self, plain: bytes) -> None:
-        """Pass on the next bytes of the stream; raises BucketError."""
+        """Pass on the next bytes of the stream; raises BucketError, BackupError."""
         if plain:
             self._plain.update(plain)
             self._plain_size += len(plain)
             self._meter.add(len(plain))
-            self._store(self._compressor.compress(plain))
+            self._encrypt(self._compressor.compress(plain))
 
     def finish(self, file: str) -> StoredObject:
         """Pass on the rest; the writer is not yet committed. `file` is the name that the object is stored under."""
-        self._store(self._compressor.flush())
+        self._encrypt(self._compressor.flush())
+        if self._encryptor:
+            for data in self._encryptor.finish():
+                self._store(data)
         self._meter.done()
         return StoredObject(
             file=file,
@@ -54,6 +72,13 @@ class Pipeline:
             plain_size=self._plain_size,
             plain_sha256=self._plain.hexdigest(),
         )
+
+    def _encrypt(self, data: bytes) -> None:
+        if self._encryptor is None:
+            self._store(data)
+        else:
+            for encrypted in self._encryptor.feed(data):
+                self._store(encrypted)
 
     def _store(self, data: bytes) -> None:
         if data:

@@ -14,6 +14,7 @@ from wbagent.quantities import format_duration, format_size
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
+    from wbagent.backup.age import Identity
     from wbagent.bucket.store import Store
     from wbagent.config.dsn import MysqlURL
     from wbagent.config.model import BackupSettings
@@ -35,9 +36,22 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the files of an embedded server (/vol/env) to FILE, a tar that only you can read.",
 )
+@click.option(
+    "--identity",
+    "identity_path",
+    metavar="FILE",
+    help="The secret key for an encrypted backup: a file as age-keygen writes it, or - for standard input.",
+)
 @click.option("--owner", help="Restore a backup of another host: its [backup] owner.")
 @click.pass_context
-def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | None, owner: str | None) -> None:
+def restore(
+    ctx: click.Context,
+    name: str,
+    into: str | None,
+    files_path: Path | None,
+    identity_path: str | None,
+    owner: str | None,
+) -> None:
     """Restore backup ID (or "latest") into a database that is empty or does not exist yet.
 
     The backup's checksum is proven before anything is touched; afterwards tables and rows are compared.
@@ -46,7 +60,10 @@ def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | 
         raise UsageError(
             "say what to restore: the database, the embedded server's files, or both", hint="--into, --files"
         )
+    if into == identity_path == "-":
+        raise UsageError("standard input cannot be two things", hint="give one of them as a file")
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
+    from wbagent.backup.age import Identity  # noqa: PLC0415
     from wbagent.backup.lock import restoring  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
 
@@ -54,32 +71,35 @@ def restore(ctx: click.Context, name: str, into: str | None, files_path: Path | 
     target = mysql_url("--into", into) if into is not None else None
     if owner:
         settings = settings.model_copy(update={"owner": owner})
+    identity = Identity(_identity_text(identity_path)) if identity_path is not None else None
     store = open_store(settings, state_directory(), patient=True)
     with restoring(state_directory()):
         if files_path is not None:
-            _restore_files(store, settings.owner, name, files_path)
+            _restore_files(store, settings.owner, name, files_path, identity)
         if target is not None:
-            _restore_database(store, settings, name, target)
+            _restore_database(store, settings, name, target, identity)
 
 
-def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
+def _restore_files(store: Store, owner: str, name: str, path: Path, identity: Identity | None) -> None:
     from wbagent.backup.catalog import find_backup  # noqa: PLC0415 - as above
     from wbagent.backup.files import restore_files  # noqa: PLC0415
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
 
     with progress_reporter() as report:
-        done = restore_files(store, find_backup(store, owner, name), path, report)
+        done = restore_files(store, find_backup(store, owner, name), path, report, identity)
     click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
     click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
     click.echo("  and then: systemctl restart wandb-local")
 
 
-def _restore_database(store: Store, settings: BackupSettings, name: str, target: MysqlURL) -> None:
+def _restore_database(
+    store: Store, settings: BackupSettings, name: str, target: MysqlURL, identity: Identity | None
+) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
     from wbagent.restore.run import restore_backup  # noqa: PLC0415 - as above
 
     with progress_reporter() as report:
-        done = restore_backup(store, settings, name, target, report)
+        done = restore_backup(store, settings, name, target, report, identity=identity)
     if done.created:
         click.echo("the database did not exist and was created")
     click.echo(
@@ -90,6 +110,15 @@ def _restore_database(store: Store, settings: BackupSettings, name: str, target:
         click.echo(f"{done.row_count} rows in {done.counted} tables: as many as were dumped")
     else:
         click.echo("tables, views, routines, triggers and events are all there; the backup has no row counts")
+
+
+def _identity_text(path: str) -> str:
+    """The whole text of an identity file, or of standard input; raises UsageError."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"--identity {path}: {reason}", hint="a file as age-keygen writes it") from None
 
 
 def mysql_url(option: str, value: str) -> MysqlURL:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent import events
+from wbagent.backup.age import Identity
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.reading import check_stored, plain
+from wbagent.backup.reading import check_stored, plain, require_identity
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -49,28 +50,30 @@ def restore_backup(
     target: MysqlURL,
     report: Reporter,
     *,
+    identity: Identity | None = None,
     replacing: Callable[[], None] | None = None,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
 
     The database must be empty, or absent: then it is made with the character set and collation of the one that was
     dumped. Everything is proven before anything is touched: the commit record, the stored object's size and SHA-256,
-    the target. With `replacing`, which is called after that proof, the database may hold anything: it is dropped and
-    made anew. Raises RestoreError, DatabaseError, BucketError.
+    the target, and that `identity` opens what is encrypted. With `replacing`, which is called after that proof, the
+    database may hold anything: it is dropped and made anew. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
+    require_identity(manifest, identity)
     client = find_client(backup.mysql, "mysql")
     server = _look(target, client, manifest, may_hold_something=replacing is not None)
     dump = manifest.data
-    check_stored(store, manifest, dump, Meter("checking", report, expected=dump.size))
+    check_stored(store, manifest, dump, Meter("checking", report, expected=dump.size), identity)
     if replacing is not None:
         replacing()
         _drop(target)
     created = _make_ready(target, server, manifest)
     with Load(client, target) as load:
         meter = Meter("restoring", report, expected=dump.plain_size)
-        for chunk in plain(store, manifest, dump, meter, "drop the target database"):
+        for chunk in plain(store, manifest, dump, meter, "drop the target database", identity):
             load.write(chunk)
         load.finish()
     with session(target, database="", read_timeout=6 * 3600) as connection:
