@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Final
 
-NAMES: Final = ("recovery", "footprint")
+NAMES: Final = ("recovery", "footprint", "backup")
 
 
 def main(arguments: list[str]) -> int:
@@ -14,9 +14,11 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in NAMES:
         print(f"usage: ./dev bench {'|'.join(NAMES)} [ROUNDS]", file=sys.stderr)
         return 64
-    measure = importlib.import_module(f"bench.{arguments[0]}").measure
-    figures = measure(*(int(rounds) for rounds in arguments[1:2]))
+    module = importlib.import_module(f"bench.{arguments[0]}")
+    figures = module.measure(*(int(rounds) for rounds in arguments[1:2]))
     print(f"\n{figures.table()}\n\nwritten to {figures.write()}")
+    if hasattr(module, "plot"):
+        print(f"drawn in {module.plot()}")
     return 0
 
 

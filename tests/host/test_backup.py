@@ -102,6 +102,31 @@ def test_everything_comes_back_from_the_bucket(hosts: Bed, sample: None) -> None
     assert (again.returncode, "is not empty" in again.stderr) == (74, True)
 
 
+@pytest.fixture
+def cloning(hosts: Bed) -> Iterator[Host]:
+    """db1 set up for clones, as the manual says."""
+    hosts.sql("INSTALL PLUGIN clone SONAME 'mysql_clone.so'; GRANT BACKUP_ADMIN ON *.* TO 'wandb_backup'@'%';")
+    take_up(hosts)
+    yield hosts.db
+    hosts.sql("UNINSTALL PLUGIN clone; REVOKE BACKUP_ADMIN ON *.* FROM 'wandb_backup'@'%'")
+
+
+def test_database_host_backs_up_by_clone(hosts: Bed, sample: None, cloning: Host) -> None:
+    """Without root: MySQL writes what user wbagent reads and only the unit's last line removes."""
+    made = cloning.run(["wbagent", "backup", "run"], timeout=120)
+    assert "is complete" in made.stdout
+    shown = json.loads(cloning.run(["wbagent", "backup", "show", "latest", "--json"]).stdout)
+    assert (shown["engine"], shown["objects"][0]["file"]) == ("clone", "datadir.tar.zst")
+    assert shown["position"]["exact"] is False
+    assert cloning.run(["find", "/var/lib/wbagent-clone"]).stdout.split() == ["/var/lib/wbagent-clone"]
+    # Killed while the clone lies there: the unit's last line removes it all the same.
+    cloning.run(["systemctl", "start", "--no-block", BACKUP])
+    unit = wait_for_unit(cloning, BACKUP, lambda unit: "storing" in unit.get("StatusText", ""))
+    cloning.kill(int(unit["MainPID"]))
+    wait_for_property(cloning, BACKUP, "ActiveState", "failed")
+    assert cloning.run(["find", "/var/lib/wbagent-clone"]).stdout.split() == ["/var/lib/wbagent-clone"]
+
+
 def test_dump_killed_half_way(hosts: Bed, sample: None) -> None:
     db = hosts.db
     take_up(hosts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,3 +134,36 @@ def processes_that_show(secret: str) -> list[str]:
             if secret.encode() in data:
                 found.append(f"{process.name} {file}: {data[:200]!r}")
     return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """A backup as its unit runs it, and the socket that it tells its status to."""
+
+    process: subprocess.Popen[bytes]
+    notifications: socket.socket
+
+    def wait_for_status(self, *words: str) -> None:
+        """Return when a STATUS= line holds all of `words`; TimeoutError after a minute."""
+        text = ""
+        while not all(word in text for word in words):
+            text = self.notifications.recv(4096).decode()
+
+
+@contextmanager
+def running(case: Case) -> Iterator[Run]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+        path = case.state_directory / "notify"
+        notifications.bind(str(path))
+        notifications.settimeout(60)
+        variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "wbagent.cli.main", "--config", case.configuration, "backup", "run", "--in-process"],
+            env={**os.environ, **variables},
+            stderr=subprocess.PIPE,
+        ) as process:
+            try:
+                yield Run(process, notifications)
+            finally:
+                process.kill()
+        path.unlink()

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.integration.backup_case import Case, make_case
+from tests.integration.backup_case import make_case, running
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
@@ -33,39 +27,6 @@ def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
     yield url
     mysql.execute(f"DROP DATABASE `{url.database}`")
     mysql.execute("DROP USER %s@'%%'", url.user)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A backup as its unit runs it, and the socket that it tells its status to."""
-
-    process: subprocess.Popen[bytes]
-    notifications: socket.socket
-
-    def wait_for_status(self, *words: str) -> None:
-        """Return when a STATUS= line holds all of `words`; TimeoutError after a minute."""
-        text = ""
-        while not all(word in text for word in words):
-            text = self.notifications.recv(4096).decode()
-
-
-@contextmanager
-def running(case: Case) -> Iterator[Run]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-        path = case.state_directory / "notify"
-        notifications.bind(str(path))
-        notifications.settimeout(60)
-        variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
-        with subprocess.Popen(
-            [sys.executable, "-m", "wbagent.cli.main", "--config", case.configuration, "backup", "run", "--in-process"],
-            env={**os.environ, **variables},
-            stderr=subprocess.PIPE,
-        ) as process:
-            try:
-                yield Run(process, notifications)
-            finally:
-                process.kill()
-        path.unlink()
 
 
 @pytest.mark.parametrize("off_site", [True, False])

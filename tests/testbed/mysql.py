@@ -49,7 +49,9 @@ class MysqlServer:
     """A mysqld with a data directory of its own, kept over `kill` and `start`, removed at the end.
 
     `settings` are added to (or take the place of) those of the guide. Without `port` a free one is
-    taken. Start it in a thread that outlives the server: the kernel ends it together with that thread.
+    taken. It can write to `shared`, a directory below /tmp, under the same name as this machine.
+    With `data` it begins on a copy of that data directory.
+    Start it in a thread that outlives the server: the kernel ends it together with that thread.
     """
 
     def __init__(
@@ -59,11 +61,15 @@ class MysqlServer:
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         network: Path | None = None,
+        shared: Path | None = None,
+        data: Path | None = None,
     ) -> None:
         self.address = address
         self.port = port or free_port(address)
         self._settings = {**GUIDE_SETTINGS, **_BED_SETTINGS, **(settings or {})}
         self._network = network
+        self.shared = shared
+        self._data = data
         self._passwords: dict[str, str] = {}
         self._program: Program | None = None
         self._cleanup = ExitStack()
@@ -74,6 +80,13 @@ class MysqlServer:
         with ExitStack() as stack:
             self.directory = stack.enter_context(scratch("mysql"))
             run(["cp", "-a", "--sparse=always", f"{template}/.", str(self.directory)])
+            owner = _mysql_user(root_file_system(MYSQL))
+            if self._data:
+                run(["rm", "-r", str(self.directory / "data")])
+                run(["cp", "-a", "--sparse=always", str(self._data), str(self.directory / "data")])
+                run(["chown", "-R", f"{owner[0]}:{owner[1]}", str(self.directory / "data")])
+            if self.shared:
+                shutil.chown(self.shared, *owner)
             stack.callback(self._end)
             self.start()
             self._cleanup = stack.pop_all()
@@ -112,7 +125,9 @@ class MysqlServer:
         }
         options = [f"--{name.replace('_', '-')}={value}" for name, value in {**self._settings, **bound}.items()]
         argv = ["/usr/sbin/mysqld", "--no-defaults", *options]
-        command = inside(root_file_system(MYSQL), self.directory, argv, user="mysql", network=self._network)
+        command = inside(
+            root_file_system(MYSQL), self.directory, argv, user="mysql", network=self._network, shared=self.shared
+        )
         self._program = Program("mysqld", command, self.directory / "error.log")
         self._program.wait_for_line("ready for connections.*socket:", _READY_WITHIN)
 

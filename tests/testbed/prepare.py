@@ -9,7 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.testbed.mysql_clients import MARIADB_CLIENT
 from tests.testbed.package import package
-from tests.testbed.rootfs import BUILDER, CEPH, DATABASE_HOST, HOST, REGISTRY, Recipe, is_cached, root_file_system
+from tests.testbed.rootfs import (
+    BUILDER,
+    CEPH,
+    DATABASE_HOST,
+    HOST,
+    REGISTRY,
+    TOOLS,
+    Recipe,
+    is_cached,
+    root_file_system,
+)
 from tests.testbed.standin_image import image_tar
 
 Say = Callable[[str], None]
@@ -17,7 +27,7 @@ Say = Callable[[str], None]
 # The host waits for the database host's tree in its last step, so that one comes first.
 TREES = (DATABASE_HOST, HOST, CEPH, BUILDER)
 # The refusal of MariaDB's dump program is tested with the real one, and pulls with a real registry.
-TREES_OF_TESTS = (*TREES, MARIADB_CLIENT, REGISTRY)
+TREES_OF_TESTS = (*TREES, MARIADB_CLIENT, REGISTRY, TOOLS)
 
 
 def prepare_trees(trees: Iterable[Recipe], say: Say) -> None:

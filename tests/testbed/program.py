@@ -18,27 +18,39 @@ WORK = Path("/mnt")
 # The mounts are made in a mount namespace, so they vanish with the program; exec keeps the process, and with it
 # the parent-death signal and the PID that the test kills.
 _ENTER = """
-tree=$1 work=$2
-shift 2
+tree=$1 work=$2 shared=$3
+shift 3
 mount --bind "$work" "$tree/mnt"
 mount --bind /proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
+if [ -n "$shared" ]; then
+    mount -t tmpfs tmpfs "$tree/tmp"
+    mkdir -p "$tree$shared"
+    mount --bind "$shared" "$tree$shared"
+fi
 exec chroot "$tree" "$@"
 """
 
 
 def inside(
-    tree: Path, work: Path, argv: Sequence[str], *, user: str | None = None, network: Path | None = None
+    tree: Path,
+    work: Path,
+    argv: Sequence[str],
+    *,
+    user: str | None = None,
+    network: Path | None = None,
+    shared: Path | None = None,
 ) -> list[str]:
     """Return the command that runs `argv` in a chroot of `tree`, where it sees `work` as /mnt; needs root.
 
+    `shared` is a directory below /tmp that it sees under the same name.
     `user` is a user of the tree; `network` is a network namespace's file (as in /run/netns). The program gets
     SIGKILL when the thread that started it ends, however that comes about.
     """
     command = ["setpriv", "--pdeathsig", "KILL"]
     if network:
         command += ["nsenter", f"--net={network}"]
-    command += ["unshare", "--mount", "sh", "-ec", _ENTER, "sh", str(tree), str(work)]
+    command += ["unshare", "--mount", "sh", "-ec", _ENTER, "sh", str(tree), str(work), str(shared or "")]
     if user:
         # A change of user clears the parent-death signal, so it is set once more afterwards.
         command += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig", "KILL"]

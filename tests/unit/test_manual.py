@@ -110,6 +110,8 @@ def _commands(group: click.Group, above: str = "wbagent") -> Iterator[str]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command
+        if command.hidden:
+            continue
         path = f"{above} {name}"
         yield from _commands(command, path) if isinstance(command, click.Group) else [path]
 

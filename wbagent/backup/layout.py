@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 DUMP: Final = "database.sql"
+DATADIR: Final = "datadir.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
 ENCRYPTED: Final = ".age"

@@ -14,8 +14,8 @@ import zstandard
 
 from wbagent import __version__, events
 from wbagent.backup import drill_key
-from wbagent.backup.engines.choose import choose
-from wbagent.backup.engines.engine import Engine, Taken
+from wbagent.backup.engines.choose import Choice, choose
+from wbagent.backup.engines.engine import Engine, Taken, UnfitError
 from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import (
@@ -66,17 +66,18 @@ class Making:
         started, began = self._clock(), time.monotonic()
         self._store.check_ready()
         source = look(self._url)
-        engine = choose(self._settings, self._url, source)
+        choice = choose(self._settings, self._url, source, self._report)
         owner = self._settings.owner
         name = self._free_id(started)
         journal.send(
-            f"backing up {self._url.address} to {self._store.address} as {name}",
+            f"backing up {self._url.address} to {self._store.address} as {name}, with {choice.engine.name}"
+            f" ({choice.reason})",
             message_id=events.BACKUP_STARTED,
             id=name,
             tables=len(source.database.tables),
         )
         packing, encryption = self._packing()
-        stored, taken = self._take(engine, name, packing, previous_size)
+        engine, stored, taken, troubles = self._take_by_choice(choice, name, packing, previous_size)
         key = object_key(owner, name, stored.file)
         prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
         archive, files = self._store_files(owner, name, packing)
@@ -85,6 +86,7 @@ class Making:
             owner=owner,
             host=socket.gethostname(),
             engine=engine.name,
+            engine_reason=troubles[0] if troubles else choice.reason,
             options=engine.options,
             tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
             objects=(stored, *archive),
@@ -94,7 +96,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -121,6 +123,20 @@ class Making:
         encryption = Encryption(recipients=settings.encrypt_to, drill=drill_key.renew())
         recipients = (*encryption.recipients, encryption.drill)
         return Packing(settings.compression_level, settings.compression_threads, recipients), encryption
+
+    def _take_by_choice(
+        self, choice: Choice, name: str, packing: Packing, expected_size: int
+    ) -> tuple[Engine, StoredObject, Taken, tuple[str, ...]]:
+        """Take it with the chosen engine, or with the next best where that one finds that it cannot begin."""
+        try:
+            return choice.engine, *self._take(choice.engine, name, packing, expected_size), ()
+        except UnfitError as error:
+            if choice.otherwise is None:
+                raise
+            engine = choice.otherwise()
+            trouble = f"{engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})"
+            journal.send(trouble, level="warning", id=name)
+        return engine, *self._take(engine, name, packing, expected_size), (trouble,)
 
     def _take(self, engine: Engine, name: str, packing: Packing, expected_size: int) -> tuple[StoredObject, Taken]:
         """Stream into the store; the object is there when this returns, and nothing is when it raises."""
@@ -161,7 +177,15 @@ class Making:
 def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict[str, Any]:
     database, server = source.database, source.server
     return {
-        "server": ServerRecord(version=server.version_text, comment=server.comment, host=server.host, uuid=server.uuid),
+        "server": ServerRecord(
+            version=server.version_text,
+            comment=server.comment,
+            host=server.host,
+            uuid=server.uuid,
+            lower_case_table_names=server.lower_case_table_names,
+            page_size=server.page_size,
+            data_file_path=server.data_file_path,
+        ),
         "database": DatabaseRecord(
             name=database.name, address=url.address, charset=database.charset, collation=database.collation
         ),

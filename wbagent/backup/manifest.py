@@ -29,20 +29,27 @@ class TableRecord(_Record):
 
 
 class Position(_Record):
-    """Where the binary log stood at the moment of the dump."""
+    """Where the binary log stood at the moment of the backup.
+
+    Not `exact`: everything up to there is in the backup, and more may be (a clone; its own gtid_executed says what).
+    """
 
     gtid_set: str | None
     file: str
     offset: int
+    exact: bool = True
 
 
 class ServerRecord(_Record):
-    """The server that was dumped."""
+    """The server that was backed up; a data directory starts only with the same last three."""
 
     version: str
     comment: str
     host: str
     uuid: str
+    lower_case_table_names: int | None = None
+    page_size: int | None = None
+    data_file_path: str | None = None
 
 
 class DatabaseRecord(_Record):
@@ -87,6 +94,7 @@ class Manifest(_Record):
     owner: str
     host: str
     engine: EngineName
+    engine_reason: str = ""
     options: tuple[str, ...]
     tools: dict[str, str]
     server: ServerRecord

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wbagent.backup.catalog import Stored
-    from wbagent.backup.manifest import Manifest
+    from wbagent.backup.manifest import Manifest, Position
     from wbagent.bucket.store import Store
     from wbagent.config import Settings
 
@@ -82,6 +83,15 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         click.echo(manifest.to_bytes(), nl=False)
     else:
         _print_manifest(store, manifest)
+
+
+@backup.command("clone-directory", hidden=True)
+@click.pass_context
+def clone_directory(ctx: click.Context) -> None:
+    """What the unit calls as root before and after a backup: make [backup] clone_directory, and empty it."""
+    from wbagent.backup.engines.clone_directory import prepare  # noqa: PLC0415
+
+    prepare(Path(load_settings(ctx).backup.clone_directory), owner="mysql", group="wbagent")
 
 
 def _make(settings: Settings) -> int:
@@ -162,7 +172,7 @@ def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) 
         line = f"{each.id}  {format_size(each.stored_bytes):>7}"
         if each.manifest and each.state == "complete":
             plain, took = format_size(each.manifest.plain_size), format_duration(each.manifest.duration_s)
-            line += f"  {len(each.manifest.tables)} tables, {plain} of SQL, in {took}"
+            line += f"  {len(each.manifest.tables)} tables, {plain} before compression, in {took}"
             line += f"; warnings: {len(each.manifest.warnings)}" if each.manifest.warnings else ""
         else:
             line += f"  {each.state.upper()}: {each.reason}"
@@ -171,6 +181,13 @@ def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) 
         click.echo("none; make one: wbagent backup run")
     if hidden:
         click.echo(f"{hidden} more that are incomplete or damaged: wbagent backup list --all")
+
+
+def _position(position: Position | None) -> str:
+    if position is None:
+        return "not noted"
+    text = f"{position.file}:{position.offset} {position.gtid_set or ''}"
+    return text if position.exact else f"at least {text}"
 
 
 def _print_manifest(store: Store, manifest: Manifest) -> None:
@@ -182,14 +199,15 @@ def _print_manifest(store: Store, manifest: Manifest) -> None:
         "finished": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S %Z}, after {format_duration(manifest.duration_s)}",
         "database": f"{manifest.database.address}, {manifest.database.charset}, {manifest.database.collation}",
         "server": f"MySQL {manifest.server.version} {manifest.server.comment} on {manifest.server.host}",
-        "size": f"{format_size(stored.size)} stored, {format_size(stored.plain_size)} of SQL",
+        "size": f"{format_size(stored.size)} stored, {format_size(stored.plain_size)} before compression",
         "sha256": stored.sha256,
         "holds": f"{len(manifest.tables)} tables, {len(manifest.views)} views, {len(manifest.routines)} routines,"
         f" {len(manifest.triggers)} triggers, {len(manifest.events)} events",
-        "rows": f"{sum(counted)} in {len(counted)} tables, counted at the moment of the dump"
+        "rows": f"{sum(counted)} in {len(counted)} tables, counted at that moment"
         if counted
         else "not counted (needs GTIDs, and no write at that moment)",
-        "position": f"{position.file}:{position.offset} {position.gtid_set or ''}" if position else "not noted",
+        "position": _position(position),
+        "engine": f"{manifest.engine} ({manifest.engine_reason})",
         "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
     }
     if manifest.files:

@@ -41,6 +41,10 @@ class BackupSettings(Section):
     keep_days: int = Field(7, ge=1, le=3650, description="days that a backup is kept (guide: at least one week)")
     keep_at_least: int = Field(3, ge=1, le=1000, description="backups that are kept however old they are")
     owner: str = Field(default_factory=socket.gethostname, description="whose backups these are in the bucket")
+    engine: str = Field("auto", pattern="^(auto|clone|mysqldump)$", description="how backups are made; see the manual")
+    clone_directory: str = Field(
+        "/var/lib/wbagent-clone", pattern="^/.", description="where MySQL clones its data to before it is stored"
+    )
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
     compression_level: int = Field(3, ge=1, le=19, description="zstd's level")

@@ -12,7 +12,8 @@ from wbagent.database.grants import Grants, parse_grants
 Version = tuple[int, int, int]
 _VARIABLES: Final = (
     "SHOW GLOBAL VARIABLES WHERE variable_name IN ('version', 'version_comment', 'hostname', 'server_uuid',"
-    " 'log_bin', 'gtid_mode', 'log_bin_trust_function_creators')"
+    " 'log_bin', 'gtid_mode', 'log_bin_trust_function_creators', 'lower_case_table_names', 'innodb_page_size',"
+    " 'innodb_data_file_path')"
 )
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -30,6 +31,9 @@ class ServerFacts:
     gtid_mode: bool
     trusts_creators: bool
     grants: Grants
+    lower_case_table_names: int = 0
+    page_size: int = 16384
+    data_file_path: str = ""
 
     @property
     def flavour(self) -> str:
@@ -70,6 +74,9 @@ def read_server(connection: Connection) -> ServerFacts:
         gtid_mode=found.get("gtid_mode") == "ON",
         trusts_creators=found.get("log_bin_trust_function_creators") == "ON",
         grants=_read_grants(connection, version),
+        lower_case_table_names=int(found.get("lower_case_table_names", 0)),
+        page_size=int(found.get("innodb_page_size", 16384)),
+        data_file_path=found.get("innodb_data_file_path", ""),
     )
 
 

@@ -38,7 +38,7 @@ def ignore(_: Progress) -> None:
 
 
 def stored_in(store: DirectoryStore, archive: Archive) -> Manifest:
-    stored = store_files(archive, store, "host1", ID, Packing(3), Meter("storing files", ignore))
+    stored = store_files(archive, store, "host1", ID, Packing(3, 1), Meter("storing files", ignore))
     record = manifest()
     files = FilesRecord(file=stored.file, members=archive.members)
     return record.model_copy(update={"objects": (*record.objects, stored), "files": files})

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wbagent.backup.manifest import EngineName, Position
+from wbagent.errors import BackupError
+
+
+class UnfitError(BackupError):
+    """This engine cannot take a backup of this server, and found out before the first byte; another one may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +66,7 @@ class Engine(Protocol):
         """What a person should know of backups by this engine from this server."""
 
     def take(self) -> AbstractContextManager[Stream]:
-        """Begin; leaving the block ends and cleans up whatever is still there. Raises BackupError, DatabaseError."""
+        """Begin; leaving the block ends and cleans up whatever is still there.
+
+        Raises UnfitError, BackupError, DatabaseError.
+        """

@@ -1,0 +1,214 @@
+"""A backup by CLONE LOCAL: exact, while writers go on; and what keeps one from being taken is found and said."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.integration.backup_case import Case, Once, make_case, running
+from tests.testbed.command import run
+from tests.testbed.mysql import MysqlServer
+from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.sample import fill
+from tests.testbed.sample_fingerprint import fingerprint
+from wbagent.backup.manifest import Manifest
+from wbagent.config import Settings
+from wbagent.config.dsn import MysqlURL
+from wbagent.errors import BackupError
+
+# Written to in one transaction.
+TABLES = ("one", "two")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clones")
+
+
+@pytest.fixture(scope="module")
+def server(shared: Path) -> Iterator[MysqlServer]:
+    """A server with the clone plugin that can write where the backup reads."""
+    with MysqlServer(settings={"plugin_load_add": "mysql_clone.so"}, shared=shared) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def url(server: MysqlServer) -> MysqlURL:
+    """The sample, two more tables, and an account that may clone."""
+    url = server.create("wandb_clone", "cloner", "password")
+    server.execute("GRANT BACKUP_ADMIN, PROCESS, REPLICATION CLIENT, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+    with server.connect(url.database) as connection:
+        fill(connection, 12, rough_floats=True)
+    for name in TABLES:
+        server.execute(f"CREATE TABLE {name} (n INT PRIMARY KEY)", database=url.database)
+    return url
+
+
+@pytest.fixture
+def case(tmp_path: Path, url: MysqlURL, clients: ClientPrograms, shared: Path) -> Case:
+    return make_case(tmp_path, url, clients, clone_directory=str(shared))
+
+
+def restored(case: Case, manifest: Manifest, directory: Path) -> None:
+    """By hand, as the manual says, without wbagent."""
+    stored = case.state_directory / "backups" / f"host1/backups/{manifest.id}/{manifest.data.file}"
+    directory.mkdir()
+    command = f"zstd --decompress --stdout '{stored}' | tar --extract --directory '{directory}'"
+    subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True)
+
+
+@contextmanager
+def writer(server: MysqlServer, database: str) -> Iterator[None]:
+    """Somebody who writes the same number into two tables in one transaction, again and again."""
+    begun, over = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        with closing(server.connect(database)) as connection, connection.cursor() as cursor:
+            while not over.is_set():
+                number += 1
+                cursor.execute("BEGIN")
+                for name in TABLES:
+                    cursor.execute(f"INSERT INTO {name} VALUES (%s)", (number,))
+                cursor.execute("COMMIT")
+                begun.set()
+
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(write)
+        try:
+            assert begun.wait(30)
+            yield
+        finally:
+            over.set()
+        writing.result()
+
+
+def test_clone_is_exact_and_restored_by_hand(case: Case, server: MysqlServer, url: MysqlURL, tmp_path: Path) -> None:
+    with server.connect() as connection:
+        before = fingerprint(connection, url.database)
+    manifest = case.run().manifest
+    assert (manifest.engine, manifest.data.file) == ("clone", "datadir.tar.zst")
+    assert "files are on this host" in manifest.engine_reason
+    assert manifest.position is not None
+    assert not manifest.position.exact
+    restored(case, manifest, tmp_path / "datadir")
+    with MysqlServer(data=tmp_path / "datadir") as again, again.connect() as connection:
+        assert fingerprint(connection, url.database) == before
+        ((executed,),) = again.execute("SELECT @@GLOBAL.gtid_executed")
+        assert again.execute("SELECT GTID_SUBSET(%s, %s)", manifest.position.gtid_set, executed) == [(1,)]
+
+
+def test_clone_under_writers_is_of_one_moment(case: Case, server: MysqlServer, url: MysqlURL, tmp_path: Path) -> None:
+    with writer(server, url.database):
+        manifest = case.run().manifest
+    restored(case, manifest, tmp_path / "datadir")
+    with MysqlServer(data=tmp_path / "datadir") as again:
+        one, two = (again.execute(f"SELECT COUNT(*), MAX(n) FROM {name}", database=url.database) for name in TABLES)
+    assert one == two != [(0, None)]
+
+
+def test_directory_is_empty_afterwards(case: Case, shared: Path) -> None:
+    case.run()
+    assert list(shared.iterdir()) == []
+
+
+def test_server_that_may_not_write_there(case: Case, shared: Path) -> None:
+    """As AppArmor and SELinux refuse it: nothing shows before the clone is asked for."""
+    shared.chmod(0o500)
+    try:
+        manifest = case.run().manifest
+    finally:
+        shared.chmod(0o700)
+    assert manifest.engine == "mysqldump"
+    assert manifest.warnings[0].startswith("mysqldump instead of clone: the server could not be cloned")
+    assert "apparmor_parser" in manifest.warnings[0]
+
+
+def test_account_that_may_not_clone(case: Case, server: MysqlServer, url: MysqlURL) -> None:
+    server.execute("REVOKE BACKUP_ADMIN ON *.* FROM %s@'%%'", url.user)
+    try:
+        manifest = case.run().manifest
+        only = Case(case.directory, with_engine(case, "clone"))
+        with pytest.raises(BackupError, match="is not possible: the account lacks BACKUP_ADMIN") as caught:
+            only.run()
+    finally:
+        server.execute("GRANT BACKUP_ADMIN ON *.* TO %s@'%%'", url.user)
+    assert manifest.engine == "mysqldump"
+    assert "lacks BACKUP_ADMIN (GRANT BACKUP_ADMIN ON *.* TO" in manifest.engine_reason
+    assert "GRANT BACKUP_ADMIN" in str(caught.value.hint)
+
+
+def with_engine(case: Case, engine: str) -> Settings:
+    backup = case.settings.backup.model_copy(update={"engine": engine})
+    return case.settings.model_copy(update={"backup": backup})
+
+
+def test_table_that_is_altered_meanwhile(case: Case, server: MysqlServer, url: MysqlURL, shared: Path) -> None:
+    server.execute("CREATE TABLE changing (n INT)", database=url.database)
+    alter = Once("storing", lambda: server.execute("ALTER TABLE changing ADD m INT", database=url.database), True)
+    with pytest.raises(BackupError, match="1 tables were altered"):
+        case.run(alter)
+    assert alter.done
+    assert case.stored() == {}
+    assert list(shared.iterdir()) == []
+
+
+def test_clone_that_is_ended_half_way(case: Case, server: MysqlServer, shared: Path) -> None:
+    """The server does not go on cloning for nobody."""
+    cloning = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'CLONE LOCAL%'"
+    server.execute("SET GLOBAL clone_max_data_bandwidth = 1")
+    server.execute("SET GLOBAL clone_autotune_concurrency = OFF")
+    try:
+        with running(case) as run:
+            run.wait_for_status("cloning", "read")
+            while server.execute(cloning) == [(0,)]:
+                assert run.process.poll() is None
+            run.process.send_signal(signal.SIGTERM)
+            assert run.process.wait(30) != 0
+        while server.execute(cloning) != [(0,)]:
+            pass
+    finally:
+        server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
+    assert case.stored() == {}
+    assert list(shared.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system of 450 MB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=450m", "tmpfs", str(path)])
+    yield path
+    run(["umount", str(path)])
+
+
+def test_disk_that_fills_while_it_is_cloned_to(tmp_path: Path, clients: ClientPrograms, small_disk: Path) -> None:
+    with MysqlServer(settings={"plugin_load_add": "mysql_clone.so"}, shared=small_disk) as server:
+        url = server.create("wandb_small", "cloner", "password")
+        server.execute("GRANT BACKUP_ADMIN, PROCESS, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+        with server.connect(url.database) as connection:
+            fill(connection, 2)
+        case = make_case(tmp_path / "case", url, clients, clone_directory=str(small_disk))
+        filler = small_disk / "filler"
+
+        def fill_up() -> None:
+            with suppress(OSError), filler.open("wb") as file:
+                while True:
+                    file.write(bytes(1 << 20))
+
+        manifest = case.run(Once("cloning", fill_up, True)).manifest
+        assert manifest.engine == "mysqldump"
+        assert "mysqldump instead of clone" in manifest.warnings[0]
+        assert list(small_disk.iterdir()) == [filler]
+        # With no room at all it is not even tried.
+        assert f"{small_disk} has room for" in case.run().manifest.engine_reason
+        filler.unlink()
+        assert case.run().manifest.engine == "clone"

@@ -1,0 +1,186 @@
+"""The engine for a server on this host: MySQL clones its own data files, exact and at disk speed, and they are read.
+
+CLONE LOCAL (MySQL manual, "Cloning Data Locally") copies all InnoDB data of the server as of the end of the copy, with
+gtid_executed, while writers go on. The clone is a data directory that mysqld starts on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pymysql
+
+from wbagent.backup.engines.engine import Taken, UnfitError
+from wbagent.backup.engines.tar_stream import tar_stream
+from wbagent.backup.layout import DATADIR
+from wbagent.backup.manifest import EngineName, Position
+from wbagent.backup.progress import Meter, Reporter
+from wbagent.backup.source import Source, check_complete, look_again, some
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.clone import CloneFacts
+from wbagent.database.connection import close, connect, explained, rows, session
+from wbagent.errors import DatabaseError
+
+_EVERY_S: Final = 1.0
+# The server answers when all is copied.
+_PATIENCE_S: Final = 24 * 3600.0
+_CANNOT_WRITE: Final = "OS errno 13"
+
+
+class Clone:
+    """Takes a clone of the whole server into `directory`, and streams it as a tar."""
+
+    name: Final[EngineName] = "clone"
+    file: Final = DATADIR
+    stage: Final = "storing"
+    options: tuple[str, ...] = ("CLONE LOCAL DATA DIRECTORY",)
+
+    def __init__(self, url: MysqlURL, directory: Path, source: Source, facts: CloneFacts, report: Reporter) -> None:
+        """For a server of which `why_no_clone` says nothing."""
+        self._url = url
+        self._directory = directory
+        self._source = source
+        self._facts = facts
+        self._report = report
+        self.warnings = (
+            (f"the clone is of the whole server, and holds these databases too: {some(facts.others)}",)
+            if facts.others
+            else ()
+        )
+
+    @property
+    def largest(self) -> int:
+        return self._facts.data_bytes
+
+    @property
+    def tools(self) -> Mapping[str, str]:
+        return {}
+
+    @contextmanager
+    def take(self) -> Iterator[_Stream]:
+        target = self._directory / f"clone-{uuid.uuid4().hex}"
+        position = _position(self._url, self._source)
+        try:
+            self._clone(target)
+            yield _Stream(self._url, self._source, target, position)
+        finally:
+            # As root; what user wbagent may not remove, ExecStopPost= of the unit does.
+            shutil.rmtree(target, ignore_errors=True)
+
+    def _clone(self, target: Path) -> None:
+        connection = connect(self._url, database="", read_timeout=_PATIENCE_S)
+        meter = _Growth(target, Meter("cloning", self._report, expected=self._facts.data_bytes))
+        try:
+            with meter:
+                ((session_id,),) = rows(connection, "SELECT CONNECTION_ID()")
+                try:
+                    rows(connection, "CLONE LOCAL DATA DIRECTORY = %s", str(target))
+                except (pymysql.MySQLError, OSError) as error:
+                    raise _failed(explained(error, self._url), target) from None
+                except BaseException:
+                    _kill(self._url, session_id)
+                    raise
+        finally:
+            close(connection)
+        if not (target / "ibdata1").exists():
+            raise UnfitError(
+                f"the server cloned into {target}, but nothing is there on this host: it runs in another file system",
+                hint='a server in a container: write engine = "mysqldump" in [backup]',
+            )
+
+
+class _Stream:
+    """A finished clone."""
+
+    def __init__(self, url: MysqlURL, source: Source, target: Path, position: Position | None) -> None:
+        self._url = url
+        self._source = source
+        self._target = target
+        self._position = position
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from tar_stream(self._target)
+
+    def finish(self) -> Taken:
+        # The clone itself is whole whatever DDL did meanwhile; but nobody could say what has to be in it.
+        before = self._source.database
+        news = check_complete(before, look_again(self._url, self._source), [table.name for table in before.tables])
+        return Taken(self._position, {}, news)
+
+
+class _Growth:
+    """Reports how much of the clone is on the disk: performance_schema.clone_progress needs rights of its own."""
+
+    def __init__(self, target: Path, meter: Meter) -> None:
+        self._target = target
+        self._meter = meter
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="clone-progress", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._meter.done()
+
+    def _watch(self) -> None:
+        told = 0
+        while not self._over.wait(_EVERY_S):
+            size = _size_on_disk(self._target)
+            self._meter.add(max(size - told, 0))
+            told = max(size, told)
+
+
+def _size_on_disk(directory: Path) -> int:
+    size = 0
+    for path in directory.rglob("*"):
+        try:
+            size += path.lstat().st_blocks * 512
+        except OSError:
+            # Files come and go while a clone is made.
+            continue
+    return size
+
+
+def _position(url: MysqlURL, source: Source) -> Position | None:
+    """Where the binary log stands before the clone: everything up to there is in it, and usually more."""
+    if not source.server.binary_log:
+        return None
+    statement = "SHOW BINARY LOG STATUS" if source.server.version >= (8, 2, 0) else "SHOW MASTER STATUS"
+    try:
+        with session(url) as connection:
+            found = rows(connection, statement)
+    except DatabaseError:
+        return None
+    if not found:
+        return None
+    file, offset, *_, gtid_set = found[0]
+    return Position(gtid_set=str(gtid_set).replace("\n", "") or None, file=str(file), offset=int(offset), exact=False)
+
+
+def _kill(url: MysqlURL, session_id: int) -> None:
+    """End a clone that is under way: the server would finish it for nobody."""
+    try:
+        with session(url) as other:
+            rows(other, f"KILL {session_id}")
+    except DatabaseError:
+        return
+
+
+def _failed(error: DatabaseError, target: Path) -> UnfitError:
+    hint = error.hint
+    if _CANNOT_WRITE in error.message or "Permission denied" in error.message:
+        hint = (
+            f"mysqld may not write to {target.parent}. AppArmor: add `{target.parent}/** rwk,` to"
+            " /etc/apparmor.d/local/usr.sbin.mysqld, then: apparmor_parser -r /etc/apparmor.d/usr.sbin.mysqld. SELinux:"
+            f" semanage fcontext -a -t mysqld_db_t '{target.parent}(/.*)?', then: restorecon -R {target.parent}"
+        )
+    return UnfitError(f"the server could not be cloned: {error.message}", hint=hint)
