@@ -144,6 +144,11 @@ class Ceph:
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
         )
 
+    def create_user(self, name: str, keys: Credentials) -> Credentials:
+        """Make a further user, who may use no bucket until a policy of it says so."""
+        self._create_user(name, keys)
+        return keys
+
     def create_bucket(self, bucket: str) -> None:
         """Make a bucket."""
         self.client().create_bucket(Bucket=bucket)

@@ -75,7 +75,9 @@ def _members(data: IO[bytes]) -> int:
     return count
 
 
-def store_files(archive: Archive, store: Store, owner: str, name: str, packing: Packing, meter: Meter) -> StoredObject:
+def store_files(
+    archive: Archive, store: Store, owner: str, name: str, packing: Packing, meter: Meter, *, read_back: bool = True
+) -> StoredObject:
     """Store it packed under backup `name`, read it back and compare; raises BackupError, BucketError."""
     file = FILES + packing.suffix
     key = object_key(owner, name, file)
@@ -86,7 +88,7 @@ def store_files(archive: Archive, store: Store, owner: str, name: str, packing: 
             pipeline.write(chunk)
         stored = pipeline.finish(file)
         writer.commit()
-    prove(store, key, stored, meter)
+    prove(store, key, stored, meter, read=read_back)
     return stored
 
 

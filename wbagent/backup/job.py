@@ -67,7 +67,7 @@ def run_backup(
             _tell_failure(failure, error, time.monotonic() - began)
             raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
         record.put_success(state, manifest, store, clock())
-        _tell(manifest, store)
+        _tell(manifest, store, "read back and equal" if settings.backup.read_back else "not read back")
         return Outcome(manifest, store.address, store.off_site, _tidy(settings, state, directory, store, clock))
 
 
@@ -135,12 +135,12 @@ def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> N
     )
 
 
-def _tell(manifest: Manifest, store: Store) -> None:
+def _tell(manifest: Manifest, store: Store, proof: str) -> None:
     where = "" if store.off_site else " (on this host: not off-site)"
     files = f", {manifest.files.members} files of the embedded server" if manifest.files else ""
     journal.send(
         f"backup {manifest.id} is complete: {len(manifest.tables)} tables{files}, {format_size(manifest.plain_size)} as"
-        f" {format_size(manifest.size)} in {format_duration(manifest.duration_s)}, read back and equal, in"
+        f" {format_size(manifest.size)} in {format_duration(manifest.duration_s)}, {proof}, in"
         f" {store.address}{where}",
         message_id=events.BACKUP_DONE,
         id=manifest.id,

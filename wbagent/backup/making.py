@@ -79,7 +79,13 @@ class Making:
         packing, encryption = self._packing()
         engine, stored, taken, troubles = self._take_by_choice(choice, name, packing, previous_size)
         key = object_key(owner, name, stored.file)
-        prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
+        prove(
+            self._store,
+            key,
+            stored,
+            Meter("reading back", self._report, expected=stored.size),
+            read=self._settings.read_back,
+        )
         archive, files = self._store_files(owner, name, packing)
         manifest = Manifest(
             id=name,
@@ -96,7 +102,13 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*troubles, *engine.warnings, *taken.warnings, *_shrunk(stored.plain_size, previous_size)),
+            warnings=(
+                *troubles,
+                *engine.warnings,
+                *taken.warnings,
+                *_shrunk(stored.plain_size, previous_size),
+                *_unread(self._settings),
+            ),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -161,14 +173,14 @@ class Making:
             return (), None
         with fetched(self._files_socket) as archive:
             meter = Meter("storing files", self._report)
-            stored = store_files(archive, self._store, owner, name, packing, meter)
+            stored = store_files(archive, self._store, owner, name, packing, meter, read_back=self._settings.read_back)
         return (stored,), FilesRecord(file=stored.file, members=archive.members)
 
     def _commit(self, manifest: Manifest) -> None:
         """Write the commit record and read it back: from here on the backup exists."""
         key, data = manifest_key(manifest.owner, manifest.id), manifest.to_bytes()
         self._store.put(key, data)
-        if b"".join(self._store.get(key)) != data:
+        if self._settings.read_back and b"".join(self._store.get(key)) != data:
             raise BackupError(
                 f"{self._store.address} holds something else than was sent for {key}", hint="do not trust this store"
             )
@@ -211,6 +223,10 @@ def _shrunk(size: int, previous: int) -> tuple[str, ...]:
         sizes = f"{format_size(size)} after {format_size(previous)}"
         return (f"the backup is much smaller than the last one ({sizes}): look whether data is missing, and soon",)
     return ()
+
+
+def _unread(settings: BackupSettings) -> tuple[str, ...]:
+    return () if settings.read_back else ("it was not read back (read_back = false): the store's checksums had to do",)
 
 
 def _zstd_version() -> str:

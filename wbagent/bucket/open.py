@@ -33,4 +33,5 @@ def open_store(backup: BackupSettings, state_directory: Path, *, patient: bool =
         retry_for=backup.retry_for if patient else 0.0,
         bandwidth=backup.bandwidth if paced else None,
         lock=lock,
+        reads=backup.read_back,
     )

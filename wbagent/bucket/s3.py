@@ -13,8 +13,8 @@ from wbagent.bucket.client import USUAL, Checksums, Patience, open_client
 from wbagent.bucket.pace import Throttle
 from wbagent.bucket.retry import Persistence
 from wbagent.bucket.s3_errors import explained
-from wbagent.bucket.s3_upload import Clients, MultipartUpload, content_md5, part_size_for
-from wbagent.bucket.store import Entry
+from wbagent.bucket.s3_upload import Clients, MultipartUpload, compare_etag, content_md5, part_size_for
+from wbagent.bucket.store import Entry, NotStoredError
 from wbagent.bucket.versions import ObjectLock, delete_version, error_code, is_versioned, versions_of
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
@@ -58,11 +58,13 @@ class S3Store:
         retry_for: float = 0.0,
         bandwidth: int | None = None,
         lock: ObjectLock | None = None,
+        reads: bool = True,
     ) -> None:
         """`part_size` in bytes; `timeout`: seconds that the store may be silent.
 
         `retry_for`: for how many seconds a request that failed in passing is made again; 0 leaves that to boto3, which
         gives up after a quarter of a minute. `bandwidth`: bytes a second, each way; `lock`: for all that is written.
+        `reads`: whether the keys may read objects; if not, the store's MD5 of what it takes is compared.
         """
         self._url = url
         self._part_size = part_size
@@ -70,6 +72,7 @@ class S3Store:
         self._checksums: Checksums = checksums
         self._retry_for = retry_for
         self._lock = lock
+        self._reads = reads
         self._throttle = Throttle(bandwidth) if bandwidth else None
         self._usual = Patience(min(timeout, USUAL.connect), timeout, 1 if retry_for else USUAL.attempts)
         self._persist = Persistence(retry_for, self._tell)
@@ -107,7 +110,15 @@ class S3Store:
         clients = Clients(self._client, self._client_for(completion), self._client_for(_FOR_COURTESY))
         size = part_size_for(largest, self._part_size)
         persistence = Persistence(self._retry_for, self._tell)
-        upload = MultipartUpload(clients, self._url, self._prefix + key, size, persistence, self._retention())
+        upload = MultipartUpload(
+            clients,
+            self._url,
+            self._prefix + key,
+            size,
+            persistence,
+            self._retention(),
+            compare=not self._reads,
+        )
         try:
             yield upload
         finally:
@@ -118,7 +129,9 @@ class S3Store:
 
     def put(self, key: str, data: bytes) -> None:
         more = {**self._retention(), "ContentMD5": content_md5(data)} if self._lock else {}
-        self._ask(f"take {key}", lambda: self._client.put_object(**self._place(key), Body=data, **more))
+        answer = self._ask(f"take {key}", lambda: self._client.put_object(**self._place(key), Body=data, **more))
+        if not self._reads:
+            compare_etag(answer["ETag"], data, key)
 
     def get(self, key: str) -> Iterator[bytes]:
         # A restore reads for hours, with pauses while MySQL builds indexes, in which stores close the connection:
@@ -157,6 +170,11 @@ class S3Store:
             wanted["ContinuationToken"] = page["NextContinuationToken"]
 
     def size(self, key: str) -> int:
+        if not self._reads:
+            found = [entry.size for entry in self.entries(key) if entry.key == key]
+            if not found:
+                raise NotStoredError(f"{self.address} lists no {key}", hint="wbagent backup list --all")
+            return found[0]
         return self._ask(f"give the size of {key}", lambda: self._client.head_object(**self._place(key)))[
             "ContentLength"
         ]

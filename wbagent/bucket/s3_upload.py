@@ -59,8 +59,13 @@ class MultipartUpload:
         part_size: int,
         persistence: Persistence,
         retention: Mapping[str, Any],
+        *,
+        compare: bool = False,
     ) -> None:
-        """Begin it; `persistence` is this upload's own, `retention` what is asked of Object Lock."""
+        """Begin it; `persistence` is this upload's own, `retention` what is asked of Object Lock.
+
+        `compare`: whether the store's MD5 of each part, its ETag, must be ours: for keys that may not read it back.
+        """
         self._clients = clients
         self._url = url
         self._key = key
@@ -68,6 +73,7 @@ class MultipartUpload:
         self._part_size = part_size
         self._persistence = persistence
         self._locked = bool(retention)
+        self._compare = compare
         self._buffer = io.BytesIO()
         self._sent: deque[Future[CompletedPartTypeDef]] = deque()
         self._done: list[CompletedPartTypeDef] = []
@@ -139,6 +145,8 @@ class MultipartUpload:
             answer = self._persistence(
                 lambda: self._clients.sender.upload_part(**self._place, PartNumber=number, Body=part, **more)
             )
+            if self._compare:
+                compare_etag(answer["ETag"], part, self._key)
         except BaseException:
             self._failed = True
             raise
@@ -153,11 +161,20 @@ class MultipartUpload:
 
     def _is_there(self) -> bool:
         """Whether the upload is gone because it was completed: by an earlier attempt, whose answer was lost."""
-        try:
-            found = self._clients.sender.head_object(Bucket=self._url.bucket, Key=self._key)
-        except ClientError:
-            return False
-        return found["ContentLength"] == self._size and found["ETag"].endswith(f'-{len(self._done)}"')
+        found = self._clients.sender.list_objects_v2(Bucket=self._url.bucket, Prefix=self._key).get("Contents", ())
+        return any(
+            (each["Key"], each["Size"]) == (self._key, self._size) and each["ETag"].endswith(f'-{len(self._done)}"')
+            for each in found
+        )
+
+
+def compare_etag(etag: str, data: bytes, key: str) -> None:
+    """Raise BucketError unless the store's MD5 of what it took is that of what was sent."""
+    if etag.strip('"') != hashlib.md5(data, usedforsecurity=False).hexdigest():
+        raise BucketError(
+            f"the store's MD5 of a part of {key} is not that of what was sent",
+            hint="a store that encrypts with keys of a key service tells none: set [backup] read_back = true there",
+        )
 
 
 def content_md5(data: bytes) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["governance", "compliance"]
 _NO_ANSWER: Final = {"AccessDenied", "403", "NotImplemented", "MethodNotAllowed"}
+# By how much the store's clock may be behind this host's.
+_CLOCKS: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def delete_version(client: S3Client, bucket: str, key: str, version: Version) ->
         client.delete_object(Bucket=bucket, Key=key, VersionId=version.id)
     except ClientError as error:
         until, for_ever = _lock(client, bucket, key, version)
-        if for_ever or (until and until > datetime.now(UTC)):
+        if for_ever or (until and until > datetime.now(UTC) - _CLOCKS):
             when = "a legal hold is taken from it" if for_ever or until is None else f"{until:%Y-%m-%d %H:%M %Z}"
             raise LockedError(
                 f"{key} is locked until {when}",

@@ -56,6 +56,9 @@ class BackupSettings(Section):
     bandwidth: Size | None = Field(None, ge=64 * 1024, description="most bytes a second to and from the bucket")
     timeout: Duration = Field(30.0, description="a store that says nothing for this long has failed for the moment")
     retry_for: Duration = Field(600.0, description="what fails in passing is sent again for this long")
+    read_back: bool = Field(
+        True, description="false for keys that may not read: the store's MD5 of each part is compared instead"
+    )
     lock_days: int | None = Field(
         None, ge=1, le=36500, description="days that Object Lock keeps each new backup from being deleted"
     )
