@@ -15,6 +15,8 @@ from wbagent.errors import BucketError, WbagentError
 _T = TypeVar("_T")
 _FIRST_S: Final = 0.5
 _LONGEST_S: Final = 30.0
+# A store that never answered may be one that is not there: a wrong address must not look like work for ten minutes.
+_FIRST_CONTACT_S: Final = 60.0
 # 400 RequestTimeout is how Amazon's S3 ends a connection that was silent for 20 s.
 _TRANSIENT_CODES: Final = {"RequestTimeout", "SlowDown", "TooManyRequests", "Throttling", "ThrottlingException"}
 _TRANSIENT_STATUSES: Final = {408, 429, 500, 502, 503, 504}
@@ -52,11 +54,15 @@ def next_delay(failures: int, elapsed: float, limit: float, chance: float) -> fl
 
 
 class Persistence:
-    """Makes requests again, for at most `limit` seconds after the first failure of each; 0: once only."""
+    """Makes requests again, for at most `limit` seconds after the first failure of each; 0: once only.
 
-    def __init__(self, limit: float, tell: Callable[[Exception], None]) -> None:
+    Until the store has answered for the first time it is a minute at most.
+    """
+
+    def __init__(self, limit: float, tell: Callable[[Exception], None], *, answered: bool = False) -> None:
         """`tell` is called with each failure that is not the end of it, from whatever thread."""
         self._limit = limit
+        self._answered = answered
         self._tell = tell
         self._stopped = threading.Event()
 
@@ -69,15 +75,20 @@ class Persistence:
         began, failures = 0.0, 0
         while not self._stopped.is_set():
             try:
-                return request()
+                result = request()
             except Exception as error:
                 _raise_own(error)
+                self._answered |= isinstance(error, exceptions.ClientError)
                 failures += 1
                 began = began or time.monotonic()
-                delay = next_delay(failures, time.monotonic() - began, self._limit, random.random())  # noqa: S311 - jitter
+                limit = self._limit if self._answered else min(self._limit, _FIRST_CONTACT_S)
+                delay = next_delay(failures, time.monotonic() - began, limit, random.random())  # noqa: S311 - jitter
                 if delay is None or not is_transient(error):
                     raise
                 self._tell(error)
+            else:
+                self._answered = True
+                return result
             self._stopped.wait(delay)
         raise BucketError("given up, because something else failed")
 

@@ -109,7 +109,7 @@ class S3Store:
         completion = Patience(self._usual.connect, self._usual.answer * _COMPLETION, self._usual.attempts)
         clients = Clients(self._client, self._client_for(completion), self._client_for(_FOR_COURTESY))
         size = part_size_for(largest, self._part_size)
-        persistence = Persistence(self._retry_for, self._tell)
+        persistence = Persistence(self._retry_for, self._tell, answered=True)
         upload = MultipartUpload(
             clients,
             self._url,

@@ -52,7 +52,7 @@ class BackupSettings(Section):
     encrypt_to: Annotated[tuple[str, ...], BeforeValidator(recipients)] = Field(
         (), description="age public keys; who has none of their secret keys cannot read a backup, nor can this host"
     )
-    part_size: Size = Field(8 * 1024**2, ge=5 * 1024**2, description="size of one part of an upload (S3: at least 5M)")
+    part_size: Size = Field(6 * 1024**2, ge=5 * 1024**2, description="size of one part of an upload (S3: at least 5M)")
     bandwidth: Size | None = Field(None, ge=64 * 1024, description="most bytes a second to and from the bucket")
     timeout: Duration = Field(30.0, description="a store that says nothing for this long has failed for the moment")
     retry_for: Duration = Field(600.0, description="what fails in passing is sent again for this long")
