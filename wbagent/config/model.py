@@ -47,7 +47,7 @@ class BackupSettings(Section):
     )
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
-    compression_level: int = Field(3, ge=1, le=19, description="zstd's level")
+    compression_level: int = Field(1, ge=1, le=19, description="zstd's level")
     compression_threads: int = Field(2, ge=1, le=16, description="how many threads compress")
     encrypt_to: Annotated[tuple[str, ...], BeforeValidator(recipients)] = Field(
         (), description="age public keys; who has none of their secret keys cannot read a backup, nor can this host"
