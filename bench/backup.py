@@ -18,6 +18,7 @@ from bench.writer import Writer
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import client_programs
+from tests.testbed.mysqld_program import mysqld_program
 from tests.testbed.rootfs import root_file_system
 from tests.testbed.scratch import scratch
 
@@ -85,6 +86,7 @@ def sample_place() -> Iterator[Place]:
             server.create("unused", "backup", "password")
             server.execute(f"GRANT {_RIGHTS} ON *.* TO %s@'%%'", "backup")
             store.create_bucket(BUCKET)
-            yield Place(server, server.url("backup", DATABASE), store, client_programs(work / "clients"), work, clones)
+            clients, mysqld = client_programs(work / "clients"), mysqld_program(work / "mysqld")
+            yield Place(server, server.url("backup", DATABASE), store, clients, mysqld, work, clones)
     finally:
         shutil.rmtree(clones)

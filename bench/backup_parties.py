@@ -35,6 +35,7 @@ class Place:
     url: MysqlURL
     store: Ceph
     clients: ClientPrograms
+    mysqld: Path
     scratch: Path
     clones: Path
 
@@ -83,6 +84,9 @@ class Wbagent:
         if self.engine == "clone":
             target = self.place.scratch / "restored"
             shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            # mysqld does not run as root, and this machine need not have a user mysql.
+            shutil.chown(target, "nobody", "nogroup")
             return run_pipeline(self.command("restore", str(self.made["id"]), "--datadir", str(target)))
         with empty_server() as url:
             return run_pipeline(self.command("restore", str(self.made["id"]), "--into", str(url)))
@@ -103,7 +107,8 @@ class Wbagent:
             "keep_at_least": 1,
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
-        text = "\n".join(["[database]", f"url = {json.dumps(str(self.place.url))}", "[backup]", *lines])
+        drill = ["[backup.drill]", f"mysqld = {json.dumps(str(self.place.mysqld))}"]
+        text = "\n".join(["[database]", f"url = {json.dumps(str(self.place.url))}", "[backup]", *lines, *drill])
         configuration.write_text(text + "\n")
         variables = (("WBAGENT_STATE_DIRECTORY", str(directory)), ("PYTHONPATH", str(Path.cwd())))
         argv = [sys.executable, "-m", "wbagent.cli.main", "--config", str(configuration), *arguments]

@@ -83,10 +83,21 @@ class BackupError(WbagentError):
     message_id = events.BACKUP_FAILED
 
 
+class DrillError(WbagentError):
+    """No backup was proven: the newest one is bad, or the drill could not be made."""
+
+    exit_status = EX_IOERR
+    message_id = events.DRILL_FAILED
+
+
 class RestoreError(WbagentError):
     """A backup could not be restored."""
 
     exit_status = EX_IOERR
+
+
+class DamagedError(RestoreError):
+    """What is stored is not, or not any more, a backup of what its commit record says."""
 
 
 class AccessError(WbagentError):

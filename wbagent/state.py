@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from wbagent.durable import sync_directory
 from wbagent.errors import AccessError, StateError, WbagentError
 from wbagent.state_directory import state_directory
 
@@ -35,6 +38,13 @@ CREATE TABLE IF NOT EXISTS outbox (
 """
 
 
+_PUT: Final = (
+    "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at"
+)
+# The fact in a new file that tells what became of the damaged one: {"file", "reason", "told": whether people know}.
+SET_ASIDE: Final = "state.set_aside"
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A JSON value and the wall-clock time (seconds since the epoch) at which it was found."""
@@ -44,22 +54,23 @@ class Fact:
 
 
 class State:
-    """The open state file. Several processes may hold it at once: each write is one short transaction."""
+    """The open state file. Several processes may hold it at once: each write is one short transaction.
+
+    Nothing that matters is only in it. So one that is damaged is set aside (fact SET_ASIDE) and a new one begun; the
+    processes that still have the old one open go over to the new one at their next use.
+    """
 
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         """Open (and unless `read_only` create) the file; raises StateError."""
         self.path = path or state_directory() / "state.db"
-        mode = "ro" if read_only else "rwc"
+        self._read_only = read_only
         try:
-            # isolation_level=None: every statement is its own transaction unless BEGIN is written out.
-            self.connection = sqlite3.connect(
-                f"file:{self.path}?mode={mode}", uri=True, timeout=10, isolation_level=None
-            )
-            if not read_only:
-                self.connection.executescript(_SCHEMA)
-                self.path.chmod(0o640)
-            else:
-                self.connection.execute("SELECT 1 FROM fact LIMIT 1")
+            try:
+                self._open()
+            except sqlite3.DatabaseError as error:
+                if read_only or not _is_damage(error):
+                    raise
+                self._renew(error)
         except (sqlite3.Error, OSError) as error:
             raise self._cannot_be_opened(error) from None
 
@@ -71,6 +82,55 @@ class State:
     ) -> None:
         self.connection.close()
 
+    def _open(self) -> None:
+        mode = "ro" if self._read_only else "rwc"
+        # isolation_level=None: every statement is its own transaction unless BEGIN is written out.
+        self.connection = sqlite3.connect(f"file:{self.path}?mode={mode}", uri=True, timeout=10, isolation_level=None)
+        if self._read_only:
+            self.connection.execute("SELECT 1 FROM fact LIMIT 1")
+        else:
+            self.connection.executescript(_SCHEMA)
+            self.path.chmod(0o640)
+            if os.geteuid() == 0:
+                # What root makes there the agent has to write too.
+                above = self.path.parent.stat()
+                os.chown(self.path, above.st_uid, above.st_gid, follow_symlinks=False)
+            # The file is small: all of it is looked at, so that damage shows here and not in the midst of something.
+            ((found,),) = self.connection.execute("PRAGMA quick_check(1)").fetchall()
+            if found != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {found}")
+        self._inode = self.path.stat().st_ino
+
+    def _renew(self, damage: sqlite3.Error) -> None:
+        """Set the damaged file aside unless another process has done so, and go over to the new one."""
+        with _alone(self.path):
+            self.connection.close()
+            try:
+                self._open()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self.connection.close()
+            else:
+                return
+            aside = _set_aside(self.path)
+            self._open()
+            # Whoever meets the damage may be a short-lived program: the agent tells people of it.
+            value = json.dumps({"file": str(aside), "reason": str(damage), "told": False})
+            self.connection.execute(_PUT, (SET_ASIDE, value, time.time()))
+
+    def _follow(self) -> None:
+        """Go over to the file that has taken the place of the one that is open: that was damaged and set aside."""
+        if self._read_only or self.connection.in_transaction:
+            return
+        try:
+            # Also when somebody moved it away by hand.
+            if not self.path.exists() or self.path.stat().st_ino != self._inode:
+                self.connection.close()
+                self._open()
+        except OSError as error:
+            raise self._unusable(error) from None
+
     def get(self, key: str) -> Fact | None:
         """The fact stored under `key`, or None; raises StateError."""
         found = self.rows("SELECT value, at FROM fact WHERE key = ?", (key,))
@@ -78,15 +138,12 @@ class State:
 
     def put(self, key: str, value: Any, now: float) -> None:
         """Store a JSON value as found at wall-clock time `now` (seconds since the epoch); raises StateError."""
-        self.rows(
-            "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key)"
-            " DO UPDATE SET value = excluded.value, at = excluded.at",
-            (key, json.dumps(value), now),
-        )
+        self.rows(_PUT, (key, json.dumps(value), now))
 
     def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """What a statement gives; raises StateError."""
         try:
+            self._follow()
             return self.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self._unusable(error) from None
@@ -95,6 +152,7 @@ class State:
     def transaction(self) -> Iterator[None]:
         """All writes within become visible at once or not at all; raises StateError."""
         try:
+            self._follow()
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -108,10 +166,10 @@ class State:
             raise self._unusable(error) from None
 
     def _cannot_be_opened(self, error: sqlite3.Error | OSError) -> WbagentError:
-        if "not a database" in str(error) or "malformed" in str(error):
+        if isinstance(error, sqlite3.Error) and _is_damage(error):
             return StateError(
                 f"the state file {self.path} is damaged: {error}",
-                hint=f"mv {self.path} {self.path}.damaged && systemctl restart wbagent; the backups are not in it",
+                hint="systemctl restart wbagent sets it aside and begins a new one; the backups are not in it",
             )
         if os.geteuid() != 0 and not os.access(self.path, os.R_OK) and _may_exist(self.path):
             return AccessError(
@@ -124,11 +182,44 @@ class State:
             f"the state file {self.path} cannot be opened: {error}", hint=f"check the disk: df {self.path.parent}"
         )
 
-    def _unusable(self, error: sqlite3.Error) -> StateError:
+    def _unusable(self, error: sqlite3.Error | OSError) -> StateError:
+        if isinstance(error, sqlite3.Error) and _is_damage(error) and not self._read_only:
+            try:
+                self._renew(error)
+            except (sqlite3.Error, OSError) as worse:
+                error = worse
+            else:
+                return StateError(f"the state file {self.path} was damaged; it begins anew", hint="ls /var/lib/wbagent")
         return StateError(
             f"the state file {self.path} cannot be used: {error}",
             hint=f"check that the disk is not full (df {self.path.parent}) and that user wbagent may write there",
         )
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # SQLITE_CORRUPT and SQLITE_NOTADB, by their texts: what quick_check finds has no code.
+    return "not a database" in str(error) or "malformed" in str(error)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Be the only one who sets the file aside. Raises OSError."""
+    descriptor = os.open(path.with_name("state.lock"), os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the file, and the journal of what it was in the midst of, which must not meet a new file; its new name."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    with suppress(FileNotFoundError):
+        path.with_name(f"{path.name}-journal").rename(f"{aside}-journal")
+    path.rename(aside)
+    sync_directory(path.parent)
+    return aside
 
 
 def _may_exist(path: Path) -> bool:

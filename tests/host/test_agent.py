@@ -109,10 +109,12 @@ def test_real_load_fires_once_and_resolves_once(hosts: Bed) -> None:
     with busy(db):
         fired = hosts.receiver.wait_for(lambda alert: "db1" in alert.text and "CPU" in alert.text, timeout=60)
         assert "short of resources" in fired.text
-        assert "ALERT" in db.properties(AGENT)["StatusText"]
+        wait_for_unit(db, AGENT, lambda unit: "ALERT" in unit["StatusText"])
         # The state outlives the agent: restarted while the load lasts, it fires no second time.
-        db.kill(int(db.properties(AGENT)["MainPID"]))
-        wait_for_unit(db, AGENT, lambda unit: unit["ActiveState"] == "active" and "ALERT" in unit["StatusText"])
+        killed = db.properties(AGENT)["MainPID"]
+        db.kill(int(killed))
+        wait_for_unit(db, AGENT, lambda unit: unit["MainPID"] not in {killed, "0"} and "ALERT" in unit["StatusText"])
+    hosts.receiver.wait_for(lambda alert: "the agent failed" in alert.text, timeout=60)
     hosts.receiver.wait_for(lambda alert: "resolved" in alert.text.lower(), timeout=60)
     titles = [str(alert.body["title"]) for alert in hosts.receiver.alerts]
     # The agent's own death is told too, by its OnFailure= unit.

@@ -20,6 +20,7 @@ def reload(host: Host) -> None:
 
 def test_a_failed_backup_tells_its_reason_and_what_to_do(hosts: Bed) -> None:
     db = hosts.db
+    hosts.sql("CREATE TABLE one (id INT PRIMARY KEY)", "wandb_local")
     configure(db, hosts.db_settings(backup={"mysqldump": "/usr/bin/no-such-program"}))
     reload(db)
     with journal_from_now(db, f"MESSAGE_ID={events.UNIT_FAILED}") as journal:
@@ -69,6 +70,28 @@ def test_what_the_receiver_refused_arrives_by_itself(hosts: Bed) -> None:
     wait_for_unit(db, DELIVER, lambda unit: unit["ActiveState"] == "inactive")
     assert json.loads(db.run(["wbagent", "alerts", "list", "--json"]).stdout)["waiting"] == []
     assert len([alert for alert in hosts.receiver.alerts if alert.accepted]) == 1
+
+
+def test_backups_that_are_not_fresh_are_told_and_over_with_the_next_one(hosts: Bed) -> None:
+    """The unit was never started, so nothing but the agent could tell."""
+    db, path = hosts.db, "/run/wbagent-metrics/wbagent.prom"
+    hosts.sql("CREATE TABLE one (id INT PRIMARY KEY)", "wandb_local")
+    never = {"fresh_within": "5s", "catch_up_after": "1h"}
+    metrics = {"textfile": path}
+    configure(db, hosts.db_settings(backup=never, metrics=metrics, **{"backup.drill": {"enabled": False}}))
+    with journal_from_now(db, f"MESSAGE_ID={events.BACKUP_STALE}") as journal:
+        reload(db)
+        told = hosts.receiver.wait_for(lambda alert: "no backup for 5s" in alert.text, timeout=120)
+        assert journal.wait_for("no backup for 5s")["WBAGENT_ALERT"] == "backup-stale"
+    assert "There is none yet." in told.text
+    assert "no backup for 5s" in db.run(["wbagent", "status"], check=False).stdout
+    db.run(["wbagent", "backup", "run"])
+    hosts.receiver.wait_for(lambda alert: "There is a backup younger than 5s again" in alert.text, timeout=60)
+    read = db.run(["runuser", "--user", "nobody", "--", "cat", path]).stdout
+    assert "wbagent_backup_last_success_timestamp_seconds" in read
+    assert "wbagent_backup_off_site 1.0" in read
+    pruned = json.loads(db.run(["wbagent", "backup", "prune", "--dry-run", "--json"]).stdout)
+    assert [each["rule"] for each in pruned["backups"]] == ["young"]
 
 
 def test_a_test_message_shows_the_answer(hosts: Bed) -> None:

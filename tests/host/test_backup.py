@@ -171,8 +171,9 @@ def test_killed_agent_does_not_disturb_a_running_backup(hosts: Bed, sample: None
     db = hosts.db
     take_up(hosts)
     pid = half_way(db)
-    db.kill(int(db.properties(AGENT)["MainPID"]))
-    wait_for_property(db, AGENT, "ActiveState", "active")
+    agent = db.properties(AGENT)["MainPID"]
+    db.kill(int(agent))
+    wait_for_unit(db, AGENT, lambda unit: unit["ActiveState"] == "active" and unit["MainPID"] != agent)
     assert int(db.properties(BACKUP)["MainPID"]) == pid
     db.kill(pid, signal.SIGCONT)
     unit = wait_for_property(db, BACKUP, "ActiveState", "inactive", timeout=120)

@@ -21,6 +21,10 @@ from wbagent import events
 
 UNIT = "wandb-local.service"
 QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
+# The unit's status line is written anew after each probe.
+FREQUENT_PROBES: dict[str, dict[str, object]] = {"server.probes": {"liveness_period": "1s"}}
+# Longer than the watchdog's time.
+STOPPED_S = 10
 
 
 def serve(bed: Bed, *, live: bool, **sections: dict[str, object]) -> str:
@@ -104,12 +108,12 @@ def test_docker_stopped_by_an_operator_stays_stopped_and_the_server_comes_back_w
 ) -> None:
     web = hosts.web
     serve(hosts, live=False)
-    with fault("dockerd stopped for 20 s, without live-restore"):
+    with fault(f"dockerd stopped for {STOPPED_S} s, without live-restore"):
         docker_daemon.stop(web)
         stopped = web.properties(docker_daemon.UNIT)["StateChangeTimestampMonotonic"]
         wait_for_unit(web, UNIT, has_status("waiting for Docker: systemctl status docker.service"))
         with pytest.raises(DeadlineError):
-            wait_for_unit(web, docker_daemon.UNIT, lambda unit: unit["ActiveState"] != "inactive", timeout=20)
+            wait_for_unit(web, docker_daemon.UNIT, lambda unit: unit["ActiveState"] != "inactive", timeout=STOPPED_S)
         unit = web.properties(docker_daemon.UNIT)
         assert (unit["ActiveState"], unit["StateChangeTimestampMonotonic"]) == ("inactive", stopped)
         unit = web.properties(UNIT)
@@ -119,20 +123,20 @@ def test_docker_stopped_by_an_operator_stays_stopped_and_the_server_comes_back_w
         wait_until_serving_again(web, restarts=1)
     [end] = ends(web)
     assert end["reason"] == "Docker away"
-    assert end["outage"]["seconds"] > 20
+    assert end["outage"]["seconds"] > STOPPED_S
     hosts.receiver.wait_for(lambda alert: "Docker away" in alert.text, timeout=30)
 
 
 def test_with_live_restore_users_are_served_while_docker_is_stopped(hosts: Bed, fault: Fault) -> None:
     web = hosts.web
-    before = serve(hosts, live=True)
-    with fault("dockerd stopped for 20 s, with live-restore") as users:
+    before = serve(hosts, live=True, **FREQUENT_PROBES)
+    with fault(f"dockerd stopped for {STOPPED_S} s, with live-restore") as users:
         docker_daemon.stop(web)
         wait_for_unit(web, UNIT, has_status("but Docker is away"))
         # docker-proxy dies with its daemon, so programs on the host are cut off; users come in by the kernel's rules.
         assert docker_daemon.proxies(web) == []
         assert not serves_itself(web)
-        users.wait_until_served(since=time.monotonic() + 20)
+        users.wait_until_served(since=time.monotonic() + STOPPED_S)
         assert web.properties(docker_daemon.UNIT)["ActiveState"] == "inactive"
         assert web.properties(UNIT)["ActiveState"] == "active"
         docker_daemon.start(web)
@@ -156,7 +160,7 @@ def test_a_daemon_that_hangs_is_not_waited_for(hosts: Bed, fault: Fault) -> None
 
 def test_a_stop_while_docker_is_away_says_what_goes_on_and_the_next_start_takes_it_over(hosts: Bed) -> None:
     web = hosts.web
-    before = serve(hosts, live=True)
+    before = serve(hosts, live=True, **FREQUENT_PROBES)
     docker_daemon.stop(web)
     wait_for_unit(web, UNIT, has_status("but Docker is away"))
     web.run(["systemctl", "stop", UNIT])
@@ -214,11 +218,11 @@ def test_docker_stopped_before_the_start_is_waited_for_and_a_stop_ends_the_wait(
     web.run(["systemctl", "stop", UNIT])
     assert (web.properties(UNIT)["Result"], ends(web)) == ("success", [])
     # The wait is no part of the start's budget.
-    configure(web, hosts.web_settings(**{"server.probes": {"startup_failures": 2, "startup_period": "1s"}}))
+    configure(web, hosts.web_settings(**{"server.probes": {"startup_failures": 6, "startup_period": "1s"}}))
     web.run(["systemctl", "start", "--no-block", UNIT])
     wait_for_unit(web, UNIT, has_status("waiting for Docker"))
     with pytest.raises(DeadlineError):
-        wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] != "activating", timeout=4)
+        wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] != "activating", timeout=8)
     docker_daemon.start(web)
     wait_until_serving_again(web, restarts=0)
 

@@ -308,7 +308,7 @@ def test_external_server_that_does_not_start_is_taken_back(trial: Bed) -> None:
     move = write_ends(trial)
     # The external database may be used from this host, but not from the container.
     settings = web.read("/etc/wbagent.toml").replace(
-        "embedded = true", 'embedded = true\nprobes = {startup_failures = 12, startup_period = "2s"}'
+        "embedded = true", 'embedded = true\nprobes = {startup_failures = 15, startup_period = "1s"}'
     )
     web.write("/etc/wbagent.toml", settings, mode=0o640, owner="root:wbagent")
     web.run(["iptables", "-I", "FORWARD", "-p", "tcp", "--dport", "3306", "-j", "REJECT"])

@@ -155,7 +155,7 @@ def test_readiness_lost_for_long_is_on_record_once_and_one_alert(serving: Bed) -
         page = web.run(["wbagent", "status"], check=False)
         assert page.returncode == 3
         assert "NOT READY" in page.stdout
-        assert "NOT READY" in web.properties("wbagent.service")["StatusText"]
+        wait_for_unit(web, "wbagent.service", lambda unit: "NOT READY" in unit["StatusText"])
         assert "since then" in web.run(["wbagent", "server", "history", "1"]).stdout
         post(serving, "ready")
         journal.wait_for("ready again after", timeout=30)

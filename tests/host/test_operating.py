@@ -101,8 +101,9 @@ def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> Non
     with journal_from_now(web, f"MESSAGE_ID={events.RESTART_NEEDED}") as journal:
         web.run(["systemctl", "reload", "wbagent.service"])
         journal.wait_for("old settings", timeout=20)
-    assert "a restart would apply changed settings" in web.properties("wbagent.service")["StatusText"]
-    assert "a restart would apply changed settings" in web.run(["wbagent", "status"], check=False).stdout
+    needed = "a restart would apply changed settings"
+    wait_for_unit(web, "wbagent.service", lambda unit: needed in unit["StatusText"])
+    assert needed in web.run(["wbagent", "status"], check=False).stdout
     differs = web.run(["wbagent", "server", "diff"], check=False)
     assert differs.returncode == 1
     assert "stop timeout: 60s -> 120s" in differs.stdout
@@ -148,18 +149,22 @@ def test_a_pause_holds_restarts_and_alerts_and_ends_by_itself(hosts: Bed) -> Non
     [before] = web.run(["docker", "ps", "--quiet", "--no-trunc"]).stdout.split()
     matches = [f"MESSAGE_ID={number}" for number in (events.PAUSE_BEGAN, events.PAUSE_ENDED, events.LIVENESS_FAILED)]
     with journal_from_now(web, *matches) as journal:
-        web.run(["wbagent", "server", "pause", "disk is replaced", "--for", "35s"])
+        web.run(["wbagent", "server", "pause", "disk is replaced"])
         # More than the three failures that would end it: the unit's runner goes on counting.
         web.run(["docker", "pause", "wandb-local"])
-        journal.wait_for("paused for 35s by root: disk is replaced", timeout=20)
-        journal.wait_for("5 of 3 liveness probes failed", timeout=30)
+        journal.wait_for("paused for 1h by root: disk is replaced")
+        journal.wait_for("5 of 3 liveness probes failed")
         assert "PAUSED for" in web.properties("wbagent.service")["StatusText"]
         web.run(["systemctl", "restart", "wbagent.service"])
         assert "disk is replaced" in web.run(["wbagent", "status"], check=False).stdout
         assert web.run(["docker", "ps", "--quiet", "--no-trunc"]).stdout.split() == [before]
         assert [alert.text for alert in hosts.receiver.alerts] == []
-        journal.wait_for("the pause is over", timeout=60)
-    wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] == "active" and unit["NRestarts"] == "1", timeout=60)
+        # Replaced by one whose end can be awaited; nothing needs to happen before that end.
+        web.run(["wbagent", "server", "pause", "disk is nearly replaced", "--for", "3s"])
+        journal.wait_for("paused for 3s by root: disk is nearly replaced")
+        web.run(["systemctl", "restart", "wbagent.service"])
+        journal.wait_for("the pause is over")
+    wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] == "active" and unit["NRestarts"] == "1")
     assert history(web)[-2]["reason"] == "liveness lost"
     hosts.receiver.wait_for(lambda alert: "W&B server ended" in alert.text, timeout=30)
 

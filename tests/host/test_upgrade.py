@@ -133,7 +133,7 @@ def test_a_pull_while_the_old_one_serves_then_the_new_one(images: None, hosts: B
     old, new = f"{ADDRESS}/{OLD}", f"{ADDRESS}/{NEW}"
     web.run(["docker", "tag", OLD, old])
     with registry(web):
-        with_a_layer_of_its_own(web, new, megabytes=80)
+        with_a_layer_of_its_own(web, new, megabytes=20)
         web.run(["docker", "push", "--quiet", new])
         web.run(["docker", "rmi", new])
         serve(hosts, old)
@@ -347,7 +347,8 @@ def test_killed_at_every_step_it_is_completed(images: None, hosts: Bed) -> None:
         assert (back.returncode, "nothing was changed" in back.stdout) == (0, True)
 
         with begun(web, "0.83.1"):
-            dumping = wait_for_property(web, BACKUP, "ActiveState", "activating")
+            # Not yet the process that goes before the backup's own.
+            dumping = wait_for_unit(web, BACKUP, lambda unit: unit["MainPID"] != "0")
             web.kill(int(dumping["MainPID"]), signal.SIGSTOP)
             kill_when(web, at("back up"))
             web.kill(int(dumping["MainPID"]), signal.SIGCONT)
@@ -408,6 +409,8 @@ def reading(bed: Bed) -> Iterator[None]:
 def test_a_reboot_while_the_new_one_migrates(serving: Bed) -> None:
     web = serving.web
     before = data(serving)
+    # A boot is finished when nothing is left to be started at once, which the first restarts are.
+    web.write(f"/etc/systemd/system/{UNIT}.d/later.conf", "[Service]\nRestartSec=5s\n")
     with begun(web, "0.83.1", "--restore-database"):
         wait_for_unit(web, UPGRADE, at("migrations may run"))
         wait_until_dirty(serving)

@@ -92,7 +92,11 @@ def make_case(
         **({"destination": str(destination)} if destination else {}),
         **backup,
     }
+    # Without a drill committed backups count, which is what most of these tests are about.
+    drill = keys.pop("drill", {"enabled": False})
+    assert isinstance(drill, dict)
     lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    lines += ["[backup.drill]", *(f"{key} = {json.dumps(value)}" for key, value in drill.items())]
     (directory / "state").mkdir(parents=True)
     path = directory / "wbagent.toml"
     path.touch(mode=0o600)
@@ -167,3 +171,20 @@ def running(case: Case) -> Iterator[Run]:
             finally:
                 process.kill()
         path.unlink()
+
+
+def killed_while(case: Case, stage: str, *arguments: str) -> list[psutil.Process]:
+    """Run `wbagent` and kill it (SIGKILL) when its STATUS= says that `stage` begins; returns what it had started."""
+    path = case.directory / "killed-notify"
+    command: list[str | Path] = [sys.executable, "-m", "wbagent.cli.main", "--config", case.configuration, *arguments]
+    variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+        notifications.bind(str(path))
+        notifications.settimeout(60)
+        with subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.DEVNULL) as process:
+            while f"STATUS={stage}:" not in notifications.recv(4096).decode():
+                pass
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+    path.unlink()
+    return children

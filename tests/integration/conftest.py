@@ -14,8 +14,10 @@ from tests.testbed.ceph import Ceph
 from tests.testbed.errors import BedError
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import MARIADB_CLIENT, ClientPrograms, client_programs, mariadb_dump
+from tests.testbed.mysqld_program import mysqld_program
 from tests.testbed.receiver import Receiver
 from tests.testbed.rootfs import CEPH, MYSQL, Recipe, root_file_system
+from tests.testbed.scratch import scratch
 from wbagent.config.dsn import S3URL, MysqlURL
 
 _numbers = count(1)
@@ -72,6 +74,14 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> ClientPrograms:
     """MySQL's own `mysqldump` and `mysql`, of the server's version."""
     _require(MYSQL)
     return client_programs(tmp_path_factory.mktemp("mysql-clients"))
+
+
+@pytest.fixture(scope="session")
+def mysqld() -> Iterator[Path]:
+    """MySQL's own `mysqld`, of the server's version, that any user can run."""
+    _require(MYSQL)
+    with scratch("mysqld") as directory:
+        yield mysqld_program(directory)
 
 
 @pytest.fixture(scope="session")

@@ -350,9 +350,19 @@ def test_a_unit_failure_goes_out_though_the_rest_of_the_configuration_is_wrong(
     assert "the agent failed" in receiver.alerts[0].text
 
 
-def test_a_unit_failure_goes_out_though_the_state_file_is_broken(agent: Agent, receiver: Receiver) -> None:
+def test_a_unit_failure_goes_out_though_the_state_file_is_damaged(agent: Agent, receiver: Receiver) -> None:
     agent.tell(receiver.url)
     (agent.directory / "state.db").write_bytes(b"this is no SQLite file" * 100)
+    done = agent.run("unit-failed", "wbagent-backup.service")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
+    assert len(list(agent.directory.glob("state.db.damaged-*"))) == 1
+    assert "backup failed" in receiver.alerts[0].text
+
+
+def test_a_unit_failure_goes_out_though_there_can_be_no_state_file(agent: Agent, receiver: Receiver) -> None:
+    agent.tell(receiver.url)
+    (agent.directory / "state.db").unlink(missing_ok=True)
+    (agent.directory / "state.db").mkdir()
     done = agent.run("unit-failed", "wbagent-backup.service")
     assert done.returncode == 73
     assert "Traceback" not in done.stderr

@@ -80,6 +80,20 @@ def test_failing_and_empty_backups_delete_nothing(
     assert thinned.removed == tuple(ids(1, 2, 3)), "the floor of three holds however old they are"
 
 
+def test_while_no_drill_succeeds_nothing_goes(tmp_path: Path, small: MysqlURL, clients: ClientPrograms) -> None:
+    case = make_case(tmp_path, small, clients, keep_at_least=1, drill={"enabled": True})
+    for day in (1, 2, 20):
+        thinned = case.run(clock=at(day)).thinned
+        assert thinned
+        assert thinned.removed == ()
+    assert list(case.stored()) == ids(1, 2, 20)
+    with case.state() as state:
+        state.put("drill.last", {"id": "", "result": "no mysqld", "reason": "there is none"}, at(20)())
+    thinned = case.run(clock=at(21)).thinned
+    assert thinned
+    assert thinned.removed == tuple(ids(1, 2))
+
+
 def test_owner_whose_name_begins_like_another_ones(
     tmp_path: Path, small: MysqlURL, clients: ClientPrograms, bucket: S3URL
 ) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.integration.backup_case import Case, Once, make_case, running
+from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
@@ -22,9 +21,6 @@ from wbagent.backup.manifest import Manifest
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.errors import BackupError
-
-# Written to in one transaction.
-TABLES = ("one", "two")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +42,7 @@ def url(server: MysqlServer) -> MysqlURL:
     server.execute("GRANT BACKUP_ADMIN, PROCESS, REPLICATION CLIENT, SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
     with server.connect(url.database) as connection:
         fill(connection, 12, rough_floats=True)
-    for name in TABLES:
-        server.execute(f"CREATE TABLE {name} (n INT PRIMARY KEY)", database=url.database)
+    make_two_tables(server, url.database)
     return url
 
 
@@ -62,32 +57,6 @@ def restored(case: Case, manifest: Manifest, directory: Path) -> None:
     directory.mkdir()
     command = f"zstd --decompress --stdout '{stored}' | tar --extract --directory '{directory}'"
     subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True)
-
-
-@contextmanager
-def writer(server: MysqlServer, database: str) -> Iterator[None]:
-    """Somebody who writes the same number into two tables in one transaction, again and again."""
-    begun, over = threading.Event(), threading.Event()
-
-    def write() -> None:
-        number = 0
-        with closing(server.connect(database)) as connection, connection.cursor() as cursor:
-            while not over.is_set():
-                number += 1
-                cursor.execute("BEGIN")
-                for name in TABLES:
-                    cursor.execute(f"INSERT INTO {name} VALUES (%s)", (number,))
-                cursor.execute("COMMIT")
-                begun.set()
-
-    with ThreadPoolExecutor() as pool:
-        writing = pool.submit(write)
-        try:
-            assert begun.wait(30)
-            yield
-        finally:
-            over.set()
-        writing.result()
 
 
 def test_clone_is_exact_and_restored_by_hand(case: Case, server: MysqlServer, url: MysqlURL, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from wbagent.backup.layout import manifest_key, object_key
 from wbagent.config.dsn import S3URL, MysqlURL
-from wbagent.errors import DatabaseError, RestoreError
+from wbagent.database.unfinished import mark, unmark
+from wbagent.errors import BackupError, DatabaseError, RestoreError
 from wbagent.restore.run import restore_backup
 
 DUMP = "database.sql.zst"
@@ -182,7 +183,39 @@ def test_mariadb_program_is_refused(backed_up: Case, mariadb_mysqldump: Path, ta
         restore_backup(backed_up.store, settings, "latest", target, ignore)
 
 
-def test_client_killed_half_way(backed_up: Case, target: MysqlURL) -> None:
+def unfinished(server: MysqlServer) -> bool:
+    """Whether the mark of a restore that did not come to its end is in the database."""
+    return ("wbagent_restore_unfinished",) in server.execute("SHOW TABLES FROM restored")
+
+
+def test_half_restored_database_with_somebody_elses_table_is_refused(
+    backed_up: Case, empty_server: MysqlServer, target: MysqlURL
+) -> None:
+    empty_server.execute("CREATE DATABASE restored")
+    with empty_server.connect() as connection:
+        mark(connection, "restored", "20261124T030000Z")
+    empty_server.execute("CREATE TABLE restored.made_since (id INT PRIMARY KEY)")
+    with pytest.raises(RestoreError, match=r"half restored from backup 20261124T030000Z.*has other tables besides"):
+        restore(backed_up, target)
+    restore_backup(backed_up.store, backed_up.settings.backup, "latest", target, ignore, overwrite=True)
+    assert ("made_since",) not in empty_server.execute("SHOW TABLES FROM restored")
+
+
+def test_half_restored_database_is_not_backed_up(
+    backed_up: Case, mysql: MysqlServer, clients: ClientPrograms, tmp_path: Path
+) -> None:
+    url = backed_up.settings.database_url()
+    assert url
+    with mysql.connect() as connection:
+        mark(connection, url.database, "20261124T030000Z")
+        try:
+            with pytest.raises(BackupError, match="is half restored"):
+                make_case(tmp_path, url, clients).run()
+        finally:
+            unmark(connection, url.database)
+
+
+def test_client_killed_half_way(backed_up: Case, empty_server: MysqlServer, target: MysqlURL) -> None:
     kill = Once("restoring", lambda: child("--binary-mode").kill())
     with Proxy((target.host, target.port)) as proxy:
         proxy.limit_after(0, 8e6)
@@ -190,7 +223,11 @@ def test_client_killed_half_way(backed_up: Case, target: MysqlURL) -> None:
         with pytest.raises(RestoreError, match="killed by signal 9") as caught:
             restore_backup(backed_up.store, backed_up.settings.backup, "latest", slow, kill)
     assert kill.done
-    assert "drop the half-filled target database" in caught.value.hint
+    assert "it begins anew" in caught.value.hint
+    assert unfinished(empty_server)
+    done = restore_backup(backed_up.store, backed_up.settings.backup, "latest", target, ignore)
+    assert "half restored from backup" in done.replaced
+    assert not unfinished(empty_server)
 
 
 def test_password_is_in_no_process_arguments_or_environment(backed_up: Case, target: MysqlURL) -> None:

@@ -96,6 +96,8 @@ class Bed:
         own: dict[str, dict[str, object]] = {
             "database": {"url": str(self.backup_url)},
             "backup": {"destination": str(self.bucket("wandb-backups", "db1"))},
+            # A drill after each backup is for the tests of drills: it would run into what others do next.
+            "backup.drill": {"enabled": False},
             "alerts": {"to": [self.alerts_url]},
         }
         return _merged(own, sections)

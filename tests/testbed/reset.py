@@ -11,26 +11,27 @@ from tests.testbed.package import install, installed_version, version_of
 
 # As the package's own maintainer scripts leave a host; what a test may have changed goes.
 _SET_BACK = rf"""
-systemctl stop wandb-local.service wbagent.service 'wbagent-*.service' 2>/dev/null
-if command -v docker >/dev/null; then
+units="wandb-local.service wbagent.service wbagent-*.service"
+# In order where that is quick. What takes its time to stop, or never got the signal, is killed: nobody needs it.
+timeout 1 systemctl stop $units || {{ docker ps --quiet | xargs --no-run-if-empty docker kill; systemctl stop $units; }}
+if command -v docker; then
     systemctl reset-failed docker.service docker.socket
+    systemctl start docker.socket docker.service
+    docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes
+    docker volume prune --all --force
     if [ -e /etc/docker/daemon.json ]; then
         # Restarted, not reloaded: what was set there and is named no longer, Docker keeps until its end.
         rm /etc/docker/daemon.json
         systemctl restart docker.socket docker.service
     fi
-    systemctl start docker.socket docker.service
-    containers=$(docker ps --all --quiet)
-    [ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
-    docker volume prune --all --force >/dev/null
-fi
+fi >/dev/null
 rm -rf /etc/systemd/system/wandb-local.service.d /etc/systemd/system/wbagent*.service.d
 rm -rf /run/systemd/system/wandb-local.service.d /run/systemd/system/wbagent*.service.d
 rm -rf /var/lib/wbagent /etc/wbagent.toml.d /etc/credstore/wbagent.*
-systemctl disable --quiet wandb-local.service
+! systemctl is-enabled --quiet wandb-local.service || systemctl disable --quiet wandb-local.service
 systemd-tmpfiles --create wbagent.conf
 install --mode=0640 --owner=root --group=wbagent {PRISTINE} /etc/wbagent.toml
-systemctl daemon-reload
+systemctl show --property=NeedDaemonReload 'wandb*' 'wbagent*' | grep --quiet yes && systemctl daemon-reload
 systemctl reset-failed
 systemctl start wbagent.service
 """

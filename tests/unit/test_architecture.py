@@ -18,6 +18,7 @@ FLOORS = (
     {"cli"},
     {"agent"},
     {"upgrade"},
+    {"drill"},
     {"restore"},
     {"backup"},
     {"server", "alerts"},

@@ -101,14 +101,16 @@ def test_what_stands_behind_a_socket_has_a_sandbox_as_strict() -> None:
 
 def test_jobs_get_the_shared_sandbox() -> None:
     jobs = {path.name for path in SERVICES if path.name.startswith("wbagent-")} - {"wbagent-upgrade.service"}
-    assert jobs == {"wbagent-alert@.service", "wbagent-backup.service", "wbagent-deliver.service"}
+    assert jobs == {
+        "wbagent-alert@.service", "wbagent-backup.service", "wbagent-deliver.service", "wbagent-drill.service",
+    }  # fmt: skip
     for name in jobs:
         assert not _values(UNITS / name, "User"), "the drop-in gives it; a second one would win or lose unseen"
 
 
 def test_polkit_rule_names_the_services() -> None:
     rule = (UNITS / "wbagent.rules").read_text()
-    listed = re.search(r"units = \[(.*)\]", rule)
+    listed = re.search(r"units = \[(.*?)\]", rule, re.DOTALL)
     assert listed
     named = set(re.findall(r'"([^"]+)"', listed[1]))
     # The upgrade is root's: user wbagent must not choose what image runs.

@@ -46,6 +46,7 @@ class Duties:
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
+        self._jobs: tuple[str, ...] = ()
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -61,6 +62,7 @@ class Duties:
             "embedded": self.settings.server is not None and self.settings.server.embedded,
             "database": database,
             "backup": database and self.settings.backup.enabled,
+            "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
         }
 
     def look_at_units(self, bus: Bus | None, now: float) -> None:
@@ -74,6 +76,11 @@ class Duties:
             bus.reset_failed(overview.SERVER_UNIT)
             log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
+        jobs = tuple(unit.active if unit else "" for unit in (self._seen.backup, self._seen.drill))
+        if jobs != self._jobs:
+            # A backup or drill has ended just now, or begun: what it left is told at once.
+            self.look_at_backups()
+        self._jobs = jobs
         paused = self._teller.tell_pause()
         if server is not None:
             held = paused or _replaces_server(bus)
@@ -134,6 +141,10 @@ class Duties:
     def sample_cpu(self) -> None:
         """One sample of the host's processors, judged by the guide's rule."""
         self._teller.judge_cpu(self.settings, self._sampler.sample())
+
+    def look_at_backups(self) -> None:
+        """Whether the newest backup is fresh, good and where it should be."""
+        self._teller.judge_backups(self.settings)
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""

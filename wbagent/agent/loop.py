@@ -27,6 +27,7 @@ from wbagent.systemd.notify import notify, reloading, watchdog_interval
 _WATCHED: Final = (
     "wandb-local.service",
     "wbagent-backup.service",
+    "wbagent-drill.service",
     "wbagent-deliver.service",
     "wbagent-upgrade.service",
 )
@@ -36,6 +37,7 @@ _SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
 _DATABASE_S: Final = 30
+_BACKUPS_S: Final = 10
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
 
@@ -148,6 +150,11 @@ class Agent:
             now = datetime.now().astimezone()
             every = IntervalTrigger(seconds=_DATABASE_S)
             self._scheduler.add_job(self._look_at_database, every, next_run_time=now, **defaults)
+        # Also where no backups are wanted: what still fires is over then.
+        soon = datetime.now().astimezone()
+        self._scheduler.add_job(
+            self._look_at_backups, IntervalTrigger(seconds=_BACKUPS_S), next_run_time=soon, **defaults
+        )
         cpu = self._settings.monitor.cpu
         if cpu.enabled:
             self._scheduler.add_job(self._sample_cpu, IntervalTrigger(seconds=cpu.sample_every), **defaults)
@@ -160,6 +167,9 @@ class Agent:
     async def _look_at_database(self) -> None:
         with self._tolerated():
             await self._duties.look_at_database()
+
+    async def _look_at_backups(self) -> None:
+        self._duties.look_at_backups()
 
     async def _sample_cpu(self) -> None:
         self._duties.sample_cpu()

@@ -6,12 +6,14 @@ the agent is down.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
+from wbagent.monitor.freshness import WATCH_FACT
 from wbagent.quantities import format_duration, format_size
 from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
@@ -24,12 +26,15 @@ from wbagent.upgrade.account import NO_NOTE, Note
 SERVER_UNIT: Final = "wandb-local.service"
 AGENT_UNIT: Final = "wbagent.service"
 BACKUP_UNIT: Final = "wbagent-backup.service"
+DRILL_UNIT: Final = "wbagent-drill.service"
 DELIVER_UNIT: Final = "wbagent-deliver.service"
 
 DATABASE_FACT: Final = "database"
 BACKUP_FACT: Final = "backup.last"
 BACKUP_FAILURE_FACT: Final = "backup.last_failure"
 ATTEMPT_FACT: Final = "backup.attempt"
+DRILL_FACT: Final = "drill.last"
+PROVEN_FACT: Final = "drill.proven"
 CONFIG_FACT: Final = "config"
 WANTED_FACT: Final = "server.wanted"
 
@@ -73,6 +78,7 @@ class Overview:
     unready: history.Record | None = None
     upgrade: Note = NO_NOTE
     closed: str = ""
+    drill: UnitState | None = None
 
     @property
     def embedded(self) -> bool:
@@ -88,7 +94,8 @@ def unit_state(properties: Properties) -> UnitState:
         active=active,
         sub=str(properties.get("SubState", "dead")),
         enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime"},
-        text=str(properties.get("StatusText", "")),
+        # systemd keeps the last word of a unit that has ended, which is not about now.
+        text=str(properties.get("StatusText", "")) if active not in {"inactive", "failed"} else "",
         restarts=int(properties.get("NRestarts", 0)),
         # Unlike the last change of state, the beginning of "active" is the same after a reload.
         since=int(properties.get("ActiveEnterTimestamp" if active in _UP else "StateChangeTimestamp", 0)) / 1e6,
@@ -99,7 +106,7 @@ def unit_state(properties: Properties) -> UnitState:
 def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, account.UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, DRILL_UNIT, account.UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -111,7 +118,8 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
             (),
             _UNREADABLE,
         )
-    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, CONFIG_FACT, WANTED_FACT)
+    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT, CONFIG_FACT,
+             WANTED_FACT, WATCH_FACT)  # fmt: skip
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
         units[SERVER_UNIT],
@@ -124,8 +132,9 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
         history.unready(records),
-        account.note(at_work=_works(units[account.UNIT])),
+        account.note(time.time(), at_work=_works(units[account.UNIT])),
         door.closed(),
+        drill=units[DRILL_UNIT],
     )
 
 
@@ -196,9 +205,34 @@ def backup_line(overview: Overview, now: float) -> str:
     where = "off-site" if last.value["off_site"] else "NOT off-site"
     line = f"backup {age} ago, {format_size(int(last.value['stored_bytes']))}, {where}"
     failure = overview.facts.get(BACKUP_FAILURE_FACT)
+    if proof := proof_words(overview):
+        line += f", {proof}"
     if failure is not None and failure.at > last.at:
         line += ", but the latest try FAILED"
     return line + (", another is being made" if running else "")
+
+
+def drill_failure(overview: Overview) -> Fact | None:
+    """The last drill, when it failed and no other has succeeded since."""
+    drill, proven = overview.facts.get(DRILL_FACT), overview.facts.get(PROVEN_FACT)
+    if drill is None or drill.value["result"] not in {"disproven", "not done"}:
+        return None
+    return drill if proven is None or drill.at > proven.at else None
+
+
+def proof_words(overview: Overview) -> str:
+    """Whether the newest backup is proven, in a few words; "" where drills are switched off."""
+    last, proven = overview.facts.get(BACKUP_FACT), overview.facts.get(PROVEN_FACT)
+    configured, drill = overview.facts.get(CONFIG_FACT), overview.facts.get(DRILL_FACT)
+    if last is not None and proven is not None and proven.value["id"] == last.value["id"]:
+        return "proven"
+    if configured is None or not configured.value.get("drill"):
+        return ""
+    if overview.drill is not None and overview.drill.active == "activating":
+        return "is being proven"
+    if drill is not None and drill.value["result"] == "no mysqld":
+        return "not proven: no mysqld on this host"
+    return "NOT PROVEN: the drill failed" if drill_failure(overview) else "not proven yet"
 
 
 def as_json(overview: Overview, now: float) -> dict[str, Any]:
@@ -221,6 +255,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "closed": overview.closed or None,
         "agent": unit(overview.agent),
         "backup": unit(overview.backup),
+        "drill": unit(overview.drill),
         "last_end": {"at": end.at, "reason": str(end.reason), "detail": end.detail, "exit_code": end.exit_code,
                      "oom_killed": end.oom_killed, "probe": end.probe, "log": list(end.log)} if end else None,
         "facts": {name: {"value": fact.value, "age_s": round(now - fact.at, 1)}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from wbagent import events
-from wbagent.alerts import cpu, crash_loop, outbox, server, states
+from wbagent.alerts import backup, cpu, crash_loop, outbox, server, states
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
+from wbagent.alerts.state_file import tell_damage
 from wbagent.alerts.throttle import Event
 from wbagent.config import Settings
 from wbagent.errors import StateError
 from wbagent.moment import Moment
+from wbagent.monitor import textfile
+from wbagent.monitor.backup_facts import BackupFacts
 from wbagent.quantities import format_duration
 from wbagent.server import history, pause
 from wbagent.server.history import Reason
@@ -91,6 +95,21 @@ class Teller:
         except OSError as error:
             self._complain(StateError(f"the server's history cannot be read: {error}"))
 
+    def judge_backups(self, settings: Settings) -> None:
+        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too."""
+        try:
+            tell_damage(self._state, settings, Moment.now())
+            age = backup.judge(self._state, settings, Moment.now())
+            facts, firing = BackupFacts.read(self._state), len(states.firing_titles(self._state))
+        except StateError as error:
+            self._complain(error)
+            return
+        if path := settings.metrics.textfile:
+            try:
+                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing))
+            except StateError as error:
+                self._complain(error, "metrics are missing")
+
     def tell_pause(self) -> bool:
         """Tell the journal of a pause that began or ended; whether one lasts."""
         now = Moment.now()
@@ -128,9 +147,9 @@ class Teller:
         self._last_due, self._last_start = due, now
         return True
 
-    def _complain(self, error: StateError) -> None:
+    def _complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
         now = time.monotonic()
         # This is tried again every few seconds; the journal need not hear of it each time.
         if now - self._complaints.get(error.message, -_COMPLAIN_AGAIN_S) >= _COMPLAIN_AGAIN_S:
             self._complaints = {error.message: now}
-            log.error(f"alerts cannot be kept: {error.message}", message_id=error.message_id, hint=error.hint)
+            log.error(f"{what}: {error.message}", message_id=error.message_id, hint=error.hint)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from wbagent.alerts import outbox, states
 from wbagent.alerts.destination import Destination
-from wbagent.alerts.message import Message, write_to_journal
+from wbagent.alerts.message import Kind, Message, write_to_journal
 from wbagent.moment import Moment
 from wbagent.monitor.rules import AlertState, Rule, Sample, Transition, evaluate
 from wbagent.state import State
@@ -16,9 +16,18 @@ Compose = Callable[[Transition, AlertState, float], Message]
 
 
 def judge(
-    state: State, rule: Rule, value: float | None, now: Moment, compose: Compose, to: Sequence[Destination]
+    state: State,
+    rule: Rule,
+    value: float | None,
+    now: Moment,
+    compose: Compose,
+    to: Sequence[Destination],
+    *,
+    event: str | None = None,
 ) -> Message | None:
     """Evaluate one sample (None: there was none); the message that was put into the outbox, if any.
+
+    `event` is the MESSAGE_ID under which the journal has the alert's beginning, where the catalog says more of it.
 
     Killed at any point, either all of it is stored or nothing is, and then the next sample decides anew: nobody is
     told twice or not at all. Raises StateError.
@@ -33,7 +42,7 @@ def judge(
             message = compose(evaluation.transition, before, value)
             outbox.enqueue(state, message, to, now.wall)
     if message is not None:
-        write_to_journal(message)
+        write_to_journal(message, event if message.kind is Kind.FIRING else None)
     return message
 
 

@@ -12,7 +12,8 @@ from wbagent.systemd.bus import Bus
 from wbagent.systemd.journal_lines import newest_lines
 
 BACKUP_UNIT: Final = "wbagent-backup.service"
-_BACKUP_FAILURE: Final = "backup.last_failure"
+DRILL_UNIT: Final = "wbagent-drill.service"
+_FAILURES: Final = {BACKUP_UNIT: "backup.last_failure", DRILL_UNIT: "drill.last"}
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0
 _HINT: Final = "\n  try: "
@@ -35,9 +36,9 @@ def how_it_ended(unit: str) -> Ended:
 
 def own_words(unit: str, state: State | None, now: float) -> tuple[str, str]:
     """(reason, hint) that the unit itself left in the state file, both empty where it left none."""
-    if unit != BACKUP_UNIT or state is None:
+    if unit not in _FAILURES or state is None:
         return "", ""
-    fact = state.get(_BACKUP_FAILURE)
+    fact = state.get(_FAILURES[unit])
     if fact is None or not 0 <= now - fact.at <= _FRESH_S:
         return "", ""
     return str(fact.value.get("reason", "")), str(fact.value.get("hint", ""))

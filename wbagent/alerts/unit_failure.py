@@ -59,6 +59,12 @@ _MEANINGS: Final = {
         "W&B's guide asks for a backup every day; the newest good one gets older",
         "mend what is named, then: systemctl start wbagent-backup",
     ),
+    "wbagent-drill.service": Meaning(
+        "a backup is not proven",
+        "critical",
+        "the newest backup may not restore, and only proven ones can be counted on",
+        "wbagent backup list tells which are proven; to try again: wbagent backup drill",
+    ),
 }
 _OTHER: Final = Meaning("a unit failed", "warning", "its work was not done", "mend what is named, then start it again")
 

@@ -12,14 +12,14 @@ from wbagent.alerts.courier import Answer, Parcel
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Message, write_to_journal
 from wbagent.alerts.throttle import Burst, Event, decide
-from wbagent.alerts.unit_facts import BACKUP_UNIT, how_it_ended, last_words, own_words
+from wbagent.alerts.unit_facts import BACKUP_UNIT, DRILL_UNIT, how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
 
 # A person waits for each of these, or is to: none fails in a loop by itself.
-_EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, "wbagent-upgrade.service"})
+_EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, DRILL_UNIT, "wbagent-upgrade.service"})
 # Failures of one unit that are remembered for the summary of a burst.
 _REMEMBERED: Final = 100
 

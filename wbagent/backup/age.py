@@ -67,6 +67,11 @@ class Age:
         """The program's process id."""
         return self._process.pid
 
+    @property
+    def refused_input(self) -> bool:
+        """Whether it ended by itself because of what it was fed, not for want of the right key."""
+        return (self._process.poll() or 0) > 0 and "identit" not in self._said()
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Give it `data`; yields what it has ready meanwhile. Raises the error of its kind when it ended."""
         rest = memoryview(data)

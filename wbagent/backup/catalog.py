@@ -10,7 +10,7 @@ from typing import Literal
 from wbagent.backup.layout import MANIFEST, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import Manifest, parse_manifest
 from wbagent.bucket.store import NotStoredError, Store
-from wbagent.errors import BackupError, RestoreError
+from wbagent.errors import BackupError, DamagedError, RestoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ def committed(catalog: tuple[Stored, ...]) -> tuple[Manifest, ...]:
 
 
 def find_backup(store: Store, owner: str, name: str) -> Manifest:
-    """The commit record of backup `name`, or of the newest for "latest"; raises RestoreError, BucketError."""
+    """The commit record of backup `name`, or of the newest for "latest".
+
+    Raises RestoreError (DamagedError when it does not match what is stored), BucketError.
+    """
     if name == "latest":
         records = committed(read_catalog(store, owner))
         if not records:
@@ -66,7 +69,7 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
         ) from None
     sizes = {each.file: store.size(object_key(owner, name, each.file)) for each in record.objects}
     if mismatch := _mismatch(record, owner, name, sizes):
-        raise RestoreError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
+        raise DamagedError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
     return record
 
 

@@ -5,30 +5,30 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from wbagent import events
 from wbagent.backup import record
-from wbagent.backup.catalog import Stored, committed, read_catalog
-from wbagent.backup.lock import nobody_restores, only_one
-from wbagent.backup.making import Clock, Making, Origin
+from wbagent.backup.lock import only_one
+from wbagent.backup.making import Clock, Making, Origin, Previous
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
-from wbagent.backup.retention import Policy
+from wbagent.backup.pruning import tidy_after_backup
 from wbagent.backup.stop import ended_in_order
-from wbagent.backup.thinning import Thinned, thin_out
+from wbagent.backup.thinning import Thinned
+from wbagent.bucket.nearness import same_machine
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
-from wbagent.errors import BackupError, BucketError, ConfigError, StateError, WbagentError
+from wbagent.errors import BackupError, ConfigError, WbagentError
+from wbagent.monitor.backup_facts import LAST
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
 
-_IN_USE: Final = "a restore on this host reads one at this moment; the next backup does it"
+_STAGING: Final = "staging"
 
 
 class BackupFailedError(BackupError):
@@ -59,16 +59,21 @@ def run_backup(
         began = time.monotonic()
         try:
             store = open_store(settings.backup, directory, patient=True, paced=True)
+            previous = _previous(state, settings)
             with ended_in_order(settings.backup.time_limit):
-                manifest = Making(settings.backup, origin, store, report, clock).make(_previous_size(state, settings))
+                making = Making(settings.backup, origin, store, directory / _STAGING, report, clock)
+                manifest = making.make(previous)
         except Exception as error:
             failure = _failure(error)
             record.put_failure(state, failure, clock())
             _tell_failure(failure, error, time.monotonic() - began)
             raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
-        record.put_success(state, manifest, store, clock())
+        # An embedded server and its backup are on one machine until it is moved out, which its users are told anyway.
+        beside = origin.files is None and same_machine(settings.backup.destination, origin.url)
+        record.put_success(state, manifest, store, record.Circumstances(previous.by(manifest.engine), beside), clock())
         _tell(manifest, store, "read back and equal" if settings.backup.read_back else "not read back")
-        return Outcome(manifest, store.address, store.off_site, _tidy(settings, state, directory, store, clock))
+        thinned = tidy_after_backup(store, settings.backup, state, directory, clock)
+        return Outcome(manifest, store.address, store.off_site, thinned)
 
 
 def _database(settings: Settings) -> MysqlURL:
@@ -81,38 +86,6 @@ def _database(settings: Settings) -> MysqlURL:
             hint="set it in /etc/wbagent.toml, then: wbagent config check",
         )
     return url
-
-
-def _tidy(settings: Settings, state: State, directory: Path, store: Store, clock: Clock) -> Thinned | None:
-    """Retention and the listing in the state file; a failure here is told, but the backup is made."""
-    owner = settings.backup.owner
-    policy = Policy(settings.backup.keep_days, settings.backup.keep_at_least)
-    try:
-        with nobody_restores(directory) as free:
-            catalog = read_catalog(store, owner)
-            now = datetime.fromtimestamp(clock(), UTC)
-            thinned = thin_out(store, owner, catalog, policy, now) if free else Thinned((), refusal=_IN_USE)
-    except (BucketError, StateError) as error:
-        journal.send(
-            f"old backups were not thinned out: {error.message}", level="warning", message_id=events.RETENTION_DONE
-        )
-        return None
-    if not free:
-        journal.send(f"old backups were not thinned out: {_IN_USE}", message_id=events.RETENTION_DONE)
-    left = [each for each in catalog if each.id not in thinned.removed]
-    record.put_list(state, left, clock())
-    _warn_of_others(left, owner)
-    return thinned
-
-
-def _warn_of_others(catalog: list[Stored], owner: str) -> None:
-    hosts = {each.host for each in committed(tuple(catalog))}
-    if len(hosts) > 1:
-        journal.send(
-            f"{len(hosts)} hosts back up as owner {owner!r} ({', '.join(sorted(hosts))}): they thin out each other's"
-            " backups; give each its own [backup] owner",
-            level="warning",
-        )
 
 
 def _failure(error: Exception) -> WbagentError:
@@ -153,8 +126,8 @@ def _tell(manifest: Manifest, store: Store, proof: str) -> None:
         journal.send(f"backup {manifest.id}: {warning}", level="warning", id=manifest.id)
 
 
-def _previous_size(state: State, settings: Settings) -> int:
-    last = state.get(record.LAST)
+def _previous(state: State, settings: Settings) -> Previous:
+    last = state.get(LAST)
     if last is None or last.value.get("owner") != settings.backup.owner:
-        return 0
-    return int(last.value.get("plain_bytes", 0))
+        return Previous()
+    return Previous(str(last.value.get("engine", "")), int(last.value.get("plain_bytes", 0)))

@@ -1,7 +1,8 @@
 """Names of what a backup consists of: OWNER/backups/ID/ with the objects of its data and, written last, manifest.json.
 
 The database is one object: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
-files are another, `files.tar`. The name says how it is stored: `.zst` is zstd, `.age` behind it age.
+files are another, `files.tar`. The name says how it is stored: `.zst` is zstd, `.age` behind it age. (`mydumper.tar`
+holds files that are compressed each for itself.)
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Final
 
 DUMP: Final = "database.sql"
 DATADIR: Final = "datadir.tar"
+MYDUMPER: Final = "mydumper.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
 ENCRYPTED: Final = ".age"
 MANIFEST: Final = "manifest.json"
+PROOF: Final = "proof.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _ID: Final = re.compile(r"\d{8}T\d{6}Z")
 
@@ -28,6 +31,14 @@ def backup_id(now: float) -> str:
 def is_backup_id(text: str) -> bool:
     """Whether `text` has the form of an id."""
     return _ID.fullmatch(text) is not None
+
+
+def begun_at(name: str) -> datetime | None:
+    """When the backup of this id was begun; None for digits that are no time."""
+    try:
+        return datetime.strptime(name, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def owner_prefix(owner: str) -> str:
@@ -43,3 +54,13 @@ def object_key(owner: str, name: str, file: str) -> str:
 def manifest_key(owner: str, name: str) -> str:
     """The key of the commit record of backup `name`."""
     return object_key(owner, name, MANIFEST)
+
+
+def proof_key(owner: str, name: str) -> str:
+    """The key of what the newest drill of backup `name` found."""
+    return object_key(owner, name, PROOF)
+
+
+def lease_prefix(owner: str) -> str:
+    """The prefix of all leases on backups of `owner`, each named ID-RANDOM."""
+    return f"{owner}/leases/"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from wbagent.errors import BackupError, StateError
+from wbagent.errors import BackupError, DrillError, StateError
 
 
 @contextmanager
@@ -22,6 +22,15 @@ def only_one(state_directory: Path) -> Iterator[None]:
             raise BackupError(
                 "another backup runs on this host", hint="watch it: systemctl status wbagent-backup.service"
             )
+        yield
+
+
+@contextmanager
+def only_one_drill(state_directory: Path) -> Iterator[None]:
+    """Be the only drill; raises DrillError when another one runs, StateError when the directory cannot be used."""
+    with _locked(state_directory / "drill.lock") as held:
+        if not held:
+            raise DrillError("another drill runs on this host", hint="watch it: systemctl status wbagent-drill.service")
         yield
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ import zstandard
 
 from wbagent import __version__, events
 from wbagent.backup import drill_key
-from wbagent.backup.engines.choose import Choice, choose
+from wbagent.backup.engines.choose import Choice, Offer, choices
+from wbagent.backup.engines.clone_directory import clear
 from wbagent.backup.engines.engine import Engine, Taken, UnfitError
 from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import backup_id, manifest_key, object_key, owner_prefix
@@ -34,7 +35,7 @@ from wbagent.backup.source import Source, look
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.errors import BackupError
+from wbagent.errors import BackupError, DatabaseError
 from wbagent.quantities import format_size
 from wbagent.systemd import journal
 
@@ -50,23 +51,42 @@ class Origin:
     files: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The last backup of this owner; `size` in bytes before compression, which says nothing of another engine's."""
+
+    engine: str = ""
+    size: int = 0
+
+    def by(self, engine: str) -> int:
+        """Its size if it was made by the engine of this name, else 0."""
+        return self.size if self.engine == engine else 0
+
+
 class Making:
     """The steps of one backup, with what they share."""
 
-    def __init__(self, settings: BackupSettings, source: Origin, store: Store, report: Reporter, clock: Clock) -> None:
+    def __init__(
+        self, settings: BackupSettings, source: Origin, store: Store, staging: Path, report: Reporter, clock: Clock
+    ) -> None:
+        """`staging`: a directory of this backup alone, for what has to be a file before it is stored."""
         self._settings = settings
         self._url = source.url
         self._files_socket = source.files
         self._store = store
+        self._staging = staging
         self._report = report
         self._clock = clock
 
-    def make(self, previous_size: int) -> Manifest:
-        """Take, prove, commit; `previous_size`: bytes of the last backup of this owner before compression, or 0."""
+    def make(self, previous: Previous) -> Manifest:
+        """Take, prove, commit."""
         started, began = self._clock(), time.monotonic()
         self._store.check_ready()
         source = look(self._url)
-        choice = choose(self._settings, self._url, source, self._report)
+        # Of a run that was killed; also where this one has no use for the directory.
+        clear(self._staging)
+        offered = choices(Offer(self._settings, self._url, source, self._staging, self._report))
+        choice = next(offered)
         owner = self._settings.owner
         name = self._free_id(started)
         journal.send(
@@ -77,22 +97,19 @@ class Making:
             tables=len(source.database.tables),
         )
         packing, encryption = self._packing()
-        engine, stored, taken, troubles = self._take_by_choice(choice, name, packing, previous_size)
+        choice, stored, taken, troubles = self._take_by_choice(choice, offered, name, packing, previous)
+        engine = choice.engine
         key = object_key(owner, name, stored.file)
-        prove(
-            self._store,
-            key,
-            stored,
-            Meter("reading back", self._report, expected=stored.size),
-            read=self._settings.read_back,
-        )
+        meter = Meter("reading back", self._report, expected=stored.size)
+        prove(self._store, key, stored, meter, read=self._settings.read_back)
         archive, files = self._store_files(owner, name, packing)
+        shrunk = _shrunk(stored.plain_size, previous.by(engine.name))
         manifest = Manifest(
             id=name,
             owner=owner,
             host=socket.gethostname(),
             engine=engine.name,
-            engine_reason=troubles[0] if troubles else choice.reason,
+            engine_reason=troubles[-1] if troubles else choice.reason,
             options=engine.options,
             tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
             objects=(stored, *archive),
@@ -102,13 +119,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(
-                *troubles,
-                *engine.warnings,
-                *taken.warnings,
-                *_shrunk(stored.plain_size, previous_size),
-                *_unread(self._settings),
-            ),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk, *_unread(self._settings)),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -137,27 +148,31 @@ class Making:
         return Packing(settings.compression_level, settings.compression_threads, recipients), encryption
 
     def _take_by_choice(
-        self, choice: Choice, name: str, packing: Packing, expected_size: int
-    ) -> tuple[Engine, StoredObject, Taken, tuple[str, ...]]:
-        """Take it with the chosen engine, or with the next best where that one finds that it cannot begin."""
-        try:
-            return choice.engine, *self._take(choice.engine, name, packing, expected_size), ()
-        except UnfitError as error:
-            if choice.otherwise is None:
-                raise
-            engine = choice.otherwise()
-            trouble = f"{engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})"
-            journal.send(trouble, level="warning", id=name)
-        return engine, *self._take(engine, name, packing, expected_size), (trouble,)
+        self, choice: Choice, others: Iterator[Choice], name: str, packing: Packing, previous: Previous
+    ) -> tuple[Choice, StoredObject, Taken, tuple[str, ...]]:
+        """Take it with the chosen engine, or with the next best where one finds that it cannot begin."""
+        troubles: list[str] = []
+        while True:
+            try:
+                return choice, *self._take(choice.engine, name, packing, previous), tuple(troubles)
+            except UnfitError as error:
+                other = _next_best(others)
+                if other is None:
+                    raise
+                troubles.append(f"{other.engine.name} instead of {choice.engine.name}: {error.message} ({error.hint})")
+                journal.send(troubles[-1], level="warning", id=name)
+                choice = other
 
-    def _take(self, engine: Engine, name: str, packing: Packing, expected_size: int) -> tuple[StoredObject, Taken]:
+    def _take(self, engine: Engine, name: str, packing: Packing, previous: Previous) -> tuple[StoredObject, Taken]:
         """Stream into the store; the object is there when this returns, and nothing is when it raises."""
+        packing = replace(packing, level=None) if engine.compressed else packing
         file = engine.file + packing.suffix
         key = object_key(self._settings.owner, name, file)
+        meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
         with (
             engine.take() as stream,
             self._store.writer(key, largest=engine.largest) as writer,
-            packed(packing, writer, Meter(engine.stage, self._report, expected=expected_size)) as pipeline,
+            packed(packing, writer, meter) as pipeline,
         ):
             for chunk in stream.chunks():
                 pipeline.write(chunk)
@@ -184,6 +199,15 @@ class Making:
             raise BackupError(
                 f"{self._store.address} holds something else than was sent for {key}", hint="do not trust this store"
             )
+
+
+def _next_best(others: Iterator[Choice]) -> Choice | None:
+    """The next engine; that it cannot be used either is told, but is not why there is no backup."""
+    try:
+        return next(others, None)
+    except (BackupError, DatabaseError) as error:
+        journal.send(f"there is no other engine: {error.message}", level="warning")
+        return None
 
 
 def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -18,16 +18,19 @@ from wbagent.bucket.store import Writer
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How a stream becomes what is stored: zstd's level and threads, and the public keys that it is encrypted to."""
+    """How a stream becomes what is stored: zstd's level and threads, and the public keys that it is encrypted to.
 
-    level: int
-    threads: int
+    Without a level it is not compressed: it is already.
+    """
+
+    level: int | None
+    threads: int = 1
     recipients: Sequence[str] = ()
 
     @property
     def suffix(self) -> str:
         """What the stored object's name ends in."""
-        return COMPRESSED + (ENCRYPTED if self.recipients else "")
+        return (COMPRESSED if self.level else "") + (ENCRYPTED if self.recipients else "")
 
 
 @contextmanager
@@ -47,7 +50,7 @@ class Pipeline:
         self._meter = meter
         self._plain, self._stored = hashlib.sha256(), hashlib.sha256()
         self._plain_size = self._stored_size = 0
-        self._compressor = _compressor(packing).compressobj()
+        self._compressor = _compressor(packing.level, packing.threads).compressobj() if packing.level else None
 
     def write(self, plain: bytes) -> None:
         """Pass on the next bytes of the stream; raises BucketError, BackupError."""
@@ -55,11 +58,12 @@ class Pipeline:
             self._plain.update(plain)
             self._plain_size += len(plain)
             self._meter.add(len(plain))
-            self._encrypt(self._compressor.compress(plain))
+            self._encrypt(self._compressor.compress(plain) if self._compressor else plain)
 
     def finish(self, file: str) -> StoredObject:
         """Pass on the rest; the writer is not yet committed. `file` is the name that the object is stored under."""
-        self._encrypt(self._compressor.flush())
+        if self._compressor:
+            self._encrypt(self._compressor.flush())
         if self._encryptor:
             for data in self._encryptor.finish():
                 self._store(data)
@@ -87,15 +91,15 @@ class Pipeline:
             self._writer.write(data)
 
 
-def _compressor(packing: Packing) -> zstandard.ZstdCompressor:
+def _compressor(level: int, threads: int) -> zstandard.ZstdCompressor:
     """zstd with threads takes jobs of four windows at a time and holds several: half of that costs 3 % of size."""
-    usual = zstandard.ZstdCompressionParameters.from_level(packing.level)
+    usual = zstandard.ZstdCompressionParameters.from_level(level)
     return zstandard.ZstdCompressor(
         compression_params=zstandard.ZstdCompressionParameters.from_level(
-            packing.level,
+            level,
             # One thread is the one that reads and hashes: no copies for another.
-            threads=packing.threads if packing.threads > 1 else 0,
-            job_size=2 << usual.window_log if packing.threads > 1 else 0,
+            threads=threads if threads > 1 else 0,
+            job_size=2 << usual.window_log if threads > 1 else 0,
             write_checksum=True,
         )
     )

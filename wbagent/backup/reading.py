@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final
+from pathlib import PurePath
+from typing import IO, Final, cast
 
 import zstandard
 
 from wbagent.backup.age import Identity, decrypting
-from wbagent.backup.layout import object_key
+from wbagent.backup.layout import COMPRESSED, object_key
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Store
-from wbagent.errors import BackupError, RestoreError
+from wbagent.errors import BackupError, DamagedError, RestoreError
 
 # zstd's window at level 19 with threads; a stream that asks for more memory is not of this program.
 _LARGEST_WINDOW: Final = 1 << 27
+_PIECE: Final = 1 << 20
 
 
 def prove(store: Store, key: str, expected: StoredObject, meter: Meter, *, read: bool = True) -> None:
@@ -46,8 +48,8 @@ def check_stored(
 ) -> None:
     """Read one object of a backup and compare it with the commit record, before anything is made of it.
 
-    One that is encrypted is decrypted on the way, so that a wrong key shows now, and at once. Raises RestoreError when
-    it is no longer what was stored or cannot be opened, BucketError.
+    One that is encrypted is decrypted on the way, so that a wrong key shows now, and at once. Raises DamagedError when
+    it is no longer what was stored, RestoreError when it cannot be opened, BucketError.
     """
     require_identity(manifest, identity)
     digest = hashlib.sha256()
@@ -69,38 +71,65 @@ def plain(
 ) -> Iterator[bytes]:
     """The object as the engine gave it, in chunks; `identity` opens it when it is encrypted.
 
-    Raises RestoreError, which ends in `consequence`, for what cannot be decompressed and, at the end, for what is not
+    Raises DamagedError, which ends in `consequence`, for what cannot be decompressed and, at the end, for what is not
     what was stored; BucketError.
     """
     digest = hashlib.sha256()
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
     require_identity(manifest, identity)
-    for chunk in _decrypted(store.get(object_key(manifest.owner, manifest.id, stored.file)), manifest, identity):
-        try:
-            data = decompressor.decompress(chunk)
-        except zstandard.ZstdError as error:
-            raise RestoreError(
-                f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
-                hint="use another: wbagent backup list",
-            ) from None
-        digest.update(data)
-        meter.add(len(data))
-        if data:
+    chunks = _decrypted(store.get(object_key(manifest.owner, manifest.id, stored.file)), manifest, identity)
+    # What its engine has compressed itself is stored as it is, and its name says so.
+    packed = COMPRESSED in PurePath(stored.file).suffixes
+    try:
+        for data in _decompressed(chunks) if packed else chunks:
+            digest.update(data)
+            meter.add(len(data))
             yield data
+    except zstandard.ZstdError as error:
+        raise DamagedError(
+            f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
+            hint="use another: wbagent backup list",
+        ) from None
     meter.done()
     if digest.hexdigest() != stored.plain_sha256:
         raise _changed(manifest, stored, consequence)
 
 
 def _decrypted(chunks: Iterator[bytes], manifest: Manifest, identity: Identity | None) -> Iterator[bytes]:
-    """What was encrypted, or the chunks themselves when nothing was; raises RestoreError."""
+    """What was encrypted, or the chunks themselves when nothing was; raises RestoreError, DamagedError."""
     if manifest.encryption is None or identity is None:
         yield from chunks
         return
     with decrypting(identity) as age:
-        for chunk in chunks:
-            yield from age.feed(chunk)
-        yield from age.finish()
+        try:
+            for chunk in chunks:
+                yield from age.feed(chunk)
+            yield from age.finish()
+        except RestoreError as error:
+            if not age.refused_input:
+                raise
+            # The key fits, the content does not: somebody or something has changed it.
+            raise DamagedError(error.message, hint="use another: wbagent backup list") from None
+
+
+def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """In pieces of bounded size: the empty pages of a data directory are thousands of times as large as compressed."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+    with decompressor.stream_reader(cast(IO[bytes], _Source(chunks)), read_size=_PIECE) as reader:
+        while data := reader.read(_PIECE):
+            yield data
+
+
+class _Source:
+    """Chunks as what zstd reads from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def read(self, size: int = -1) -> bytes:
+        self._left = self._left or next(self._chunks, b"")
+        data, self._left = (self._left[:size], self._left[size:]) if size >= 0 else (self._left, b"")
+        return data
 
 
 def _digest(store: Store, key: str, meter: Meter) -> str:
@@ -118,8 +147,8 @@ def _counted(chunks: Iterator[bytes], digest: hashlib._Hash, meter: Meter) -> It
         yield chunk
 
 
-def _changed(manifest: Manifest, stored: StoredObject, consequence: str) -> RestoreError:
-    return RestoreError(
+def _changed(manifest: Manifest, stored: StoredObject, consequence: str) -> DamagedError:
+    return DamagedError(
         f"backup {manifest.id}: {stored.file} is not what was stored: its SHA-256 differs from the commit record's;"
         f" {consequence}",
         hint="use another backup (wbagent backup list), and find out who or what changed this one",

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from wbagent.backup.catalog import Stored
 from wbagent.backup.manifest import Manifest
+from wbagent.backup.proof import Proof
 from wbagent.bucket.store import Store
 from wbagent.errors import StateError, WbagentError
+from wbagent.monitor.backup_facts import LAST, LAST_FAILURE
 from wbagent.state import State
 from wbagent.systemd import journal
 
-LAST: Final = "backup.last"
-LAST_FAILURE: Final = "backup.last_failure"
 LIST: Final = "backup.list"
 
 
-def put_success(state: State, manifest: Manifest, store: Store, now: float) -> None:
-    """Fact "backup.last": the newest backup that was proven."""
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the commit record does not tell of a backup.
+
+    `previous_size`: bytes of the last one before compression, or 0. `beside_database`: both are on one machine.
+    """
+
+    previous_size: int
+    beside_database: bool
+
+
+def put_success(state: State, manifest: Manifest, store: Store, known: Circumstances, now: float) -> None:
+    """Fact "backup.last": the newest backup that was committed."""
     _put(
         state,
         LAST,
         {
             "id": manifest.id,
             "owner": manifest.owner,
+            "engine": manifest.engine,
             "started_at": manifest.started_at.timestamp(),
             "finished_at": manifest.finished_at.timestamp(),
             "duration_s": manifest.duration_s,
             "stored_bytes": manifest.size,
             "plain_bytes": manifest.plain_size,
+            "previous_plain_bytes": known.previous_size,
             "tables": len(manifest.tables),
             "position": manifest.position is not None,
             "destination": store.address,
             "off_site": store.off_site,
+            "beside_database": known.beside_database,
             "warnings": list(manifest.warnings),
         },
         now,
@@ -72,4 +87,13 @@ def short_row(stored: Stored) -> dict[str, Any]:
         "tables": len(record.tables) if record else None,
         "host": record.host if record else None,
         "warnings": list(record.warnings) if record else [],
+    }
+
+
+def proof_row(proof: Proof | None) -> dict[str, Any]:
+    """What a listing says beside `short_row` of whether the backup is proven: true, false (bad) or null (no drill)."""
+    return {
+        "proven": proof.ok if proof else None,
+        "proven_at": proof.finished_at.timestamp() if proof else None,
+        "proof_reason": proof.reason if proof else "",
     }

@@ -10,6 +10,7 @@ from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import Connection, rows, session
 from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.schema import DatabaseFacts, read_database
+from wbagent.database.unfinished import TABLE as UNFINISHED
 from wbagent.errors import BackupError, DatabaseError
 
 _LONG_QUERY_S: Final = 5
@@ -35,6 +36,11 @@ def look(url: MysqlURL) -> Source:
             )
         database = read_database(connection, url.database, server.version)
         waiting = _long_queries(connection)
+    if any(table.name == UNFINISHED for table in database.tables):
+        raise BackupError(
+            f"the database {database.name!r} is half restored, so a backup of it would be worth nothing",
+            hint="run the restore again to its end: wbagent restore ID --into …",
+        )
     if not database.tables:
         # A backup of nothing must never count: with time, retention would delete the good ones for it.
         raise BackupError(

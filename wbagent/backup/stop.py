@@ -14,8 +14,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 
 @contextmanager
-def ended_in_order(time_limit: float) -> Iterator[None]:
-    """Raise BackupError in the main thread on the first signal, or after `time_limit` seconds; then ignore the rest."""
+def ended_in_order(time_limit: float, key: str = "[backup] time_limit", unit: str = "wbagent-backup") -> Iterator[None]:
+    """Raise BackupError in the main thread on the first signal, or after `time_limit` seconds; then ignore the rest.
+
+    `key` is what sets the limit, and `unit` what runs the job.
+    """
 
     def end(number: int, _frame: FrameType | None) -> None:
         # A second one would cut off the tidying that the first one began.
@@ -23,11 +26,11 @@ def ended_in_order(time_limit: float) -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         if number == signal.SIGALRM:
             raise BackupError(
-                f"it took longer than [backup] time_limit ({format_duration(time_limit)})",
-                hint="see where the time went (journalctl -u wbagent-backup), or raise time_limit",
+                f"it took longer than {key} ({format_duration(time_limit)})",
+                hint=f"see where the time went (journalctl -u {unit}), or raise time_limit",
             )
         raise BackupError(
-            f"it was ended by {signal.Signals(number).name} before it was complete", hint="wbagent backup run"
+            f"it was ended by {signal.Signals(number).name} before it was complete", hint=f"systemctl start {unit}"
         )
 
     before = {number: signal.signal(number, end) for number in _SIGNALS}

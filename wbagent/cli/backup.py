@@ -1,4 +1,4 @@
-"""`wbagent backup`: make, list and show backups."""
+"""`wbagent backup`: make, list, show, prove and prune backups."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from wbagent.state import State
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wbagent.backup.catalog import Stored
     from wbagent.backup.manifest import Manifest, Position
+    from wbagent.backup.proof import Proof
     from wbagent.bucket.policy import Kind
     from wbagent.bucket.store import Store
     from wbagent.config import Settings
@@ -32,7 +33,7 @@ _MARGIN_S = 120
 
 @click.group()
 def backup() -> None:
-    """Make, list and show backups of the database."""
+    """Make, list, show, prove and prune backups of the database."""
 
 
 @backup.command()
@@ -51,22 +52,24 @@ def run(ctx: click.Context, in_process: bool) -> None:
 def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
     """List the backups that can be restored, oldest first."""
     from wbagent.backup.catalog import read_catalog  # noqa: PLC0415
-    from wbagent.backup.record import short_row  # noqa: PLC0415
+    from wbagent.backup.proof import read_proof  # noqa: PLC0415
+    from wbagent.backup.record import proof_row, short_row  # noqa: PLC0415
 
     settings = load_settings(ctx)
     store = _store(settings)
     catalog = read_catalog(store, settings.backup.owner)
     shown = [each for each in catalog if show_all or each.state == "complete"]
+    proofs = {each.id: read_proof(store, each.manifest) for each in shown if each.manifest}
     if as_json:
         document = {
             "destination": store.address,
             "off_site": store.off_site,
             "owner": settings.backup.owner,
-            "backups": [short_row(each) for each in shown],
+            "backups": [short_row(each) | proof_row(proofs.get(each.id)) for each in shown],
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    _print_list(store, settings.backup.owner, shown, len(catalog) - len(shown))
+    _print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
 
 
 @backup.command("check-destination")
@@ -98,6 +101,7 @@ def check_destination(ctx: click.Context, as_json: bool, policy: Kind | None) ->
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show a backup's commit record; ID may be the word "latest"."""
     from wbagent.backup.catalog import find_backup  # noqa: PLC0415
+    from wbagent.backup.proof import read_proof  # noqa: PLC0415
 
     settings = load_settings(ctx)
     store = _store(settings)
@@ -105,7 +109,34 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(manifest.to_bytes(), nl=False)
     else:
-        _print_manifest(store, manifest)
+        _print_manifest(store, manifest, read_proof(store, manifest))
+
+
+@backup.command()
+@click.argument("name", metavar="[ID]", default="")
+@click.option("--in-process", is_flag=True, hidden=True, help="What the unit calls: make it in this process.")
+@click.option("--identity", type=click.Path(path_type=Path, dir_okay=False), hidden=True)
+@click.pass_context
+def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | None) -> None:
+    """Prove a backup now: restore it into a throw-away MySQL on this host and compare.
+
+    Without ID it is the newest, unless that is proven already. Starts wbagent-drill.service and follows it to its end.
+    """
+    from wbagent.cli import backup_drill  # noqa: PLC0415 - as above
+
+    settings = load_settings(ctx)
+    ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(name))
+
+
+@backup.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and why.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def prune(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
+    """Remove the backups whose time has passed, as each backup does after its success; with a reason for each."""
+    from wbagent.cli import backup_prune  # noqa: PLC0415
+
+    ctx.exit(backup_prune.run(load_settings(ctx), dry_run=dry_run, as_json=as_json))
 
 
 @backup.command("clone-directory", hidden=True)
@@ -188,14 +219,17 @@ def _store(settings: Settings) -> Store:
     return open_store(settings.backup, state_directory())
 
 
-def _print_list(store: Store, owner: str, shown: Sequence[Stored], hidden: int) -> None:
+def _print_list(
+    store: Store, owner: str, shown: Sequence[Stored], proofs: Mapping[str, Proof | None], hidden: int
+) -> None:
     where = "" if store.off_site else "  NOT OFF-SITE: lost together with this host; set [backup] destination"
     click.echo(f"backups of {owner} in {store.address}{where}")
     for each in shown:
         line = f"{each.id}  {format_size(each.stored_bytes):>7}"
         if each.manifest and each.state == "complete":
             plain, took = format_size(each.manifest.plain_size), format_duration(each.manifest.duration_s)
-            line += f"  {len(each.manifest.tables)} tables, {plain} before compression, in {took}"
+            line += f"  {_standing(proofs.get(each.id))}  {len(each.manifest.tables)} tables, {plain} before"
+            line += f" compression, in {took}"
             line += f"; warnings: {len(each.manifest.warnings)}" if each.manifest.warnings else ""
         else:
             line += f"  {each.state.upper()}: {each.reason}"
@@ -213,7 +247,14 @@ def _position(position: Position | None) -> str:
     return text if position.exact else f"at least {text}"
 
 
-def _print_manifest(store: Store, manifest: Manifest) -> None:
+def _standing(proof: Proof | None) -> str:
+    """How far a backup can be trusted, in words of equal length but for the bad one's reason."""
+    if proof is None:
+        return "not proven"
+    return "proven    " if proof.ok else f"BAD: {proof.reason};"
+
+
+def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> None:
     position, stored = manifest.position, manifest.data
     counted = [table.rows for table in manifest.tables if table.rows is not None]
     lines = {
@@ -239,7 +280,19 @@ def _print_manifest(store: Store, manifest: Manifest) -> None:
             f"{manifest.files.members} of the embedded server, {format_size(archive.size)} stored,"
             f" sha256 {archive.sha256}; NOT the objects of its bucket"
         )
+    lines["proof"] = _proof_line(proof)
     for name, text in lines.items():
         click.echo(f"{name:<10} {text}")
     for warning in manifest.warnings:
         click.echo(f"{'warning':<10} {warning}")
+
+
+def _proof_line(proof: Proof | None) -> str:
+    if proof is None:
+        return "none yet: wbagent backup drill"
+    when = f"{proof.finished_at:%Y-%m-%d %H:%M:%S %Z} on {proof.host}"
+    if not proof.ok:
+        return f"BAD, found {when}: {proof.reason}"
+    rows = sum(table.rows for table in proof.tables)
+    took = format_duration(proof.duration_s)
+    return f"restored into {proof.server} in {took}, {when}: {len(proof.tables)} tables with {rows} rows"

@@ -18,9 +18,9 @@ from wbagent.systemd import journal
 _GROUPS: Final = {
     "agent": "the agent itself (run by wbagent.service)",
     "alerts": "what is firing, and who is told",
-    "backup": "make, list and show backups",
+    "backup": "make, list, show, prove and prune backups",
     "config": "check and show /etc/wbagent.toml",
-    "restore": "restore a backup into a MySQL server",
+    "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
     "status": "server, database, backups and alerts at a glance",
 }

@@ -1,4 +1,4 @@
-"""`wbagent restore`: restore a backup into an empty database, or take an embedded server's files out of it."""
+"""`wbagent restore`: bring a backup back as a database, a data directory, or an embedded server's files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wbagent.bucket.store import Store
     from wbagent.config.dsn import MysqlURL
     from wbagent.config.model import BackupSettings
+    from wbagent.restore.run import Restored
 
 
 @click.command()
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     help="mysql://USER:PASSWORD@HOST/DATABASE; @FILE reads it from a file, - from standard input."
     " Prefer these two: every user of this host can read a command line."
     ' The word "embedded" is the database of the embedded server that runs on this host.',
+)
+@click.option(
+    "--datadir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Make DIR a data directory that MySQL starts on. It must be empty or absent, and MySQL's server program here.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Also into a target that is not empty: DROPS the database with all that is in it, or REMOVES all of DIR.",
 )
 @click.option(
     "--files",
@@ -47,21 +59,28 @@ if TYPE_CHECKING:
 def restore(
     ctx: click.Context,
     name: str,
+    *,
     into: str | None,
+    datadir: Path | None,
+    overwrite: bool,
     files_path: Path | None,
     identity_path: str | None,
     owner: str | None,
 ) -> None:
-    """Restore backup ID (or "latest") into a database that is empty or does not exist yet.
+    """Restore backup ID (or "latest") into a database or data directory that is empty or does not exist yet.
 
-    The backup's checksum is proven before anything is touched; afterwards tables and rows are compared.
+    The backup's checksum is proven before anything is lost; afterwards tables and rows are compared. One that was
+    interrupted begins anew when it is run again; until it has come to its end, nothing takes its target for a good one.
     """
-    if into is None and files_path is None:
+    if into is None and datadir is None and files_path is None:
         raise UsageError(
-            "say what to restore: the database, the embedded server's files, or both", hint="--into, --files"
+            "say what to restore: the database, a data directory or the embedded server's files",
+            hint="--into, --datadir, --files",
         )
     if into == identity_path == "-":
         raise UsageError("standard input cannot be two things", hint="give one of them as a file")
+    if into is not None and datadir is not None:
+        raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.backup.age import Identity  # noqa: PLC0415
     from wbagent.backup.lock import restoring  # noqa: PLC0415
@@ -76,8 +95,14 @@ def restore(
     with restoring(state_directory()):
         if files_path is not None:
             _restore_files(store, settings.owner, name, files_path, identity)
-        if target is not None:
-            _restore_database(store, settings, name, target, identity)
+        try:
+            if target is not None:
+                _restore_database(store, settings, name, target, identity, overwrite=overwrite)
+            if datadir is not None:
+                _restore_datadir(store, settings, name, datadir, identity, overwrite=overwrite)
+        except KeyboardInterrupt:
+            click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
+            raise
 
 
 def _restore_files(store: Store, owner: str, name: str, path: Path, identity: Identity | None) -> None:
@@ -93,17 +118,47 @@ def _restore_files(store: Store, owner: str, name: str, path: Path, identity: Id
 
 
 def _restore_database(
-    store: Store, settings: BackupSettings, name: str, target: MysqlURL, identity: Identity | None
+    store: Store, settings: BackupSettings, name: str, target: MysqlURL, identity: Identity | None, *, overwrite: bool
 ) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
     from wbagent.restore.run import restore_backup  # noqa: PLC0415 - as above
 
     with progress_reporter() as report:
-        done = restore_backup(store, settings, name, target, report, identity=identity)
+        done = restore_backup(store, settings, name, target, report, overwrite=overwrite, identity=identity)
+    if done.replaced:
+        click.echo(f"the database was {done.replaced}: that was dropped")
     if done.created:
-        click.echo("the database did not exist and was created")
+        click.echo("the database was created")
+    _print_done(done)
+
+
+def _restore_datadir(
+    store: Store, settings: BackupSettings, name: str, directory: Path, identity: Identity | None, *, overwrite: bool
+) -> None:
+    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
+    from wbagent.restore.datadir import restore_datadir  # noqa: PLC0415
+
+    with progress_reporter() as report:
+        done = restore_datadir(
+            store, settings, name, directory.absolute(), report, overwrite=overwrite, identity=identity
+        )
+    if done.replaced:
+        click.echo(f"{directory} was {done.replaced}: that was removed")
+    _print_done(done)
+    for warning in done.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if done.gtid_executed:
+        click.echo(f"it holds the transactions {done.gtid_executed}")
+    click.echo(f"mysqld was started on it and stopped in order; to use it: datadir = {directory.absolute()}")
+    if done.manifest.engine == "clone":
+        click.echo("its accounts are those of the server that was backed up")
+    else:
+        click.echo("its only account is root@localhost WITHOUT A PASSWORD: set one, and make the server's account")
+
+
+def _print_done(done: Restored) -> None:
     click.echo(
-        f"{done.tables} tables, {format_size(done.manifest.data.plain_size)} of SQL"
+        f"{done.tables} tables, {format_size(done.manifest.data.plain_size)}"
         f" in {format_duration(done.duration_s)}; the checksum was right"
     )
     if done.counted:

@@ -97,6 +97,11 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         took = format_duration(float(value["duration_s"]))
         yield "", f"{value['id']}: {format_size(int(value['stored_bytes']))} in {took} to {value['destination']}"
         yield from (("", f"warning: {warning}") for warning in value.get("warnings", ()))
+    if overview.drill is not None and overview.drill.active == "activating":
+        yield "", f"drill: {overview.drill.text}"
+    if (drill := facts.drill_failure(overview)) is not None:
+        yield "", f"drill failed {format_duration(max(now - drill.at, 0.0))} ago: {drill.value['reason']}"
+        yield "", f"try: {drill.value['hint']}"
     failure = overview.facts.get(facts.BACKUP_FAILURE_FACT)
     if failure is not None and (last is None or failure.at > last.at):
         ago = format_duration(max(now - failure.at, 0.0))
@@ -112,6 +117,7 @@ def _well(overview: Overview) -> bool:
     agent = overview.agent is not None and overview.agent.serving
     last, failure = overview.facts.get(facts.BACKUP_FACT), overview.facts.get(facts.BACKUP_FAILURE_FACT)
     backup_failed = failure is not None and (last is None or failure.at > last.at)
+    backup_failed |= facts.drill_failure(overview) is not None
     database = overview.facts.get(facts.DATABASE_FACT)
     database_away = database is not None and not database.value["ok"]
     refused = bool(configured and configured.value.get("refused"))

@@ -32,6 +32,14 @@ class DatabaseSettings(Section):
     url: MysqlURL = Field(description="connection string of the account for backups")
 
 
+class DrillSettings(Section):
+    """The drill after each backup: it is restored into a throw-away mysqld and compared."""
+
+    enabled: bool = Field(True, description="whether each backup is proven by restoring it")
+    mysqld: str = Field("mysqld", description="MySQL's own server program: a name or an absolute path")
+    time_limit: Duration = Field(6 * 3600.0, description="a drill that takes longer is ended and has failed")
+
+
 class BackupSettings(Section):
     """The daily backup."""
 
@@ -40,13 +48,20 @@ class BackupSettings(Section):
     at: Annotated[str, AfterValidator(_time_of_day)] = Field("03:00", description="local time of the daily backup")
     keep_days: int = Field(7, ge=1, le=3650, description="days that a backup is kept (guide: at least one week)")
     keep_at_least: int = Field(3, ge=1, le=1000, description="backups that are kept however old they are")
+    keep_weekly: int = Field(0, ge=0, le=520, description="of so many weeks that have a backup, the newest one is kept")
+    keep_monthly: int = Field(0, ge=0, le=120, description="of so many months that have a backup, the newest is kept")
+    fresh_within: Duration = Field(26 * 3600.0, gt=0, description="an alert fires when the newest backup is older")
     owner: str = Field(default_factory=socket.gethostname, description="whose backups these are in the bucket")
-    engine: str = Field("auto", pattern="^(auto|clone|mysqldump)$", description="how backups are made; see the manual")
+    engine: str = Field(
+        "auto", pattern="^(auto|clone|mydumper|mysqldump)$", description="how backups are made; see the manual"
+    )
     clone_directory: str = Field(
         "/var/lib/wbagent-clone", pattern="^/.", description="where MySQL clones its data to before it is stored"
     )
+    mydumper: str = Field("mydumper", description="mydumper 1.0.1 or later: a name on PATH or an absolute path")
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
+    myloader: str = Field("myloader", description="mydumper's loader, for restores of its backups")
     compression_level: int = Field(1, ge=1, le=19, description="zstd's level")
     compression_threads: int = Field(2, ge=1, le=16, description="how many threads compress")
     encrypt_to: Annotated[tuple[str, ...], BeforeValidator(recipients)] = Field(
@@ -72,6 +87,7 @@ class BackupSettings(Section):
         pattern="^when_(supported|required)$",
         description='"when_required" for old object stores',
     )
+    drill: DrillSettings = Field(default_factory=DrillSettings)
 
     @field_validator("owner")
     @classmethod
@@ -119,6 +135,14 @@ class AlertSettings(Section):
         return tuple(SecretStr(url) for url in urls)
 
 
+class MetricsSettings(Section):
+    """What Prometheus gets."""
+
+    textfile: str | None = Field(
+        None, pattern="^/.*[.]prom$", description="file for node_exporter's textfile collector; none is written without"
+    )
+
+
 class Settings(BaseSettings):
     """The whole configuration; sections that a host has no use for stay away."""
 
@@ -129,6 +153,7 @@ class Settings(BaseSettings):
     backup: BackupSettings = Field(default_factory=BackupSettings)
     monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     def database_url(self) -> MysqlURL | None:
         """The account that backups and checks use: [database].url, else the server's, its own one when embedded."""

@@ -40,7 +40,9 @@ _PROSE: Final = {
     "server.probes": "When the server counts as started and as alive. The defaults are those of W&B's guide.",
     "database": "The account for backups, where it differs from [server] mysql (always on a database host).",
     "backup": "The daily backup. Without a destination backups stay on this host's disk and die with it.",
+    "backup.drill": "The proof: after each backup it is restored into a throw-away MySQL on this host and compared.",
     "monitor.cpu": "W&B's guide: a database host above 40 % for 5 minutes is short of processors.",
+    "metrics": "Metrics for Prometheus.",
     "alerts": "Who is told, as Apprise URLs: mail, Slack, Teams, PagerDuty, … Without any, only the journal.",
 }
 
@@ -61,6 +63,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "backup.lock_days": 30,
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",
+    "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",
     "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
 }
 

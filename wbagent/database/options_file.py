@@ -24,8 +24,10 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\
 
 
 @contextmanager
-def options_file(url: MysqlURL) -> Iterator[tuple[int, str]]:
+def options_file(url: MysqlURL, more: str = "") -> Iterator[tuple[int, str]]:
     """A descriptor to hand to the program (`pass_fds`), and its first argument: `--defaults-file=/dev/fd/N`.
+
+    `more`: further sections of the file, for a program that reads some of its own.
 
     `--defaults-file` instead of `--defaults-extra-file`, so that no other file of the machine changes what is dumped.
     """
@@ -33,7 +35,7 @@ def options_file(url: MysqlURL) -> Iterator[tuple[int, str]]:
     try:
         # A memfd begins as 0777, and MySQL ignores option files that everyone may write to.
         os.fchmod(descriptor, 0o600)
-        os.write(descriptor, options_text(url).encode())
+        os.write(descriptor, (options_text(url) + more).encode())
         yield descriptor, f"--defaults-file=/dev/fd/{descriptor}"
     finally:
         os.close(descriptor)

@@ -17,7 +17,13 @@ from wbagent.errors import RestoreError
 
 _MOST_COMPLAINTS: Final = 64 << 10
 _CODE: Final = re.compile(r"ERROR (\d+)")
-_DROP: Final = "then drop the half-filled target database and run the restore again"
+_AGAIN: Final = "then run the restore again: it begins anew"
+# A server that went away or is short of something (disk, memory, time), and rights that the account lacks.
+_NOT_THE_DUMP: Final = frozenset(
+    {"2002", "2003", "2006", "2013", "1021", "1037", "1038", "1041", "1044", "1045", "1053", "1114", "1142", "1153",
+     "1205", "1206", "1227", "1419", "1026", "1030"}
+)  # fmt: skip
+_FULL: Final = "No space left"
 _HINTS: Final = {
     "1227": "restore as an administrator: the dump holds objects of other definers (SET_ANY_DEFINER)",
     "1419": "restore as an administrator, or SET GLOBAL log_bin_trust_function_creators = 1",
@@ -26,6 +32,14 @@ _HINTS: Final = {
     "1153": "SET GLOBAL max_allowed_packet = 1073741824 on the target server",
     "1114": "make room on the target server's disk",
 }
+
+
+class LoadError(RestoreError):
+    """The statements were not executed to their end; `environmental`: not because of what they say."""
+
+    def __init__(self, message: str, *, hint: str, environmental: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.environmental = environmental
 
 
 class Load:
@@ -95,7 +109,11 @@ class Load:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         code = _CODE.search(said)
         hint = _HINTS.get(code[1] if code else "", "mend what it says")
-        raise RestoreError(f"mysql {how}: {said[:600] or 'and said nothing'}", hint=f"{hint}; {_DROP}")
+        raise LoadError(
+            f"mysql {how}: {said[:600] or 'and said nothing'}",
+            hint=f"{hint}; {_AGAIN}",
+            environmental=code is None or code[1] in _NOT_THE_DUMP or _FULL in said,
+        )
 
     def _listen(self) -> None:
         pipe = self._process.stderr

@@ -14,10 +14,12 @@ from typing import Any, Final
 from wbagent.durable import sync_directory
 from wbagent.errors import StateError
 from wbagent.moment import Moment
+from wbagent.quantities import format_duration
 from wbagent.server.torn import account_path, stored
 from wbagent.upgrade.plan import Outcome, Step, Upgrade
 
 UNIT: Final = "wbagent-upgrade.service"
+_NEWS_S: Final = 7 * 86400.0
 
 
 def to_json(upgrade: Upgrade) -> str:
@@ -102,11 +104,13 @@ class Note:
 NO_NOTE: Final = Note()
 
 
-def note(*, at_work: bool) -> Note:
-    """What the last upgrade does now (`at_work`: its unit runs), or what it needs."""
+def note(now: float, *, at_work: bool) -> Note:
+    """What the last upgrade does at time `now` (wall clock; `at_work`: its unit runs), needs, or why it failed."""
     upgrade = current()
-    if upgrade is None or (upgrade.outcome is not None and upgrade.outcome is not Outcome.STUCK):
+    if upgrade is None:
         return NO_NOTE
+    if upgrade.outcome is not None and upgrade.outcome is not Outcome.STUCK:
+        return _failed(upgrade, now)
     if at_work:
         return Note(f"upgrade to {upgrade.new}: {upgrade.step}")
     if upgrade.outcome is Outcome.STUCK:
@@ -116,3 +120,12 @@ def note(*, at_work: bool) -> Note:
         " completes it, wbagent server upgrade --undo goes back",
         needs_person=True,
     )
+
+
+def _failed(upgrade: Upgrade, now: float) -> Note:
+    """That it failed, for a while: the old server serves, and who asked for the new one may not have looked."""
+    ended = upgrade.account[-1][0] if upgrade.account else 0.0
+    if not upgrade.failure or upgrade.undo_asked or now - ended > _NEWS_S:
+        return NO_NOTE
+    ago = format_duration(max(now - ended, 0.0))
+    return Note(f"the upgrade to {upgrade.new} FAILED {ago} ago: {upgrade.failure} (wbagent server upgrade --status)")

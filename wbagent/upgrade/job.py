@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from wbagent import events
-from wbagent.backup import record as backup_record
 from wbagent.backup.lock import no_backup
 from wbagent.backup.progress import Progress, to_systemd
 from wbagent.config import load
@@ -26,6 +25,7 @@ from wbagent.errors import (
     WbagentError,
 )
 from wbagent.moment import Moment
+from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration
 from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State
@@ -131,7 +131,7 @@ class Job:
         began = time.time()
         result = run_unit(BACKUP_UNIT, self._say, _alive)
         with State(read_only=True) as state:
-            last, failure = state.get(backup_record.LAST), state.get(backup_record.LAST_FAILURE)
+            last, failure = state.get(backup_facts.LAST), state.get(backup_facts.LAST_FAILURE)
         if not result.ok or last is None or last.at < began:
             reason = failure.value["reason"] if failure and failure.at >= began else f"{BACKUP_UNIT}: {result.result}"
             raise BackupError(f"no backup was made: {reason}", hint="journalctl -u wbagent-backup")

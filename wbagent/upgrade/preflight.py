@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wbagent.backup.record import LAST
 from wbagent.config import Loaded, Settings
 from wbagent.config.rewrite import replace_value
 from wbagent.config.server import ServerSettings
@@ -17,8 +16,9 @@ from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
 from wbagent.errors import ConfigError, DockerError, StateError, UsageError, WbagentError
 from wbagent.moment import Moment
+from wbagent.monitor.backup_facts import LAST
 from wbagent.quantities import format_size
-from wbagent.restore.run import refuse_unfit_account
+from wbagent.restore.target import refuse_unfit_account
 from wbagent.server import door, pause
 from wbagent.server.container import Docker
 from wbagent.server.probe import READINESS, probe

@@ -10,7 +10,10 @@ import pytest
 from wbagent.agent.overview import (
     BACKUP_FACT,
     BACKUP_FAILURE_FACT,
+    CONFIG_FACT,
     DATABASE_FACT,
+    DRILL_FACT,
+    PROVEN_FACT,
     Overview,
     UnitState,
     story,
@@ -85,5 +88,37 @@ def test_nothing_configured_says_what_to_do() -> None:
     assert "set [server] or [database]" in story(overview(), dict.fromkeys(BOTH, False), NOW)
 
 
+@pytest.mark.parametrize(
+    ("active", "text"), [("active", "serving"), ("activating", "serving"), ("inactive", ""), ("failed", "")]
+)
+def test_the_last_word_of_a_unit_that_has_ended_is_not_about_now(active: str, text: str) -> None:
+    assert unit_state({"ActiveState": active, "StatusText": "serving"}).text == text
+
+
 def test_a_unit_that_systemd_does_not_know() -> None:
     assert unit_state({}).active == "inactive"
+
+
+# --- proof ---
+
+
+@pytest.mark.parametrize(
+    ("facts", "drill", "says"),
+    [
+        ({PROVEN_FACT: Fact({"id": "b2"}, NOW)}, IDLE, "off-site, proven"),
+        ({PROVEN_FACT: Fact({"id": "b1"}, NOW - 90_000)}, IDLE, "off-site, not proven yet"),
+        ({}, replace(IDLE, active="activating"), "off-site, is being proven"),
+        ({DRILL_FACT: Fact({"result": "no mysqld"}, NOW)}, IDLE, "not proven: no mysqld on this host"),
+        ({DRILL_FACT: Fact({"result": "disproven"}, NOW)}, IDLE, "NOT PROVEN: the drill failed"),
+        # Another one succeeded since.
+        (
+            {DRILL_FACT: Fact({"result": "not done"}, NOW - 60), PROVEN_FACT: Fact({"id": "b2"}, NOW)},
+            IDLE,
+            "off-site, proven",
+        ),
+        ({CONFIG_FACT: Fact({"drill": False}, NOW)}, IDLE, "off-site | no alerts"),
+    ],
+)
+def test_whether_the_newest_backup_is_proven(facts: dict[str, Fact], drill: UnitState, says: str) -> None:
+    known = {BACKUP_FACT: Fact({**BACKUP, "id": "b2"}, NOW - 18_000), CONFIG_FACT: Fact({"drill": True}, NOW)} | facts
+    assert says in story(replace(overview(), facts=known, drill=drill), BOTH, NOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from tests.unit.backup.sample_manifest import ID, manifest
 from wbagent.backup.catalog import committed, find_backup, read_catalog
 from wbagent.backup.layout import backup_id, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import FilesRecord, StoredObject, parse_manifest
-from wbagent.backup.retention import Policy
-from wbagent.backup.thinning import thin_out
 from wbagent.bucket.directory import DirectoryStore
 from wbagent.errors import BackupError, BucketError, RestoreError
 
@@ -82,15 +79,6 @@ def test_backup_with_files_is_complete_only_with_them(store: DirectoryStore) -> 
     store.put(object_key("host1", ID, FILES.file), b"too long")
     with pytest.raises(RestoreError, match=r"files\.tar\.zst has 8 bytes instead of 5"):
         find_backup(store, "host1", ID)
-
-
-def test_retention_removes_the_files_too(store: DirectoryStore) -> None:
-    put(store, files=FILES, objects=WITH_FILES)
-    store.put(object_key("host1", ID, FILES.file), b"short")
-    put(store, LATER)
-    late = datetime(2027, 1, 1, tzinfo=UTC)
-    assert thin_out(store, "host1", read_catalog(store, "host1"), Policy(7, 1), late).removed == (ID,)
-    assert {entry.key.split("/")[2] for entry in store.entries("host1/")} == {LATER}
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"not json", b'{"format": 1}'])

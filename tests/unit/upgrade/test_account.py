@@ -83,8 +83,26 @@ def test_a_torn_database_keeps_the_server_away(directory: Path) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only what root wrote is believed")
 def test_an_upgrade_that_does_not_go_on_needs_a_person(directory: Path) -> None:
     account.write(replace(WHOLE, step=Step.RESTORE, torn=True))
-    assert account.note(at_work=True).needs_person is False
-    assert account.note(at_work=False).needs_person is True
+    assert account.note(0.0, at_work=True).needs_person is False
+    assert account.note(0.0, at_work=False).needs_person is True
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only what root wrote is believed")
+def test_an_upgrade_that_failed_is_news_for_a_week(directory: Path) -> None:
+    ended = WHOLE.account[-1][0]
+    failed = replace(WHOLE, outcome=Outcome.UNDONE, failure="it did not get ready", undo_asked=False)
+    account.write(failed)
+    noted = account.note(ended + 3600, at_work=False)
+    assert "FAILED 1h ago: it did not get ready" in noted.text
+    assert not noted.needs_person
+    assert account.note(ended + 8 * 86400, at_work=False) == account.NO_NOTE
+    for quiet in (
+        replace(failed, undo_asked=True),
+        replace(failed, failure=""),
+        replace(failed, outcome=Outcome.UPGRADED, failure=""),
+    ):
+        account.write(quiet)
+        assert account.note(ended, at_work=False) == account.NO_NOTE
 
 
 @pytest.mark.parametrize("outcome", [None, *Outcome])

@@ -7,7 +7,6 @@ gtid_executed, while writers go on. The clone is a data directory that mysqld st
 from __future__ import annotations
 
 import shutil
-import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Final
 import pymysql
 
 from wbagent.backup.engines.engine import Taken, UnfitError
+from wbagent.backup.engines.growth import Growth
 from wbagent.backup.engines.tar_stream import tar_stream
 from wbagent.backup.layout import DATADIR
 from wbagent.backup.manifest import EngineName, Position
@@ -27,7 +27,6 @@ from wbagent.database.clone import CloneFacts
 from wbagent.database.connection import close, connect, explained, rows, session
 from wbagent.errors import DatabaseError
 
-_EVERY_S: Final = 1.0
 # The server answers when all is copied.
 _PATIENCE_S: Final = 24 * 3600.0
 _CANNOT_WRITE: Final = "OS errno 13"
@@ -38,6 +37,7 @@ class Clone:
 
     name: Final[EngineName] = "clone"
     file: Final = DATADIR
+    compressed: Final = False
     stage: Final = "storing"
     options: tuple[str, ...] = ("CLONE LOCAL DATA DIRECTORY",)
 
@@ -75,7 +75,7 @@ class Clone:
 
     def _clone(self, target: Path) -> None:
         connection = connect(self._url, database="", read_timeout=_PATIENCE_S)
-        meter = _Growth(target, Meter("cloning", self._report, expected=self._facts.data_bytes))
+        meter = Growth(target, Meter("cloning", self._report, expected=self._facts.data_bytes))
         try:
             with meter:
                 ((session_id,),) = rows(connection, "SELECT CONNECTION_ID()")
@@ -105,49 +105,13 @@ class _Stream:
         self._position = position
 
     def chunks(self) -> Iterator[bytes]:
-        yield from tar_stream(self._target)
+        yield from tar_stream(self._target, owner="mysql")
 
     def finish(self) -> Taken:
         # The clone itself is whole whatever DDL did meanwhile; but nobody could say what has to be in it.
         before = self._source.database
         news = check_complete(before, look_again(self._url, self._source), [table.name for table in before.tables])
         return Taken(self._position, {}, news)
-
-
-class _Growth:
-    """Reports how much of the clone is on the disk: performance_schema.clone_progress needs rights of its own."""
-
-    def __init__(self, target: Path, meter: Meter) -> None:
-        self._target = target
-        self._meter = meter
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="clone-progress", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self._meter.done()
-
-    def _watch(self) -> None:
-        told = 0
-        while not self._over.wait(_EVERY_S):
-            size = _size_on_disk(self._target)
-            self._meter.add(max(size - told, 0))
-            told = max(size, told)
-
-
-def _size_on_disk(directory: Path) -> int:
-    size = 0
-    for path in directory.rglob("*"):
-        try:
-            size += path.lstat().st_blocks * 512
-        except OSError:
-            # Files come and go while a clone is made.
-            continue
-    return size
 
 
 def _position(url: MysqlURL, source: Source) -> Position | None:

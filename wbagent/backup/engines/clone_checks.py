@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from wbagent.backup.engines.clone_directory import Place
+from wbagent.backup.engines.engine import WhyNot
 from wbagent.backup.source import some
 from wbagent.database.clone import CloneFacts
 from wbagent.database.facts import ServerFacts, show_version
@@ -16,14 +16,6 @@ _SINCE: Final = (8, 0, 17)
 # A clone carries along the redo log of what is written meanwhile.
 _MARGIN: Final = 1.1
 _REDO: Final = 256 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class WhyNot:
-    """Why an engine cannot be used here, and what would change that."""
-
-    reason: str
-    remedy: str
 
 
 def why_no_clone(

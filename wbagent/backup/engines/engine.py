@@ -11,6 +11,14 @@ from wbagent.backup.manifest import EngineName, Position
 from wbagent.errors import BackupError
 
 
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Why an engine cannot be used here, and what would change that."""
+
+    reason: str
+    remedy: str
+
+
 class UnfitError(BackupError):
     """This engine cannot take a backup of this server, and found out before the first byte; another one may."""
 
@@ -44,6 +52,10 @@ class Engine(Protocol):
     @property
     def file(self) -> str:
         """What the stream is called in the backup, without the suffixes that say how it is stored."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the stream is compressed already, and is stored as it comes."""
 
     @property
     def largest(self) -> int:

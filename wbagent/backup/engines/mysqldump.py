@@ -25,6 +25,7 @@ class Mysqldump:
 
     name: Final[EngineName] = "mysqldump"
     file: Final = DUMP
+    compressed: Final = False
     stage: Final = "dumping"
 
     def __init__(self, url: MysqlURL, program: str, source: Source) -> None:

@@ -15,8 +15,10 @@ _BLOCK: Final = 512
 _END: Final = bytes(2 * _BLOCK)
 
 
-def tar_stream(root: Path) -> Iterator[bytes]:
+def tar_stream(root: Path, owner: str = "") -> Iterator[bytes]:
     """All of `root`'s files and directories, named relative to it; raises BackupError when one changes under it.
+
+    `owner`: the user and group that root's tar gives them to when it unpacks.
 
     Python's own tarfile copies each file in 16 KiB pieces through three buffers; only its headers are used.
     """
@@ -24,7 +26,7 @@ def tar_stream(root: Path) -> Iterator[bytes]:
         member = tarfile.TarInfo(str(path.relative_to(root)))
         found = path.lstat()
         member.mode, member.mtime = found.st_mode & 0o7777, int(found.st_mtime)
-        member.uname = member.gname = "mysql"
+        member.uname = member.gname = owner
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise BackupError(f"{path} is neither a file nor a directory", hint="look who else writes there")
         if path.is_dir():

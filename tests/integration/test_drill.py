@@ -1,0 +1,316 @@
+"""A drill proves a good backup and finds out a bad one; whatever interrupts it leaves no proof and no rubbish."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+import zstandard
+
+from tests.integration.backup_case import Case, Once, child, ignore, killed_while, make_case
+from tests.integration.clone_case import clone_backup, store
+from tests.testbed.ceph import Ceph
+from tests.testbed.command import run as run_command
+from tests.testbed.mysql import MysqlServer
+from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
+from tests.testbed.sample import fill
+from tests.testbed.scratch import scratch
+from wbagent.backup.layout import lease_prefix, manifest_key, object_key
+from wbagent.backup.lease import leased
+from wbagent.backup.manifest import Manifest, parse_manifest
+from wbagent.backup.proof import Proof, read_proof
+from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.drill.job import DrillFailedError, Order, run_drill
+
+NOBODY = 65534
+END = b"\n-- Dump completed"
+# InnoDB's.
+PAGE = 16384
+NOW = 1_800_000_000.0
+
+
+class Drilled(Case):
+    """A host that drills."""
+
+    def drill(self, name: str = "", report: object = ignore) -> Proof | None:
+        assert callable(report)
+        with self.state() as state:
+            return run_drill(self.settings, state, self.state_directory, report, Order(name))
+
+    def proof(self, manifest: Manifest) -> Proof | None:
+        return read_proof(self.store, manifest)
+
+    def left(self) -> list[str]:
+        """What is in the room for drills."""
+        return [path.name for path in self.state_directory.glob("scratch/*")]
+
+    def fact(self, name: str) -> dict[str, object]:
+        with self.state() as state:
+            fact = state.get(name)
+        assert fact
+        return dict(fact.value)
+
+
+@pytest.fixture(scope="module")
+def database(mysql: MysqlServer) -> Iterator[MysqlURL]:
+    url = mysql.create("drill_sample", "drill_user", "password")
+    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+    with mysql.connect(url.database) as connection:
+        fill(connection, 6)
+    yield url
+    mysql.execute(f"DROP DATABASE `{url.database}`")
+    mysql.execute("DROP USER %s@'%%'", url.user)
+
+
+@contextmanager
+def made_host(destination: S3URL, database: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
+    """A host whose state directory belongs to somebody who is not root, as the package makes it."""
+    with scratch("drill") as directory:
+        case = make_case(directory / "host1", database, clients, destination, drill={"mysqld": str(mysqld)})
+        os.chown(case.state_directory, NOBODY, NOBODY)
+        yield Drilled(case.directory, case.settings)
+
+
+@pytest.fixture
+def host(bucket: S3URL, database: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
+    with made_host(bucket, database, clients, mysqld) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def unproven(
+    ceph: Ceph, database: MysqlURL, clients: ClientPrograms, mysqld: Path
+) -> Iterator[tuple[Drilled, Manifest]]:
+    """A host with one backup that no test manages to drill."""
+    ceph.create_bucket("drill-unproven")
+    with made_host(ceph.url("drill-unproven", "p"), database, clients, mysqld) as made:
+        yield made, made.run().manifest
+
+
+def assert_nothing_is_said(host: Drilled, manifest: Manifest) -> None:
+    """Neither good nor bad of the backup, and nothing is left."""
+    assert host.proof(manifest) is None
+    assert host.fact("drill.last")["result"] == "not done"
+    assert host.left() == []
+    assert leased(host.store, manifest.owner, datetime.now(UTC)) == frozenset()
+
+
+def test_good_backup_is_proven_once(host: Drilled) -> None:
+    manifest = host.run().manifest
+    proof = host.drill()
+    assert proof
+    assert proof.ok
+    assert proof == host.proof(manifest)
+    assert {table.name: table.rows for table in proof.tables} == {each.name: each.rows for each in manifest.tables}
+    assert all(table.checksum is not None for table in proof.tables)
+    assert host.left() == []
+    assert host.fact("drill.proven")["id"] == manifest.id
+    assert host.drill() is None, "it is proven already"
+    assert host.drill(manifest.id), "but a person may ask again"
+
+
+def test_clone_is_proven(host: Drilled, mysql: MysqlServer) -> None:
+    manifest = clone_backup(mysql, "drill_sample", host, NOW)
+    proof = host.drill()
+    assert proof
+    assert proof.ok
+    assert manifest.position
+    assert proof.gtid_executed == manifest.position.gtid_set
+    assert "pages and indexes (CHECK TABLE)" in proof.compared
+
+
+# --- bad backups ---
+
+
+def exchanged(host: Drilled, manifest: Manifest, data: bytes) -> Manifest:
+    """Another object in the place of the dump, and a commit record that says that all is well."""
+    stored = store(host, manifest.id, manifest.data.file, data)
+    fresh = manifest.model_copy(update={"objects": (stored,)})
+    host.store.put(manifest_key(fresh.owner, fresh.id), fresh.to_bytes())
+    return parse_manifest(fresh.to_bytes(), "")
+
+
+def dumped(host: Drilled, manifest: Manifest) -> bytes:
+    packed = b"".join(host.store.get(object_key(manifest.owner, manifest.id, manifest.data.file)))
+    return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+
+
+def flip(host: Drilled, manifest: Manifest) -> Manifest:
+    """One bit of what is stored."""
+    key = object_key(manifest.owner, manifest.id, manifest.data.file)
+    data = bytearray(b"".join(host.store.get(key)))
+    data[len(data) // 2] ^= 1
+    host.store.put(key, bytes(data))
+    return manifest
+
+
+def lose_object(host: Drilled, manifest: Manifest) -> Manifest:
+    host.store.delete(object_key(manifest.owner, manifest.id, manifest.data.file))
+    return manifest
+
+
+def truncate(host: Drilled, manifest: Manifest) -> Manifest:
+    """A dump that was cut between two statements and ended well, as a program may that loses its connection."""
+    text = dumped(host, manifest)
+    at = text.index(b"\n-- Table structure for table `" + manifest.tables[-1].name.encode())
+    return exchanged(host, manifest, text[:at] + END + b"\n")
+
+
+def lose_rows(host: Drilled, manifest: Manifest) -> Manifest:
+    """All checksums are right, and all tables there."""
+    text = dumped(host, manifest)
+    return exchanged(host, manifest, text.replace(END, b"\nDELETE FROM `audit` LIMIT 1;" + END))
+
+
+def break_statement(host: Drilled, manifest: Manifest) -> Manifest:
+    return exchanged(host, manifest, dumped(host, manifest).replace(b"INSERT INTO", b"INSERT INT", 1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (flip, "cannot be decompressed|is not what was stored"),
+        (lose_object, "is missing"),
+        (truncate, "tables missing"),
+        (lose_rows, "table audit has"),
+        (break_statement, "ended with status 1"),
+    ],
+)
+def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> None:
+    assert callable(damage)
+    manifest = damage(host, host.run().manifest)
+    with pytest.raises(DrillFailedError, match=f"NOT a good one: .*({reason})"):
+        host.drill()
+    proof = host.proof(manifest)
+    assert proof
+    assert not proof.ok
+    assert host.fact("drill.last")["result"] == "disproven"
+    assert host.left() == []
+
+
+def test_clone_with_a_torn_page_is_found_out(host: Drilled, mysql: MysqlServer) -> None:
+    """All checksums of what is stored are right: only InnoDB knows."""
+    manifest = clone_backup(mysql, "drill_sample", host, NOW)
+    archive = bytearray(dumped(host, manifest))
+    header = archive.index(b"drill_sample/history.ibd\0")
+    size = int(archive[header + 124 : header + 135], 8)
+    # The second half of a page in the midst of the file, as of a write that did not come to its end.
+    page = header + 512 + size // (2 * PAGE) * PAGE
+    archive[page + PAGE // 2 : page + PAGE] = bytes(PAGE // 2)
+    exchanged(host, manifest, bytes(archive))
+    with pytest.raises(DrillFailedError, match="NOT a good one"):
+        host.drill()
+    assert host.left() == []
+
+
+# --- drills that cannot be made ---
+
+
+def test_no_mysqld_is_no_failure(unproven: tuple[Drilled, Manifest], capsys: pytest.CaptureFixture[str]) -> None:
+    host, _ = unproven
+    missing = host.settings.backup.drill.model_copy(update={"mysqld": "/nowhere/mysqld"})
+    backup = host.settings.backup.model_copy(update={"drill": missing})
+    bare = Drilled(host.directory, host.settings.model_copy(update={"backup": backup}))
+    capsys.readouterr()
+    assert bare.drill() is None
+    assert "backups are not proven: there is no mysqld on this host" in capsys.readouterr().err
+    assert bare.fact("drill.last")["result"] == "no mysqld"
+
+
+def test_killed_at_any_stage(host: Drilled) -> None:
+    manifest = host.run().manifest
+    for stage in ("restoring", "comparing"):
+        children = killed_while(host, stage, "backup", "drill", "--in-process")
+        assert children
+        assert psutil.wait_procs(children, timeout=30)[1] == [], "mysqld ends with who started it"
+        assert host.proof(manifest) is None
+    proof = host.drill()
+    assert proof
+    assert proof.ok
+    assert host.left() == []
+
+
+def test_killed_mysqld_says_nothing_about_the_backup(unproven: tuple[Drilled, Manifest]) -> None:
+    """As when memory runs out."""
+    host, manifest = unproven
+    with pytest.raises(DrillFailedError, match="no backup was proven"):
+        host.drill(report=Once("comparing", lambda: child("restoring-").kill(), from_start=True))
+    assert_nothing_is_said(host, manifest)
+
+
+def test_stopped_in_order(unproven: tuple[Drilled, Manifest]) -> None:
+    host, manifest = unproven
+    stop = Once("restoring", lambda: os.kill(os.getpid(), signal.SIGTERM), from_start=True)
+    with pytest.raises(DrillFailedError, match="ended by SIGTERM"):
+        host.drill(report=stop)
+    assert_nothing_is_said(host, manifest)
+
+
+def test_link_cut(unproven: tuple[Drilled, Manifest]) -> None:
+    host, manifest = unproven
+    destination = host.settings.backup.destination
+    assert destination
+    with Proxy((str(destination.host), int(destination.port or 0))) as link:
+        url = replace(destination, host=link.address, port=link.port)
+        backup = host.settings.backup.model_copy(update={"destination": url})
+        far = Drilled(host.directory, host.settings.model_copy(update={"backup": backup}))
+        with pytest.raises(DrillFailedError, match="no backup was proven"):
+            far.drill(report=Once("restoring", link.refuse, from_start=True))
+    # The lease could not be taken back, and ends by itself.
+    assert leased(host.store, manifest.owner, datetime.now(UTC)) == {manifest.id}
+    for entry in host.store.entries(lease_prefix(manifest.owner)):
+        host.store.delete(entry.key)
+    assert_nothing_is_said(host, manifest)
+
+
+@pytest.mark.parametrize(("action", "key"), [("s3:GetObject", "database.sql.zst"), ("s3:PutObject", "proof.json")])
+def test_refused_by_the_store(unproven: tuple[Drilled, Manifest], ceph: Ceph, action: str, key: str) -> None:
+    host, manifest = unproven
+    destination = host.settings.backup.destination
+    assert destination
+    denied = {"Effect": "Deny", "Principal": "*", "Action": action}
+    statement = denied | {"Resource": f"arn:aws:s3:::{destination.bucket}/*{key}"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    ceph.client().put_bucket_policy(Bucket=destination.bucket, Policy=policy)
+    try:
+        with pytest.raises(DrillFailedError, match="no backup was proven"):
+            host.drill()
+    finally:
+        ceph.client().delete_bucket_policy(Bucket=destination.bucket)
+    assert_nothing_is_said(host, manifest)
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [("64M", "64.0M free and the restore needs about"), ("560M", "is full|No space left|errno: 28")]
+)
+def test_full_disk(unproven: tuple[Drilled, Manifest], size: str, reason: str) -> None:
+    """Before it begins, and while it is under way."""
+    host, manifest = unproven
+    room = host.state_directory / "scratch"
+    room.mkdir(exist_ok=True)
+    run_command(["mount", "-t", "tmpfs", "-o", f"size={size},uid={NOBODY},gid={NOBODY}", "tmpfs", str(room)])
+    try:
+        with pytest.raises(DrillFailedError, match=f"no backup was proven: .*({reason})"):
+            host.drill(report=Once("restoring", lambda: _fill(room), from_start=True))
+        (room / "everything").unlink(missing_ok=True)
+        assert_nothing_is_said(host, manifest)
+    finally:
+        run_command(["umount", "--lazy", str(room)])
+        room.rmdir()
+
+
+def _fill(directory: Path) -> None:
+    """Take all the room that there is."""
+    with (directory / "everything").open("wb") as file, suppress(OSError):
+        while True:
+            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), 1 << 20)
+            file.seek(0, os.SEEK_END)

@@ -1,0 +1,104 @@
+"""`wbagent backup drill`: prove a backup, in the unit or by it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from wbagent.backup.age import Identity
+from wbagent.backup.progress import Progress
+from wbagent.cli.progress import progress_reporter
+from wbagent.config import Settings
+from wbagent.drill import record
+from wbagent.drill.job import DrillFailedError, Order, run_drill
+from wbagent.errors import EX_IOERR, AccessError, StateError
+from wbagent.quantities import format_duration
+from wbagent.state import State
+from wbagent.state_directory import state_directory
+from wbagent.systemd.jobs import run_unit
+from wbagent.systemd.notify import notify
+
+_UNIT: Final = "wbagent-drill.service"
+_MARGIN_S: Final = 120
+
+
+def make(settings: Settings, name: str, identity_file: Path | None) -> int:
+    """ExecStart= of the unit; returns the exit status."""
+    if not (settings.backup.enabled and settings.backup.drill.enabled) and not name:
+        notify("STATUS=drills are switched off: [backup.drill] enabled = false")
+        return 0
+    # The unit's own time limit is for what hangs; a configured one may be longer.
+    extension = int((settings.backup.drill.time_limit + _MARGIN_S) * 1_000_000)
+    notify(f"EXTEND_TIMEOUT_USEC={extension}")
+    identity = Identity(identity_file.read_text()) if identity_file else None
+    try:
+        with State() as state, progress_reporter() as report:
+            wanted = name or record.take_wanted(state, time.time())
+            proof = last = run_drill(settings, state, state_directory(), report, Order(wanted, identity))
+            while last is not None:
+                # A backup may have ended meanwhile: its start of this unit became one with this run.
+                notify(f"EXTEND_TIMEOUT_USEC={extension}")
+                last = run_drill(settings, state, state_directory(), report, Order("", identity))
+                proof = last or proof
+    except DrillFailedError as error:
+        return error.exit_status
+    notify(f"STATUS=backup {proof.id} is proven" if proof else "STATUS=nothing was to be proven")
+    return 0
+
+
+def follow(name: str) -> int:
+    """Start the unit, show its status lines, and say how it ended; returns the exit status."""
+    terminal, began = sys.stderr.isatty(), time.time()
+    if name:
+        with State() as state:
+            state.put(record.WANTED, name, began)
+    with progress_reporter() as report:
+
+        def show_status(line: str) -> None:
+            progress = Progress.parse(line)
+            if terminal and progress:
+                report(progress)
+            elif not terminal:
+                click.echo(line, err=True)
+
+        try:
+            result = run_unit(_UNIT, show_status)
+        except KeyboardInterrupt:
+            click.echo(f"the drill goes on without this command; to stop it: systemctl stop {_UNIT}", err=True)
+            raise
+    last = _last(began)
+    if result.ok:
+        _print(last)
+        return 0
+    reason = last.get("reason", "see its log")
+    bad = f"backup {last.get('id')} is NOT a good one" if last.get("result") == "disproven" else "no backup was proven"
+    click.echo(f"error: {bad} ({_UNIT}: {result.result}): {reason}", err=True)
+    click.echo(f"  try: {last.get('hint') or 'journalctl -u wbagent-drill'}", err=True)
+    return result.exit_status or EX_IOERR
+
+
+def _print(last: dict[str, Any]) -> None:
+    match last.get("result"):
+        case "proven":
+            took = format_duration(last["duration_s"])
+            rows = f"{last['tables']} tables with {last['rows']} rows"
+            click.echo(f"backup {last['id']} is proven: restored into {last['server']} in {took}, {rows} read")
+        case "no mysqld":
+            click.echo(f"not proven: {last['reason']}")
+            click.echo(f"  try: {last['hint']}", err=True)
+        case _:
+            click.echo("nothing was to be proven; see: wbagent backup list")
+
+
+def _last(began: float) -> dict[str, Any]:
+    """What the run that ended since `began` left in the state file."""
+    try:
+        with State(read_only=True) as state:
+            fact = state.get(record.LAST)
+    except (AccessError, StateError):
+        return {}
+    return dict(fact.value) if fact and fact.at >= began else {}

@@ -1,0 +1,336 @@
+"""A mysqld of our own for a while: on a data directory of the caller, behind a socket that nobody else reaches."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from wbagent.config.dsn import MysqlURL
+from wbagent.database import tied
+from wbagent.database.clients import ClientProgram
+from wbagent.database.facts import Version
+from wbagent.database.mysqld import denial, last_lines, log_needs
+from wbagent.database.options_file import environment
+from wbagent.errors import DatabaseError
+
+_READY: Final = "ready for connections"
+_LINES_KEPT: Final = 400
+_STOP_S: Final = 1800.0
+_LAST_WORDS_S: Final = 60.0
+# Each of the settings that a data directory may ask for is tried once.
+_MOST_STARTS: Final = 3
+# Small and quiet, and nothing runs in it but what is sent to it. "loose": a release that does not know it goes on.
+_OPTIONS: Final = (
+    "--skip-networking",
+    "--skip-log-bin",
+    "--event-scheduler=OFF",
+    "--loose-skip-replica-start",
+    "--loose-skip-slave-start",
+    "--loose-persisted-globals-load=OFF",
+    "--loose-mysqlx=OFF",
+    "--secure-file-priv=NULL",
+    "--performance-schema=OFF",
+    "--max-connections=16",
+    "--table-open-cache=400",
+    "--max-allowed-packet=1G",
+    "--character-set-server=utf8mb4",
+    # Certificates and keys are the operator's to make: none is to appear in a data directory that is handed over.
+    "--loose-auto-generate-certs=OFF",
+    "--loose-sha256-password-auto-generate-rsa-keys=OFF",
+    "--loose-caching-sha2-password-auto-generate-rsa-keys=OFF",
+    # What is half done after a crash is thrown away; an orderly end writes everything out.
+    "--innodb-flush-log-at-trx-commit=0",
+)
+
+
+class NoStartError(DatabaseError):
+    """mysqld did not start on the data directory; `environmental`: because of this host, not because of the data."""
+
+    def __init__(self, message: str, *, hint: str, environmental: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.environmental = environmental
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user and group that mysqld runs as."""
+
+    uid: int
+    gid: int
+
+
+def account_for(directory: Path) -> Account | None:
+    """Who runs mysqld: the caller (None) or, when root calls, the directory's owner or else user mysql.
+
+    Raises DatabaseError when there is neither: mysqld does not run as root.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = directory.stat()
+    if status.st_uid != 0:
+        return Account(status.st_uid, status.st_gid)
+    try:
+        entry = pwd.getpwnam("mysql")
+    except KeyError:
+        raise DatabaseError(
+            f"mysqld does not run as root, {directory} is root's, and this host has no user mysql",
+            hint=f"chown the directory to the user that is to run MySQL: chown USER: {directory}",
+        ) from None
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data).
+
+    `disposable`: the data is thrown away afterwards, so the server is killed instead of stopped.
+    """
+
+    buffer_pool: int = 128 << 20
+    start: float = 1800.0
+    disposable: bool = False
+
+
+class Instance:
+    """A running mysqld; leaving the block stops it in order, or kills it when the block failed.
+
+    `trusted`: everybody who reaches the socket may do everything (--skip-grant-tables), because the accounts in the
+    data directory are another server's. `made_with`: settings that the data directory must be started with, by their
+    names as options. Start it in the main thread: the kernel ends it together with that thread, so a killed caller
+    leaves none behind. Beside `data` it has a directory for temporary files. Raises NoStartError and DatabaseError.
+    """
+
+    def __init__(
+        self,
+        program: ClientProgram,
+        data: Path,
+        *,
+        account: Account | None = None,
+        trusted: bool = False,
+        made_with: Mapping[str, str] | None = None,
+        sizing: Sizing | None = None,
+    ) -> None:
+        self._program = program
+        self._data = data
+        self._account = account
+        self._trusted = trusted
+        self._sizing = sizing or Sizing()
+        self._log: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._needs = dict(made_with or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self._news = threading.Condition()
+        self._ready = False
+        self._reader: threading.Thread | None = None
+        self._status = 0
+        # A socket's path has room for 107 bytes only, and the data directory's may be longer.
+        self._own = tempfile.TemporaryDirectory(prefix="wbagent-mysqld-", ignore_cleanup_errors=True)
+        self.socket = Path(self._own.name, "socket")
+        # Indexes of large tables are sorted in files: on the disk whose room was checked, not in /tmp.
+        self._temporary = tempfile.TemporaryDirectory(prefix="mysqld-", dir=data.parent, ignore_cleanup_errors=True)
+
+    def url(self, database: str = "") -> MysqlURL:
+        """The way in, as root without a password."""
+        return MysqlURL("root", "", "localhost", 3306, database, (("socket", str(self.socket)), ("tls", "false")))
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The newest lines of its error log."""
+        return tuple(self._log)
+
+    def crashed(self) -> bool:
+        """Whether it ends by a fault of its own (an assertion about a broken page) and not by somebody's SIGKILL.
+
+        To be asked when it does not answer any more: while it writes its last words, it still runs.
+        """
+        with suppress(NoStartError):
+            self._wait(lambda: False, _LAST_WORDS_S)
+        if not self._alive():
+            self._ended()
+        # It catches SIGABRT, writes its stack and exits with a status.
+        return self._status not in {0, -signal.SIGKILL}
+
+    @property
+    def version(self) -> Version:
+        """The program's version."""
+        return self._program.version
+
+    @property
+    def version_text(self) -> str:
+        """What the program says of itself."""
+        return self._program.text
+
+    def initialize(self) -> None:
+        """Make the data directory a new server's, whose root has no password; raises NoStartError.
+
+        This uses the instance up: enter another one to start the server.
+        """
+        try:
+            self._run(["--initialize-insecure"])
+            self._wait(lambda: False, self._sizing.start)
+            if self._ended():
+                raise self._failure("could not make a new data directory")
+        finally:
+            self._kill()
+            self._clean_up()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            # Also Ctrl-C and a time limit: `__exit__` is not called for what was never entered.
+            self._kill()
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None or self._sizing.disposable:
+                self._kill()
+            else:
+                self._stop()
+        finally:
+            self._clean_up()
+
+    def _start(self) -> None:
+        for _ in range(_MOST_STARTS):
+            self._run([f"--socket={self.socket}", f"--pid-file={self.socket}.pid"])
+            self._wait(lambda: self._ready, self._sizing.start)
+            if self._ready:
+                return
+            self._ended()
+            needed = log_needs("\n".join(self._log))
+            if needed.items() <= self._needs.items():
+                break
+            self._needs |= needed
+        raise self._failure("did not start")
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._wait(lambda: False, _STOP_S)
+        except DatabaseError:
+            self._kill()
+            raise
+        if self._ended():
+            raise self._failure("did not end in order")
+
+    def _run(self, options: list[str]) -> None:
+        if self._account is not None:
+            for directory in (self._own.name, self._temporary.name):
+                os.chown(directory, self._account.uid, self._account.gid)
+        account = self._account or Account(0, 0)
+        command = [sys.executable, "-I", "-S", tied.__file__, str(account.uid), str(account.gid), str(os.getpid())]
+        needs = [f"--{name}={value}" for name, value in self._needs.items()]
+        if self._trusted:
+            needs.append("--skip-grant-tables")
+        command += [
+            self._program.path,
+            "--no-defaults",
+            f"--datadir={self._data}",
+            f"--tmpdir={self._temporary.name}",
+            f"--innodb-buffer-pool-size={self._sizing.buffer_pool}",
+            *_OPTIONS,
+            *needs,
+            *options,
+        ]
+        self._ready = False
+        self._log.clear()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                # Ctrl-C on the terminal is for this process, which then ends it.
+                process_group=0,
+            )
+        except OSError as error:
+            raise NoStartError(
+                f"{command[0]} cannot be run: {error.strerror}", hint="is Python installed?", environmental=True
+            ) from None
+        self._reader = threading.Thread(target=self._read, args=(self._process,), name="mysqld-log", daemon=True)
+        self._reader.start()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stderr is None:
+            return
+        with process.stderr as lines:
+            for line in lines:
+                with self._news:
+                    self._log.append(line.decode(errors="replace").rstrip())
+                    self._ready |= _READY in self._log[-1]
+                    self._news.notify_all()
+        process.wait()
+        with self._news:
+            self._news.notify_all()
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Until the condition holds or the process has ended; raises NoStartError when time is up."""
+        deadline = time.monotonic() + seconds
+        with self._news:
+            while not condition() and self._alive():
+                # Woken by each line; asks now and then, for an end that came between two.
+                self._news.wait(timeout=1.0)
+                if time.monotonic() > deadline:
+                    raise NoStartError(
+                        f"mysqld takes longer than {seconds:g} s: {last_lines(list(self._log))}",
+                        hint="look whether this host is overloaded, then run it again",
+                        environmental=True,
+                    )
+
+    def _alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _ended(self) -> int:
+        """Its exit status, now that it has ended and its log was read to the end."""
+        if self._process is not None and self._reader is not None:
+            self._status = self._process.wait()
+            self._reader.join()
+            self._process = None
+        return self._status
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._ended()
+
+    def _failure(self, what: str) -> NoStartError:
+        text = "\n".join(self._log)
+        denied = denial(
+            text,
+            str(self._data),
+            apparmor=Path("/etc/apparmor.d/usr.sbin.mysqld").exists(),
+            selinux=Path("/sys/fs/selinux/enforce").exists(),
+        )
+        full = "No space left" in text or "errno: 28" in text or "error 28" in text
+        killed = self._status == -signal.SIGKILL
+        said = "it was killed (SIGKILL)" if killed else last_lines(list(self._log)) or "it said nothing"
+        hint = denied or "read its last lines; run it again to see whether it stays"
+        if full or killed:
+            hint = "make room on that disk" if full else "look whether memory ran out: journalctl -k -g oom"
+        return NoStartError(
+            f"mysqld {what} in {self._data}: {said}", hint=hint, environmental=bool(denied) or full or killed
+        )
+
+    def _clean_up(self) -> None:
+        self._own.cleanup()
+        self._temporary.cleanup()

@@ -1,0 +1,1 @@
+"""The proof of a backup: restored into a throw-away MySQL, compared, and recorded beside it."""
