@@ -13,10 +13,10 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.program import WORK
 from wbagent.backup.layout import COMPRESSED, DATADIR, backup_id, manifest_key, object_key
 from wbagent.backup.manifest import DatabaseRecord, Manifest, Position, ServerRecord, StoredObject, TableRecord
-from wbagent.database.facts import read_server
-from wbagent.database.schema import read_databasefrom wbagent.backup.pipeline import Packing, packed
+from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter
-
+from wbagent.database.facts import read_server
+from wbagent.database.schema import read_database
 
 
 def ignore(_progress: object) -> None:

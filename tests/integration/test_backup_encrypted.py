@@ -17,11 +17,13 @@ from tests.testbed.mysql_clients import ClientPrograms, age_programs
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
+from tests.testbed.scratch import scratch
 from wbagent.backup import drill_key
 from wbagent.backup.age import Identity
 from wbagent.backup.job import BackupFailedError
 from wbagent.backup.layout import object_key
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.drill.job import DrillFailedError, Order, run_drill
 from wbagent.errors import RestoreError
 from wbagent.restore.run import restore_backup
 
@@ -164,3 +166,33 @@ def test_wrong_and_secret_keys_are_refused_by_the_check(case: Case, keys: list[K
         assert checked.returncode == 78
         assert "encrypt_to" in checked.stderr
         assert secret not in checked.stderr
+
+
+def test_drill_proves_it_with_the_one_time_key_and_forgets_that(
+    sample: MysqlURL, clients: ClientPrograms, mysqld: Path, bucket: S3URL, keys: list[Key]
+) -> None:
+    with scratch("drill") as directory:
+        case = make_case(
+            directory / "host1",
+            sample,
+            clients,
+            bucket,
+            encrypt_to=keys[0].public,
+            engine="mysqldump",
+            drill={"mysqld": str(mysqld)},
+        )
+        os.chown(case.state_directory, 65534, 65534)
+        manifest = case.run().manifest
+        with case.state() as state:
+            proof = run_drill(case.settings, state, case.state_directory, ignore)
+            assert proof is not None
+            assert proof.ok
+            assert drill_key.identity() is None
+            with pytest.raises(DrillFailedError, match="one-time key for its drill is gone"):
+                run_drill(case.settings, state, case.state_directory, ignore, Order(manifest.id))
+            key = object_key("host1", manifest.id, "database.sql.zst.age")
+            data = bytearray(b"".join(case.store.get(key)))
+            data[len(data) // 2] ^= 1
+            case.store.put(key, bytes(data))
+            with pytest.raises(DrillFailedError, match="NOT a good one"):
+                run_drill(case.settings, state, case.state_directory, ignore, Order(manifest.id, keys[0].identity))
