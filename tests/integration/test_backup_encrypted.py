@@ -184,7 +184,7 @@ def test_drill_proves_it_with_the_one_time_key_and_forgets_that(
         os.chown(case.state_directory, 65534, 65534)
         manifest = case.run().manifest
         with case.state() as state:
-            proof = run_drill(case.settings, state, case.state_directory, ignore)
+            proof = run_drill(case.settings, state, case.state_directory, ignore, Order())
             assert proof is not None
             assert proof.ok
             assert drill_key.identity() is None
