@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.sample import fill
 from wbagent.backup.job import BackupFailedError
+from wbagent.bucket.s3 import S3Store
 from wbagent.config.dsn import S3URL, MysqlURL
 
 STAGES = {
@@ -105,3 +107,19 @@ def test_signal_ends_a_run_whose_store_says_nothing(case: Case, store: FaultySto
         with pytest.raises(BackupFailedError, match="SIGTERM"):
             case.run()
         ended.result()
+
+
+def test_bandwidth_holds_for_all_parts_together_and_for_reading_back(bucket: S3URL) -> None:
+    rate, size = 8 << 20, 11 << 20
+    store = S3Store(bucket, part_size=5 << 20, bandwidth=rate)
+    data = os.urandom(size)
+    began = time.monotonic()
+    with store.writer("host1/data", largest=size) as writer:
+        writer.write(data)
+        writer.commit()
+    sent = time.monotonic()
+    assert b"".join(store.get("host1/data")) == data
+    # A quarter of a second's worth may pass at once, and the last piece is not waited for.
+    least = size / rate - 0.25 - 1 / 8
+    assert sent - began >= least
+    assert time.monotonic() - sent >= least

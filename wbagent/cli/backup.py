@@ -274,6 +274,8 @@ def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> No
         "engine": f"{manifest.engine} ({manifest.engine_reason})",
         "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
     }
+    if manifest.encryption:
+        lines["encrypted"] = f"by age, to {', '.join(manifest.encryption.recipients)}"
     if manifest.files:
         archive = manifest.object(manifest.files.file)
         lines["files"] = (
