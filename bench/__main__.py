@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Final
 
-NAMES: Final = ("recovery", "footprint", "backup")
+NAMES: Final = ("recovery", "footprint", "backup", "memory", "compression")
 
 
 def main(arguments: list[str]) -> int:

@@ -32,7 +32,7 @@ def measure(rounds: int = ROUNDS) -> Measurement:
     """Each round takes every party in turn, first there with a writer at work, then back."""
     figures = Measurement("backup")
     root_file_system(AWS)
-    with _place() as place:
+    with sample_place() as place:
         parties = _parties(place)
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", flush=True)
@@ -73,7 +73,7 @@ def _once(place: Place, party: Party, figures: Measurement) -> None:
 
 
 @contextmanager
-def _place() -> Iterator[Place]:
+def sample_place() -> Iterator[Place]:
     data = sample_data()
     clones = Path(tempfile.mkdtemp(prefix="wbagent-bench-", dir="/tmp"))
     try:

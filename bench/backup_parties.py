@@ -70,8 +70,8 @@ class Wbagent:
         return f"wbagent-{self.engine}"
 
     def back_up(self) -> Usage:
-        usage = run_pipeline(self._command("backup", "run", "--in-process"))
-        answer = run(self._command("backup", "show", "latest", "--json").argv, timeout=120)
+        usage = run_pipeline(self.command("backup", "run", "--in-process"))
+        answer = run(self.command("backup", "show", "latest", "--json").argv, timeout=120)
         self.made = json.loads(answer.stdout)
         if self.made["engine"] != self.engine:
             raise BedError(f"{self.made['engine']} was taken: {self.made['engine_reason']}")
@@ -87,11 +87,11 @@ class Wbagent:
             target.mkdir()
             # mysqld does not run as root, and this machine need not have a user mysql.
             shutil.chown(target, "nobody", "nogroup")
-            return run_pipeline(self._command("restore", str(self.made["id"]), "--datadir", str(target)))
+            return run_pipeline(self.command("restore", str(self.made["id"]), "--datadir", str(target)))
         with empty_server() as url:
-            return run_pipeline(self._command("restore", str(self.made["id"]), "--into", str(url)))
+            return run_pipeline(self.command("restore", str(self.made["id"]), "--into", str(url)))
 
-    def _command(self, *arguments: str) -> Command:
+    def command(self, *arguments: str) -> Command:
         directory = self.place.scratch / self.name
         directory.mkdir(exist_ok=True)
         configuration = directory / "wbagent.toml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from wbagent.backup.binlogs import open_service
 from wbagent.binlog.catalog import StoredFile, read_catalog
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import RECORD
-from wbagent.binlog.packing import Packing
+from wbagent.binlog.packing import unpack
 from wbagent.binlog.record import parse_record
 from wbagent.binlog.service import Service
 from wbagent.config.dsn import S3URL, MysqlURL
@@ -25,11 +25,17 @@ REPLICATION = "REPLICATION SLAVE, REPLICATION CLIENT"
 
 
 def shipping_case(
-    directory: Path, url: MysqlURL, clients: ClientPrograms, destination: S3URL | None = None, **binlog: object
+    directory: Path,
+    url: MysqlURL,
+    clients: ClientPrograms,
+    destination: S3URL | None = None,
+    *,
+    encrypt_to: Sequence[str] = (),
+    **binlog: object,
 ) -> Case:
-    """A configuration that asks for binary logs."""
+    """A configuration that asks for binary logs; `binlog` are further keys of [backup.binlog]."""
     keys = {"enabled": True, "mysqlbinlog": str(clients.mysqlbinlog), "every": "0.1s", **binlog}
-    return make_case(directory, url, clients, destination, binlog=keys)
+    return make_case(directory, url, clients, destination, encrypt_to=list(encrypt_to), binlog=keys)
 
 
 def executed(server: MysqlServer) -> GtidSet:
@@ -92,13 +98,14 @@ def shipping(case: Case) -> Iterator[Shipping]:
 
 def content(case: Case, file: StoredFile) -> bytes:
     """A file put together again from its pieces."""
-    store, owner, packing = case.store, case.settings.backup.owner, Packing()
+    store, owner = case.store, case.settings.backup.owner
     whole = b""
     for piece in file.pieces:
         stem = piece.stem(file.id, owner)
         record = parse_record(b"".join(store.get(stem + RECORD)), stem)
         assert (record.start, record.end) == (piece.start, piece.end)
-        whole += packing.unpack(b"".join(store.get(stem + packing.suffix)), piece.end - piece.start)
+        stored = b"".join(store.get(stem + record.suffix))
+        whole += unpack(stored, record.suffix, piece.end - piece.start, None)
     return whole
 
 

@@ -13,7 +13,7 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.program import WORK
 from wbagent.backup.layout import COMPRESSED, DATADIR, backup_id, manifest_key, object_key
 from wbagent.backup.manifest import DatabaseRecord, Manifest, Position, ServerRecord, StoredObject, TableRecord
-from wbagent.backup.pipeline import Compression, Pipeline
+from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
@@ -73,8 +73,10 @@ def clone_backup(server: MysqlServer, database: str, case: Case, now: float) -> 
 def store(case: Case, name: str, file: str, data: bytes) -> StoredObject:
     """Store an object of a backup as the pipeline does."""
     key = object_key(case.settings.backup.owner, name, file)
-    with case.store.writer(key, largest=len(data)) as writer:
-        pipeline = Pipeline(writer, Compression(1, 1), Meter("storing", ignore))
+    with (
+        case.store.writer(key, largest=len(data)) as writer,
+        packed(Packing(1), writer, Meter("storing", ignore)) as pipeline,
+    ):
         pipeline.write(data)
         stored = pipeline.finish(file)
         writer.commit()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from tests.integration.age_key import Key
 from tests.testbed.ceph import Ceph
 from tests.testbed.errors import BedError
 from tests.testbed.mysql import MysqlServer
-from tests.testbed.mysql_clients import MARIADB_CLIENT, ClientPrograms, client_programs, mariadb_dump
+from tests.testbed.mysql_clients import MARIADB_CLIENT, ClientPrograms, age_programs, client_programs, mariadb_dump
 from tests.testbed.mysqld_program import mysqld_program
 from tests.testbed.receiver import Receiver
-from tests.testbed.rootfs import CEPH, MYSQL, Recipe, root_file_system
+from tests.testbed.rootfs import CEPH, MYSQL, TOOLS, Recipe, root_file_system
 from tests.testbed.scratch import scratch
 from wbagent.config.dsn import S3URL, MysqlURL
 
@@ -96,3 +98,21 @@ def receiver() -> Iterator[Receiver]:
     """A place that alerts are posted to."""
     with Receiver() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def age(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with runnable `age` and `age-keygen`."""
+    _require(TOOLS)
+    return age_programs(tmp_path_factory.mktemp("age"))
+
+
+@pytest.fixture
+def keys(age: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Key]:
+    """Three pairs, age on PATH, and a directory for the drill's key."""
+    monkeypatch.setenv("PATH", f"{age}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    paths = [tmp_path / f"key{number}" for number in range(3)]
+    for path in paths:
+        subprocess.run([age / "age-keygen", "-o", path], check=True, capture_output=True)
+    return [Key(path.read_text().split("public key: ")[1].split()[0], path) for path in paths]

@@ -267,7 +267,7 @@ def test_nobody_listens(tmp_path: Path, sample: MysqlURL, clients: ClientProgram
     else:
         keys = (bucket.access_key, bucket.secret_key)
         url, destination = sample, S3URL(*keys, "127.0.0.1", port, bucket.bucket, "", bucket.options)
-    case = make_case(tmp_path, url, clients, destination)
+    case = make_case(tmp_path, url, clients, destination, retry_for="1s")
     with pytest.raises(BackupFailedError, match=r"127\.0\.0\.1") as caught:
         case.run()
     assert caught.value.hint

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.age_key import Key
 from tests.integration.backup_case import Case, ignore
 from tests.integration.binlog_case import REPLICATION, executed, replicate, shipping, shipping_case, wait_for
 from tests.testbed.mysql import MysqlServer
@@ -50,7 +51,8 @@ def target(server: MysqlServer) -> MysqlURL:
 
 
 def restore(case: Case, target: MysqlURL, until: Until, known_until: float = 0.0) -> RolledForward:
-    return PointInTime(case.store, case.settings.backup, until, ignore).restore(target, known_until=known_until)
+    way = PointInTime(case.store, case.settings.backup, until, None, ignore)
+    return way.restore(target, known_until=known_until)
 
 
 @contextmanager
@@ -138,10 +140,19 @@ def state(server: MysqlServer, database: str) -> list[object]:
     ]
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
 def test_before_the_transaction_that_dropped_a_table(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+    tmp_path: Path,
+    server: MysqlServer,
+    url: MysqlURL,
+    target: MysqlURL,
+    clients: ClientPrograms,
+    bucket: S3URL,
+    keys: list[Key],
+    *,
+    encrypted: bool,
 ) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+    case = shipping_case(tmp_path, url, clients, bucket, encrypt_to=[keys[0].public] if encrypted else [])
     with shipping(case) as host:
         case.run()
         server.execute("INSERT INTO one (v) VALUES ('before')", database="original")
@@ -152,7 +163,13 @@ def test_before_the_transaction_that_dropped_a_table(
         host.until_stored(executed(server))
     into = tmp_path / "into"
     into.write_text(str(target))
-    done = case.command("restore", "--before-gtid", dropped, "--into", f"@{into}")
+    if encrypted:
+        refused = case.command("restore", "--before-gtid", dropped, "--into", f"@{into}")
+        assert "encrypted" in refused.stderr
+        assert "--identity" in refused.stderr
+        assert server.execute("SHOW DATABASES LIKE 'copy'") == []
+    identity = ["--identity", str(keys[0].path)] if encrypted else []
+    done = case.command("restore", "--before-gtid", dropped, "--into", f"@{into}", *identity)
     assert done.returncode == 0, done.stderr
     assert "1 transactions applied" in done.stdout
     assert server.execute("SELECT v FROM copy.one") == [("before",)]

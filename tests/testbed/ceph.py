@@ -48,8 +48,7 @@ osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1
 osd_pool_default_pgp_num = 1
 osd_pool_default_pg_autoscale_mode = off
-osd_objectstore = memstore
-memstore_device_bytes = 17179869184
+{objects}
 osd_class_load_list = *
 osd_class_default_list = *
 rgw_gc_obj_min_wait = 1
@@ -71,6 +70,10 @@ debug_rgw = 1
 """
 
 
+_IN_MEMORY = "osd_objectstore = memstore\nmemstore_device_bytes = 17179869184"
+_ON_DISK = "osd_objectstore = bluestore\nbluestore_block_size = {size}\nosd_memory_target = 1073741824"
+
+
 @dataclass(frozen=True)
 class Credentials:
     """The keys of one user of the store; the secret holds characters that a URL must escape."""
@@ -83,17 +86,26 @@ class Ceph:
     """The store at `http://ADDRESS:PORT`, with one user; what it holds is gone when it ends.
 
     Without `port` a free one is taken. `network` is the file of a network namespace to live in, which has
-    the address and its loopback up; name the port then. Start it in a thread that outlives it: the
+    the address and its loopback up; name the port then. With `disk_gb` objects lie in a sparse file of so
+    many gigabytes instead of in memory. Start it in a thread that outlives it: the
     kernel ends it together with that thread.
     """
 
-    def __init__(self, *, address: str = "127.0.0.1", port: int | None = None, network: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        address: str = "127.0.0.1",
+        port: int | None = None,
+        network: Path | None = None,
+        disk_gb: int | None = None,
+    ) -> None:
         self.address = address
         self.port = port or free_port(address)
         self.credentials = Credentials("BEDACCESSKEY00000001", "bed/secret+key/0000000000000000000000001=")
         self._cleanup = ExitStack()
         self.directory = Path()
         self._network = network
+        self._objects = _ON_DISK.format(size=disk_gb << 30) if disk_gb else _IN_MEMORY
         self._daemons: list[Program] = []
         self._gateway: Program | None = None
 
@@ -144,6 +156,11 @@ class Ceph:
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
         )
 
+    def create_user(self, name: str, keys: Credentials) -> Credentials:
+        """Make a further user, who may use no bucket until a policy of it says so."""
+        self._create_user(name, keys)
+        return keys
+
     def create_bucket(self, bucket: str) -> None:
         """Make a bucket."""
         self.client().create_bucket(Bucket=bucket)
@@ -191,7 +208,7 @@ class Ceph:
 
     def _start_cluster(self) -> None:
         fsid, object_store, monitor_port = str(uuid.uuid4()), str(uuid.uuid4()), free_port("127.0.0.1")
-        configuration = _CONFIGURATION.format(fsid=fsid, monitor_port=monitor_port, work=WORK)
+        configuration = _CONFIGURATION.format(fsid=fsid, monitor_port=monitor_port, work=WORK, objects=self._objects)
         (self.directory / "ceph.conf").write_text(configuration)
         (self.directory / "osd").mkdir()
         address = f"[v2:127.0.0.1:{monitor_port}]"

@@ -29,7 +29,8 @@ USAGE = """\
 ./dev stop                end kept hosts
 ./dev test [PART…] [pytest's arguments]
                           all of lint, unit, integration and host, or those named
-./dev bench NAME [ROUNDS] measure beside peers: recovery, footprint, backup; into bench/results/NAME.json
+./dev bench NAME [ROUNDS] measure beside peers: recovery, footprint, backup,
+                          memory, compression; into bench/results/NAME.json
 ./dev build               the Debian package, checked by lintian, into dist/
 """
 _started = time.monotonic()

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.testbed.rootfs import MYSQL, Recipe, root_file_system
+from tests.testbed.rootfs import MYSQL, TOOLS, Recipe, root_file_system
 
 # What `default-mysql-client` brings on Debian: there `mysqldump` is a link to MariaDB's program.
 MARIADB_CLIENT = Recipe("mariadb-client", "trixie", "mariadb-client")
@@ -47,3 +47,11 @@ def _wrapper(path: Path, tree: Path, program: str, *environment: str) -> Path:
     path.write_text(f'#!/bin/sh\n{shlex.join(str(part) for part in command)} "$@"\n')
     path.chmod(0o755)
     return path
+
+
+def age_programs(directory: Path) -> Path:
+    """Write runnable `age` and `age-keygen` of Debian 13 into `directory`, and return it, for PATH."""
+    tree = root_file_system(TOOLS)
+    for program in ("age", "age-keygen"):
+        _wrapper(directory / program, tree, f"usr/bin/{program}")
+    return directory

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.testbed.cache import cached, entry_path
 from tests.testbed.errors import BedError
 
-_SYSTEM = "acl ca-certificates dbus iproute2 libpam-systemd polkitd procps python3 systemd systemd-sysv zstd"
+_SYSTEM = "acl age ca-certificates dbus iproute2 libpam-systemd polkitd procps python3 systemd systemd-sysv zstd"
 _WBAGENT = (
     "apprise python3-apscheduler python3-boto3 python3-click python3-docker python3-prometheus-client python3-psutil "
     "python3-pydantic-settings python3-pymysql python3-pystemd python3-rich python3-structlog "

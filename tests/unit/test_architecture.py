@@ -25,7 +25,7 @@ FLOORS = (
     {"monitor"},
     {"database", "bucket"},
     {"state", "config", "systemd", "moment"},
-    {"state_directory", "durable"},
+    {"state_directory", "durable", "age"},
     {"errors"},
     {"events", "quantities"},
 )

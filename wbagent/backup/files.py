@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from wbagent.backup.layout import COMPRESSED, FILES, object_key
+from wbagent.age import Identity
+from wbagent.backup.layout import FILES, object_key
 from wbagent.backup.manifest import FilesRecord, Manifest, StoredObject
-from wbagent.backup.pipeline import Compression, Pipeline
+from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.reading import plain, prove
+from wbagent.backup.reading import plain, prove, require_identity
 from wbagent.bucket.store import Store
 from wbagent.errors import BackupError, RestoreError
 
@@ -75,23 +76,25 @@ def _members(data: IO[bytes]) -> int:
 
 
 def store_files(
-    archive: Archive, store: Store, owner: str, name: str, compression: Compression, meter: Meter
+    archive: Archive, store: Store, owner: str, name: str, packing: Packing, meter: Meter, *, read_back: bool = True
 ) -> StoredObject:
-    """Store it compressed under backup `name`, read it back and compare; raises BackupError, BucketError."""
-    file = FILES + COMPRESSED
+    """Store it packed under backup `name`, read it back and compare; raises BackupError, BucketError."""
+    file = FILES + packing.suffix
     key = object_key(owner, name, file)
-    with store.writer(key, largest=archive.data.seek(0, os.SEEK_END)) as writer:
-        archive.data.seek(0)
-        pipeline = Pipeline(writer, compression, meter)
+    size = archive.data.seek(0, os.SEEK_END)
+    archive.data.seek(0)
+    with store.writer(key, largest=size) as writer, packed(packing, writer, meter) as pipeline:
         while chunk := archive.data.read(_CHUNK):
             pipeline.write(chunk)
         stored = pipeline.finish(file)
         writer.commit()
-    prove(store, key, stored, meter)
+    prove(store, key, stored, meter, read=read_back)
     return stored
 
 
-def restore_files(store: Store, manifest: Manifest, target: Path, report: Reporter) -> FilesRecord:
+def restore_files(
+    store: Store, manifest: Manifest, target: Path, report: Reporter, identity: Identity | None = None
+) -> FilesRecord:
     """Write the tar of a backup to a new file that only its owner can read; raises RestoreError, BucketError.
 
     The tar's checksum is proven before the file gets its name.
@@ -103,6 +106,7 @@ def restore_files(store: Store, manifest: Manifest, target: Path, report: Report
             hint="restore its database alone: wbagent restore ID --into DSN",
         )
     stored = manifest.object(files.file)
+    require_identity(manifest, identity)
     fresh = target.with_name(f"{target.name}.unfinished")
     untouched = "nothing was written"
     try:
@@ -110,7 +114,7 @@ def restore_files(store: Store, manifest: Manifest, target: Path, report: Report
             raise RestoreError(f"{target} exists already; nothing was touched", hint="name another file in --files")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            for chunk in plain(store, manifest, stored, Meter("writing files", report), untouched):
+            for chunk in plain(store, manifest, stored, Meter("writing files", report), untouched, identity):
                 file.write(chunk)
         fresh.rename(target)
     except OSError as error:

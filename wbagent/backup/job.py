@@ -58,7 +58,7 @@ def run_backup(
     with only_one(directory):
         began = time.monotonic()
         try:
-            store = open_store(settings.backup, directory)
+            store = open_store(settings.backup, directory, patient=True, paced=True)
             previous = _previous(state, settings)
             with ended_in_order(settings.backup.time_limit):
                 making = Making(settings.backup, origin, store, directory / _STAGING, report, clock)
@@ -71,7 +71,7 @@ def run_backup(
         # An embedded server and its backup are on one machine until it is moved out, which its users are told anyway.
         beside = origin.files is None and same_machine(settings.backup.destination, origin.url)
         record.put_success(state, manifest, store, record.Circumstances(previous.by(manifest.engine), beside), clock())
-        _tell(manifest, store)
+        _tell(manifest, store, "read back and equal" if settings.backup.read_back else "not read back")
         thinned = tidy_after_backup(store, settings.backup, state, directory, clock)
         return Outcome(manifest, store.address, store.off_site, thinned)
 
@@ -108,12 +108,12 @@ def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> N
     )
 
 
-def _tell(manifest: Manifest, store: Store) -> None:
+def _tell(manifest: Manifest, store: Store, proof: str) -> None:
     where = "" if store.off_site else " (on this host: not off-site)"
     files = f", {manifest.files.members} files of the embedded server" if manifest.files else ""
     journal.send(
         f"backup {manifest.id} is complete: {len(manifest.tables)} tables{files}, {format_size(manifest.plain_size)} as"
-        f" {format_size(manifest.size)} in {format_duration(manifest.duration_s)}, read back and equal, in"
+        f" {format_size(manifest.size)} in {format_duration(manifest.duration_s)}, {proof}, in"
         f" {store.address}{where}",
         message_id=events.BACKUP_DONE,
         id=manifest.id,

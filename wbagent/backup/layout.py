@@ -1,8 +1,8 @@
 """Names of what a backup consists of: OWNER/backups/ID/ with the objects of its data and, written last, manifest.json.
 
 The database is one object: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
-files are another, `files.tar`. The name says how it is stored: `.zst` is zstd. (`mydumper.tar` holds files that are
-compressed each for itself.)
+files are another, `files.tar`. The name says how it is stored: `.zst` is zstd, `.age` behind it age. (`mydumper.tar`
+holds files that are compressed each for itself.)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ DATADIR: Final = "datadir.tar"
 MYDUMPER: Final = "mydumper.tar"
 FILES: Final = "files.tar"
 COMPRESSED: Final = ".zst"
+ENCRYPTED: Final = ".age"
 MANIFEST: Final = "manifest.json"
 PROOF: Final = "proof.json"
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,20 +13,22 @@ from typing import Any, Final
 import zstandard
 
 from wbagent import __version__, events
+from wbagent.backup import drill_key
 from wbagent.backup.engines.choose import Choice, Offer, choices
 from wbagent.backup.engines.clone_directory import clear
 from wbagent.backup.engines.engine import Engine, Taken, UnfitError
 from wbagent.backup.files import fetched, store_files
-from wbagent.backup.layout import COMPRESSED, backup_id, manifest_key, object_key, owner_prefix
+from wbagent.backup.layout import backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import (
     DatabaseRecord,
+    Encryption,
     FilesRecord,
     Manifest,
     ServerRecord,
     StoredObject,
     TableRecord,
 )
-from wbagent.backup.pipeline import Compression, Pipeline
+from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.reading import prove
 from wbagent.backup.source import Source, look
@@ -69,7 +71,6 @@ class Making:
     ) -> None:
         """`staging`: a directory of this backup alone, for what has to be a file before it is stored."""
         self._settings = settings
-        self._compression = Compression(settings.compression_level)
         self._url = source.url
         self._files_socket = source.files
         self._store = store
@@ -80,6 +81,7 @@ class Making:
     def make(self, previous: Previous) -> Manifest:
         """Take, prove, commit."""
         started, began = self._clock(), time.monotonic()
+        self._store.check_ready()
         source = look(self._url)
         # Of a run that was killed; also where this one has no use for the directory.
         clear(self._staging)
@@ -94,11 +96,13 @@ class Making:
             id=name,
             tables=len(source.database.tables),
         )
-        choice, stored, taken, troubles = self._take_by_choice(choice, offered, name, previous)
+        packing, encryption = self._packing()
+        choice, stored, taken, troubles = self._take_by_choice(choice, offered, name, packing, previous)
         engine = choice.engine
         key = object_key(owner, name, stored.file)
-        prove(self._store, key, stored, Meter("reading back", self._report, expected=stored.size))
-        archive, files = self._store_files(owner, name)
+        meter = Meter("reading back", self._report, expected=stored.size)
+        prove(self._store, key, stored, meter, read=self._settings.read_back)
+        archive, files = self._store_files(owner, name, packing)
         shrunk = _shrunk(stored.plain_size, previous.by(engine.name))
         manifest = Manifest(
             id=name,
@@ -110,11 +114,12 @@ class Making:
             tools={"wbagent": __version__, **engine.tools, "zstd": _zstd_version()},
             objects=(stored, *archive),
             files=files,
+            encryption=encryption,
             position=taken.position,
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk, *_unread(self._settings)),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -132,14 +137,24 @@ class Making:
             started += 1
         return backup_id(started)
 
+    def _packing(self) -> tuple[Packing, Encryption | None]:
+        """How everything of this backup is stored; the drill's key of the last backup is gone after this."""
+        settings = self._settings
+        if not settings.encrypt_to:
+            drill_key.forget()
+            return Packing(settings.compression_level, settings.compression_threads), None
+        encryption = Encryption(recipients=settings.encrypt_to, drill=drill_key.renew())
+        recipients = (*encryption.recipients, encryption.drill)
+        return Packing(settings.compression_level, settings.compression_threads, recipients), encryption
+
     def _take_by_choice(
-        self, choice: Choice, others: Iterator[Choice], name: str, previous: Previous
+        self, choice: Choice, others: Iterator[Choice], name: str, packing: Packing, previous: Previous
     ) -> tuple[Choice, StoredObject, Taken, tuple[str, ...]]:
         """Take it with the chosen engine, or with the next best where one finds that it cannot begin."""
         troubles: list[str] = []
         while True:
             try:
-                return choice, *self._take(choice.engine, name, previous), tuple(troubles)
+                return choice, *self._take(choice.engine, name, packing, previous), tuple(troubles)
             except UnfitError as error:
                 other = _next_best(others)
                 if other is None:
@@ -148,14 +163,17 @@ class Making:
                 journal.send(troubles[-1], level="warning", id=name)
                 choice = other
 
-    def _take(self, engine: Engine, name: str, previous: Previous) -> tuple[StoredObject, Taken]:
+    def _take(self, engine: Engine, name: str, packing: Packing, previous: Previous) -> tuple[StoredObject, Taken]:
         """Stream into the store; the object is there when this returns, and nothing is when it raises."""
-        compression = None if engine.compressed else self._compression
-        file = engine.file + (COMPRESSED if compression else "")
+        packing = replace(packing, level=None) if engine.compressed else packing
+        file = engine.file + packing.suffix
         key = object_key(self._settings.owner, name, file)
-        with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
-            meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
-            pipeline = Pipeline(writer, compression, meter)
+        meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
+        with (
+            engine.take() as stream,
+            self._store.writer(key, largest=engine.largest) as writer,
+            packed(packing, writer, meter) as pipeline,
+        ):
             for chunk in stream.chunks():
                 pipeline.write(chunk)
             stored = pipeline.finish(file)
@@ -163,19 +181,21 @@ class Making:
             writer.commit()
         return stored, taken
 
-    def _store_files(self, owner: str, name: str) -> tuple[tuple[StoredObject, ...], FilesRecord | None]:
+    def _store_files(
+        self, owner: str, name: str, packing: Packing
+    ) -> tuple[tuple[StoredObject, ...], FilesRecord | None]:
         if self._files_socket is None:
             return (), None
         with fetched(self._files_socket) as archive:
             meter = Meter("storing files", self._report)
-            stored = store_files(archive, self._store, owner, name, self._compression, meter)
+            stored = store_files(archive, self._store, owner, name, packing, meter, read_back=self._settings.read_back)
         return (stored,), FilesRecord(file=stored.file, members=archive.members)
 
     def _commit(self, manifest: Manifest) -> None:
         """Write the commit record and read it back: from here on the backup exists."""
         key, data = manifest_key(manifest.owner, manifest.id), manifest.to_bytes()
         self._store.put(key, data)
-        if b"".join(self._store.get(key)) != data:
+        if self._settings.read_back and b"".join(self._store.get(key)) != data:
             raise BackupError(
                 f"{self._store.address} holds something else than was sent for {key}", hint="do not trust this store"
             )
@@ -227,6 +247,10 @@ def _shrunk(size: int, previous: int) -> tuple[str, ...]:
         sizes = f"{format_size(size)} after {format_size(previous)}"
         return (f"the backup is much smaller than the last one ({sizes}): look whether data is missing, and soon",)
     return ()
+
+
+def _unread(settings: BackupSettings) -> tuple[str, ...]:
+    return () if settings.read_back else ("it was not read back (read_back = false): the store's checksums had to do",)
 
 
 def _zstd_version() -> str:

@@ -78,6 +78,14 @@ class FilesRecord(_Record):
     members: int
 
 
+class Encryption(_Record):
+    """The public keys to which the objects are encrypted; `drill` is the one-time key of this backup's drill."""
+
+    program: Literal["age"] = "age"
+    recipients: tuple[str, ...]
+    drill: str
+
+
 class Manifest(_Record):
     """The whole record; where it exists, the backup does. The first of its objects is the database."""
 
@@ -100,6 +108,7 @@ class Manifest(_Record):
     definers: tuple[str, ...] = ()
     objects: tuple[StoredObject, ...] = Field(min_length=1)
     files: FilesRecord | None = None
+    encryption: Encryption | None = None
     started_at: AwareDatetime
     finished_at: AwareDatetime
     duration_s: float

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+from wbagent.age import Identity
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.events import DamagedError, Event, EventStream
 from wbagent.binlog.layout import RECORD, Range
-from wbagent.binlog.packing import Packing
+from wbagent.binlog.packing import unpack
 from wbagent.binlog.record import parse_record
 from wbagent.bucket.store import NotStoredError, Store
 
@@ -20,11 +21,11 @@ _HINT: Final = "choose a moment before it, or restore a later backup: wbagent bi
 _AHEAD: Final = 4
 
 
-def fetch(store: Store, owner: str, packing: Packing, file: StoredFile, upto: int) -> Iterator[bytes]:
+def fetch(store: Store, owner: str, identity: Identity | None, file: StoredFile, upto: int) -> Iterator[bytes]:
     """The bytes of a file in order, the last of them at or behind `upto`; raises BucketError, DamagedError."""
 
     def one(piece: Range) -> bytes:
-        return _piece(store, piece.stem(file.id, owner), packing, piece)
+        return _piece(store, piece.stem(file.id, owner), identity, piece)
 
     wanted = deque(piece for piece in file.pieces if piece.start < upto)
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="binlog") as pool:
@@ -39,24 +40,23 @@ def fetch(store: Store, owner: str, packing: Packing, file: StoredFile, upto: in
                 left.cancel()
 
 
-def read_events(store: Store, owner: str, packing: Packing, file: StoredFile, upto: int) -> Iterator[Event]:
+def read_events(store: Store, owner: str, identity: Identity | None, file: StoredFile, upto: int) -> Iterator[Event]:
     """The events of a file up to the end of the piece that holds `upto`; raises BucketError, DamagedError."""
     stream = EventStream()
-    for data in fetch(store, owner, packing, file, upto):
+    for data in fetch(store, owner, identity, file, upto):
         yield from stream.feed(data)
 
 
-def _piece(store: Store, stem: str, packing: Packing, piece: Range) -> bytes:
+def _piece(store: Store, stem: str, identity: Identity | None, piece: Range) -> bytes:
     try:
         record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
-        stored = b"".join(store.get(stem + packing.suffix))
+        key = stem + record.suffix
+        stored = b"".join(store.get(key))
     except NotStoredError as error:
         raise DamagedError(f"a piece of a binary log is gone: {error.message}", hint=_HINT) from None
     if hashlib.sha256(stored).hexdigest() != record.sha256:
-        raise DamagedError(
-            f"{stem}{packing.suffix} is not what was stored: its SHA-256 differs from its record's", hint=_HINT
-        )
-    plain = packing.unpack(stored, piece.end - piece.start)
+        raise DamagedError(f"{key} is not what was stored: its SHA-256 differs from its record's", hint=_HINT)
+    plain = unpack(stored, record.suffix, piece.end - piece.start, identity)
     if hashlib.sha256(plain).hexdigest() != record.plain_sha256:
-        raise DamagedError(f"{stem}{packing.suffix} decompresses to something else than was shipped", hint=_HINT)
+        raise DamagedError(f"{key} decompresses to something else than was shipped", hint=_HINT)
     return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -31,12 +32,22 @@ class OpenRecord(BaseModel):
     begun: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A piece as it is stored, what its name ends in, and the SHA-256 of it and of what it was before."""
+
+    suffix: str
+    size: int
+    sha256: str
+    plain_sha256: str
+
+
 class PieceRecord(BaseModel):
     """One piece: bytes `start` to `end` of a file, and what is true of that file at `end`.
 
     `executed`: every transaction that is complete there, `previous` those of earlier files. Times are of commits, in
     microseconds since the epoch, the first and last of the whole file so far, 0 for none. `next_file` is set in the
-    last piece of a file. `size` and `sha256` are of what is stored.
+    last piece of a file. `size` and `sha256` are of what is stored, under the record's own name with `suffix`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -48,6 +59,7 @@ class PieceRecord(BaseModel):
     created: int
     start: int = Field(ge=0)
     end: int = Field(gt=0)
+    suffix: str = Field(pattern=r"^\.[a-z.]+$")
     size: int = Field(gt=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     plain_sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -59,12 +71,8 @@ class PieceRecord(BaseModel):
     next_file: str = ""
 
     @classmethod
-    def made(cls, file: FileId, version: str, start: int, mark: Mark, stored: tuple[int, str, str]) -> Self:
-        """The record of the piece of `file` that begins at `start` and leads to `mark`.
-
-        `stored`: its size and SHA-256 as stored, and its SHA-256 before.
-        """
-        size, digest, plain_digest = stored
+    def made(cls, file: FileId, version: str, start: int, mark: Mark, stored: Stored) -> Self:
+        """The record of the piece of `file` that begins at `start` and leads to `mark`."""
         half = mark.open
         return cls(
             server_uuid=file.uuid,
@@ -73,9 +81,10 @@ class PieceRecord(BaseModel):
             created=file.created,
             start=start,
             end=mark.end,
-            size=size,
-            sha256=digest,
-            plain_sha256=plain_digest,
+            suffix=stored.suffix,
+            size=stored.size,
+            sha256=stored.sha256,
+            plain_sha256=stored.plain_sha256,
             previous=str(mark.previous),
             executed=str(mark.executed),
             open=OpenRecord(gtid=str(half.gtid), ends_at=half.ends_at, committed_at=half.committed_at, begun=half.begun)

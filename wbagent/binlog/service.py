@@ -71,7 +71,7 @@ class Service:
         self._hooks = hooks
         self._spool = Spool(directory)
         self._source = SourceServer(url)
-        self._packing = Packing(settings.compression_level)
+        self._packing = Packing(settings.compression_level, settings.encrypt_to)
         self._stored: dict[FileId, Mark] | None = None
         self._reader: Reader | None = None
         self._shipper: Shipper | None = None

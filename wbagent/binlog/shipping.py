@@ -14,7 +14,7 @@ from wbagent.binlog.events import MAGIC, DamagedError, Event, Kind
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import RECORD, FileId, Range
 from wbagent.binlog.packing import Packing
-from wbagent.binlog.record import PieceRecord
+from wbagent.binlog.record import PieceRecord, Stored
 from wbagent.binlog.scan import Mark, advance
 from wbagent.binlog.spool import Spool, SpooledFile
 from wbagent.bucket.store import Store
@@ -139,8 +139,9 @@ class Shipper:
         stored = self._packing.pack(piece.plain)
         stem = Range(piece.start, piece.mark.end).stem(piece.file, self._owner)
         digests = hashlib.sha256(stored).hexdigest(), hashlib.sha256(piece.plain).hexdigest()
+        found = Stored(self._packing.suffix, len(stored), *digests)
         version = self._reading.version if self._reading else ""
-        record = PieceRecord.made(piece.file, version, piece.start, piece.mark, (len(stored), *digests))
+        record = PieceRecord.made(piece.file, version, piece.start, piece.mark, found)
         self._store.put(stem + self._packing.suffix, stored)
         self._store.put(stem + RECORD, record.to_bytes())
         self._stored[piece.file] = piece.mark

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from wbagent.bucket.s3 import open_client
+from wbagent.bucket.client import open_client
 from wbagent.bucket.s3_errors import explained
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
@@ -37,7 +37,8 @@ class Bucket:
         self._url = url
         self._prefix = f"{url.prefix}/" if url.prefix else ""
         with explained(url, "be opened"):
-            self._client: S3Client = open_client(url)
+            # Every object is read back and compared: the newer checksums would add nothing that old stores understand.
+            self._client: S3Client = open_client(url, "when_required")
 
     @property
     def address(self) -> str:

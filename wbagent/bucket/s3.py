@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict, Unpack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
-import boto3
-from botocore.config import Config
+from botocore.exceptions import ClientError
 
+from wbagent.bucket.client import IMPATIENT, USUAL, Checksums, Patience, open_client
+from wbagent.bucket.pace import Throttle
+from wbagent.bucket.retry import Persistence
 from wbagent.bucket.s3_errors import explained
-from wbagent.bucket.s3_upload import IN_FLIGHT, MultipartUpload, part_size_for
-from wbagent.bucket.store import Entry
+from wbagent.bucket.s3_upload import Clients, MultipartUpload, compare_etag, content_md5, part_size_for
+from wbagent.bucket.store import Entry, NotStoredError
+from wbagent.bucket.versions import ObjectLock, delete_version, error_code, is_versioned, versions_of
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
+from wbagent.quantities import format_duration
+from wbagent.systemd import journal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
+_T = TypeVar("_T")
 _CHUNK: Final = 1 << 20
 _MOST_FRUITLESS: Final = 3
+# Putting thousands of parts together takes some stores minutes, during which they say nothing: so many time-outs.
+_COMPLETION: Final = 20
+# An abort is a courtesy that the next run makes up for: it must not hold up the end of a run whose link is down.
+_FOR_COURTESY: Final = Patience(5, 5, 1)
+_NO_LOCK: Final = {"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "InvalidRequest"}
+_NOT_ALLOWED: Final = {"AccessDenied", "403"}
 
 
 class _Part(TypedDict, total=False):
@@ -29,25 +41,6 @@ class _Part(TypedDict, total=False):
 
     Range: str
     IfMatch: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Patience:
-    """Seconds to wait for a connection and for an answer, and how often a request is made."""
-
-    connect: int
-    answer: int
-    attempts: int
-
-
-_USUAL: Final = _Patience(10, 30, 5)
-_IMPATIENT: Final = _Patience(5, 10, 1)
-# Putting thousands of parts together takes some stores minutes, during which they say nothing.
-_FOR_COMPLETION: Final = _Patience(10, 600, 3)
-# An abort is a courtesy that the next run makes up for: it must not hold up the end of a run whose link is down.
-_FOR_COURTESY: Final = _Patience(5, 5, 1)
-
-Checksums: TypeAlias = Literal["when_supported", "when_required"]
 
 
 class S3Store:
@@ -61,38 +54,87 @@ class S3Store:
         *,
         part_size: int,
         checksums: Checksums = "when_supported",
+        timeout: float = USUAL.answer,
+        retry_for: float = 0.0,
+        bandwidth: int | None = None,
+        lock: ObjectLock | None = None,
+        reads: bool = True,
         impatient: bool = False,
     ) -> None:
-        """`part_size` in bytes; `checksums`: whether to add CRC trailers, which old stores do not understand.
+        """`part_size` in bytes; `timeout`: seconds that the store may be silent.
 
+        `retry_for`: for how many seconds a request that failed in passing is made again; 0 leaves that to boto3, which
+        gives up after a quarter of a minute. `bandwidth`: bytes a second, each way; `lock`: for all that is written.
         `impatient`: for a caller that tries again by itself, and has other things to do meanwhile.
+        `reads`: whether the keys may read objects; if not, the store's MD5 of what it takes is compared.
         """
         self._url = url
         self._part_size = part_size
         self._prefix = f"{url.prefix}/" if url.prefix else ""
         self._checksums: Checksums = checksums
+        self._retry_for = retry_for
+        self._lock = lock
+        self._reads = reads
+        self._throttle = Throttle(bandwidth) if bandwidth else None
+        usual = Patience(min(timeout, USUAL.connect), timeout, 1 if retry_for else USUAL.attempts)
+        self._usual = IMPATIENT if impatient else usual
+        self._persist = Persistence(retry_for, self._tell)
+        self._told = False
+        self._versioned: bool | None = None
         with explained(url, "be opened"):
-            self._client = self._client_for(_IMPATIENT if impatient else _USUAL)
+            self._client = self._client_for(self._usual)
 
     @property
     def address(self) -> str:
         return f"s3://{self._url.address}"
 
+    def check_ready(self) -> None:
+        if self._lock is None:
+            return
+        with explained(self._url, "say whether it has Object Lock"):
+            try:
+                found = self._persist(lambda: self._client.get_object_lock_configuration(Bucket=self._url.bucket))
+            except ClientError as error:
+                if error_code(error) in _NOT_ALLOWED:
+                    return  # A key that may only write; the store refuses the first object then.
+                if error_code(error) not in _NO_LOCK:
+                    raise
+                found = {}  # type: ignore[typeddict-item] # as an answer that says nothing
+        if found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
+            raise BucketError(
+                f"{self.address} has no Object Lock, which [backup] lock_days asks for",
+                hint="a bucket has it from its making on: make a new one with it (mcli mb --with-lock; aws s3api"
+                " create-bucket --object-lock-enabled-for-bucket), or take lock_days out",
+            )
+
     @contextmanager
     def writer(self, key: str, *, largest: int) -> Iterator[MultipartUpload]:
+        completion = Patience(self._usual.connect, self._usual.answer * _COMPLETION, self._usual.attempts)
+        clients = Clients(self._client, self._client_for(completion), self._client_for(_FOR_COURTESY))
         size = part_size_for(largest, self._part_size)
-        upload = MultipartUpload(self._client, self._client_for(_FOR_COMPLETION), self._url, self._prefix + key, size)
+        persistence = Persistence(self._retry_for, self._tell, answered=True)
+        upload = MultipartUpload(
+            clients,
+            self._url,
+            self._prefix + key,
+            size,
+            persistence,
+            self._retention(),
+            compare=not self._reads,
+        )
         try:
             yield upload
         finally:
             if not upload.committed:
                 # When the store cannot be told, the next run does it (clear_unfinished).
                 with suppress(BucketError):
-                    upload.abort(self._client_for(_FOR_COURTESY))
+                    upload.abort()
 
     def put(self, key: str, data: bytes) -> None:
-        with explained(self._url, f"take {key}"):
-            self._client.put_object(Bucket=self._url.bucket, Key=self._prefix + key, Body=data)
+        more = {**self._retention(), "ContentMD5": content_md5(data)} if self._lock else {}
+        answer = self._ask(f"take {key}", lambda: self._client.put_object(**self._place(key), Body=data, **more))
+        if not self._reads:
+            compare_etag(answer["ETag"], data, key)
 
     def get(self, key: str) -> Iterator[bytes]:
         # A restore reads for hours, with pauses while MySQL builds indexes, in which stores close the connection:
@@ -105,6 +147,8 @@ class S3Store:
                 # Leaving the body's block closes the connection; what it gives on entering lacks iter_chunks.
                 with explained(self._url, f"give {key}"), answer["Body"]:
                     for chunk in answer["Body"].iter_chunks(_CHUNK):
+                        if self._throttle:
+                            self._throttle.wait(len(chunk))
                         offset += len(chunk)
                         yield chunk
             except BucketError:
@@ -116,61 +160,73 @@ class S3Store:
             answer = self._object(key, Range=f"bytes={offset}-", IfMatch=answer["ETag"])
 
     def _object(self, key: str, **part: Unpack[_Part]) -> GetObjectOutputTypeDef:
-        with explained(self._url, f"give {key}"):
-            return self._client.get_object(Bucket=self._url.bucket, Key=self._prefix + key, **part)
+        return self._ask(f"give {key}", lambda: self._client.get_object(**self._place(key), **part))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        with explained(self._url, "be listed"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._url.bucket, Prefix=self._prefix + prefix
-            )
-            for page in pages:
-                for found in page.get("Contents", ()):
-                    yield Entry(found["Key"].removeprefix(self._prefix), found["Size"])
+        wanted: dict[str, Any] = {"Bucket": self._url.bucket, "Prefix": self._prefix + prefix}
+        while True:
+            page = self._ask("be listed", lambda: self._client.list_objects_v2(**wanted))
+            for found in page.get("Contents", ()):
+                yield Entry(found["Key"].removeprefix(self._prefix), found["Size"])
+            if not page.get("IsTruncated"):
+                return
+            wanted["ContinuationToken"] = page["NextContinuationToken"]
 
     def size(self, key: str) -> int:
-        with explained(self._url, f"give the size of {key}"):
-            return self._client.head_object(Bucket=self._url.bucket, Key=self._prefix + key)["ContentLength"]
+        if not self._reads:
+            found = [entry.size for entry in self.entries(key) if entry.key == key]
+            if not found:
+                raise NotStoredError(f"{self.address} lists no {key}", hint="wbagent backup list --all")
+            return found[0]
+        return self._ask(f"give the size of {key}", lambda: self._client.head_object(**self._place(key)))[
+            "ContentLength"
+        ]
 
     def delete(self, key: str) -> None:
-        with explained(self._url, f"delete {key}"):
-            self._client.delete_object(Bucket=self._url.bucket, Key=self._prefix + key)
+        self._ask(f"delete {key}", lambda: self._delete(self._prefix + key))
+
+    def _delete(self, key: str) -> None:
+        bucket = self._url.bucket
+        if self._versioned is None:
+            self._versioned = is_versioned(self._client, bucket)
+        if not self._versioned:
+            self._client.delete_object(Bucket=bucket, Key=key)
+            return
+        for version in versions_of(self._client, bucket, key):
+            delete_version(self._client, bucket, key, version)
 
     def clear_unfinished(self, prefix: str) -> int:
+        return self._ask("clear unfinished uploads", lambda: self._clear_unfinished(self._prefix + prefix))
+
+    def _clear_unfinished(self, prefix: str) -> int:
         count = 0
-        with explained(self._url, "clear unfinished uploads"):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self._url.bucket, Prefix=self._prefix + prefix
-            )
-            for page in pages:
-                for upload in page.get("Uploads", ()):
-                    self._client.abort_multipart_upload(
-                        Bucket=self._url.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-                    count += 1
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._url.bucket, Prefix=prefix)
+        for page in pages:
+            for upload in page.get("Uploads", ()):
+                self._client.abort_multipart_upload(
+                    Bucket=self._url.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+                count += 1
         return count
 
-    def _client_for(self, patience: _Patience) -> S3Client:
-        return open_client(self._url, self._checksums, patience)
+    def _place(self, key: str) -> dict[str, Any]:
+        return {"Bucket": self._url.bucket, "Key": self._prefix + key}
 
+    def _retention(self) -> dict[str, Any]:
+        return self._lock.headers(datetime.now(UTC)) if self._lock else {}
 
-def open_client(url: S3URL, checksums: Checksums = "when_supported", patience: _Patience = _USUAL) -> S3Client:
-    """boto3's client for the store of a connection string; raises what boto3 raises."""
-    return boto3.client(
-        "s3",
-        endpoint_url=url.endpoint_url,
-        region_name=url.region or "us-east-1",
-        # Without keys in the URL boto3 looks for the machine's own (instance role, environment).
-        aws_access_key_id=url.access_key or None,
-        aws_secret_access_key=url.secret_key or None,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if url.path_style else "virtual"},
-            retries={"mode": "standard", "total_max_attempts": patience.attempts},
-            connect_timeout=patience.connect,
-            read_timeout=patience.answer,
-            max_pool_connections=IN_FLIGHT + 2,
-            request_checksum_calculation=checksums,
-            response_checksum_validation=checksums,
-        ),
-    )
+    def _ask(self, action: str, request: Callable[[], _T]) -> _T:
+        with explained(self._url, action):
+            return self._persist(request)
+
+    def _tell(self, error: Exception) -> None:
+        if not self._told:
+            self._told = True
+            journal.send(
+                f"{self.address} fails for the moment; what fails in passing is asked for again for up to"
+                f" {format_duration(self._retry_for)}: {type(error).__name__}: {str(error)[:300]}",
+                level="warning",
+            )
+
+    def _client_for(self, patience: Patience) -> S3Client:
+        return open_client(self._url, self._checksums, patience, self._throttle)

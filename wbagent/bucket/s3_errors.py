@@ -48,7 +48,7 @@ def explained(url: S3URL, action: str) -> Iterator[None]:
         ) from None
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
         raise BucketError(
-            f"{where}: {_short(error)}", hint="check the network to the store, and that it is up"
+            f"{where}: {_short(error)}", hint="check the network to the store, and that it is up, then do it again"
         ) from None
     except RecursionError:
         # botocore follows a redirect to another region that does not name the region for ever.

@@ -1,18 +1,28 @@
-"""A multipart upload with a few parts in flight: bounded memory, the first error ends it, an abort leaves nothing."""
+"""A multipart upload with a few parts in flight: bounded memory, parts sent again, an abort that leaves nothing."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
 
 from wbagent.bucket.s3_errors import explained
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+    from wbagent.bucket.retry import Persistence
 
 IN_FLIGHT: Final = 2
 _MOST_PARTS: Final = 10_000
@@ -26,66 +36,90 @@ def part_size_for(largest: int, configured: int) -> int:
     return min(max(configured, needed, _SMALLEST_PART), _LARGEST_PART)
 
 
-class MultipartUpload:
-    """Takes bytes, sends them as parts in the background; holds at most IN_FLIGHT + 2 parts in memory.
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """`sender` for parts; `completer` waits long enough for the store to put them together; `aborter` hardly waits."""
 
-    Invariant: after the first part that failed, nothing more is sent and `commit` cannot succeed.
+    sender: S3Client
+    completer: S3Client
+    aborter: S3Client
+
+
+class MultipartUpload:
+    """Takes bytes, sends them as parts in the background; holds at most IN_FLIGHT + 1 parts in memory.
+
+    Invariant: after the first part that failed for good, nothing more is sent and `commit` cannot succeed.
     """
 
-    def __init__(self, client: S3Client, completer: S3Client, url: S3URL, key: str, part_size: int) -> None:
-        """Begin it; `completer` is the client that waits long enough for the store to put the parts together."""
-        self._client = client
-        self._completer = completer
+    def __init__(
+        self,
+        clients: Clients,
+        url: S3URL,
+        key: str,
+        part_size: int,
+        persistence: Persistence,
+        retention: Mapping[str, Any],
+        *,
+        compare: bool = False,
+    ) -> None:
+        """Begin it; `persistence` is this upload's own, `retention` what is asked of Object Lock.
+
+        `compare`: whether the store's MD5 of each part, its ETag, must be ours: for keys that may not read it back.
+        """
+        self._clients = clients
         self._url = url
         self._key = key
+        self._place: dict[str, Any] = {"Bucket": url.bucket, "Key": key}
         self._part_size = part_size
-        self._buffer = bytearray()
+        self._persistence = persistence
+        self._locked = bool(retention)
+        self._compare = compare
+        self._buffer = io.BytesIO()
         self._sent: deque[Future[CompletedPartTypeDef]] = deque()
         self._done: list[CompletedPartTypeDef] = []
-        self._count = 0
+        self._count = self._size = 0
         self._failed = False
         self.committed = False
         with explained(url, f"take {key}"):
-            self._id = client.create_multipart_upload(Bucket=url.bucket, Key=key)["UploadId"]
+            begun = persistence(lambda: clients.sender.create_multipart_upload(**self._place, **retention))
+        self._place["UploadId"] = begun["UploadId"]
         self._senders = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload")
 
     def write(self, data: bytes) -> None:
         """Add to the object; waits while IN_FLIGHT parts are under way; raises BucketError."""
-        self._buffer += data
-        while len(self._buffer) >= self._part_size:
-            part = bytes(memoryview(self._buffer)[: self._part_size])
-            del self._buffer[: self._part_size]
-            self._send(part)
+        view = memoryview(data)
+        while view:
+            room = self._part_size - self._buffer.tell()
+            self._buffer.write(view[:room])
+            view = view[room:]
+            if self._buffer.tell() == self._part_size:
+                self._send()
 
     def commit(self) -> None:
         """Send the rest and put the parts together under the key; raises BucketError."""
-        if self._buffer or not self._count:
-            self._send(bytes(self._buffer))
-            self._buffer.clear()
+        if self._buffer.tell() or not self._count:
+            self._send()
         while self._sent:
             self._collect()
         with explained(self._url, f"complete {self._key}"):
-            self._completer.complete_multipart_upload(
-                Bucket=self._url.bucket,
-                Key=self._key,
-                UploadId=self._id,
-                MultipartUpload={"Parts": self._done},
-            )
+            self._persistence(self._complete)
         self.committed = True
         self._senders.shutdown()
 
-    def abort(self, client: S3Client) -> None:
-        """Let go of everything that was sent, told by `client`; raises BucketError when the store cannot be told.
+    def abort(self) -> None:
+        """Let go of everything that was sent; raises BucketError when the store cannot be told.
 
-        Waits for the parts that are on their way: one that arrives after the abort would stay.
+        Waits for the parts that are on their way, which are not sent again: one that arrives after the abort would
+        stay.
         """
         self._failed = True
-        self._buffer.clear()
+        self._persistence.stop()
+        self._buffer = io.BytesIO()
         self._senders.shutdown(wait=True, cancel_futures=True)
         with explained(self._url, f"abort the upload of {self._key}"):
-            client.abort_multipart_upload(Bucket=self._url.bucket, Key=self._key, UploadId=self._id)
+            self._clients.aborter.abort_multipart_upload(**self._place)
 
-    def _send(self, part: bytes) -> None:
+    def _send(self) -> None:
         while len(self._sent) >= IN_FLIGHT:
             self._collect()
         self._count += 1
@@ -94,6 +128,9 @@ class MultipartUpload:
                 f"{self._key} is larger than 10,000 parts of {self._part_size >> 20} MiB",
                 hint="raise [backup] part_size",
             )
+        # Not a copy: the bytes are the buffer's own memory, which it lets go of.
+        part, self._buffer = self._buffer.getvalue(), io.BytesIO()
+        self._size += len(part)
         self._sent.append(self._senders.submit(self._upload, self._count, part))
 
     def _collect(self) -> None:
@@ -103,11 +140,43 @@ class MultipartUpload:
     def _upload(self, number: int, part: bytes) -> CompletedPartTypeDef:
         if self._failed:
             raise BucketError("an earlier part could not be stored")
+        more: dict[str, Any] = {"ContentMD5": content_md5(part)} if self._locked else {}
         try:
-            answer = self._client.upload_part(
-                Bucket=self._url.bucket, Key=self._key, UploadId=self._id, PartNumber=number, Body=part
+            answer = self._persistence(
+                lambda: self._clients.sender.upload_part(**self._place, PartNumber=number, Body=part, **more)
             )
+            if self._compare:
+                compare_etag(answer["ETag"], part, self._key)
         except BaseException:
             self._failed = True
             raise
         return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _complete(self) -> None:
+        try:
+            self._clients.completer.complete_multipart_upload(**self._place, MultipartUpload={"Parts": self._done})
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NoSuchUpload" or not self._is_there():
+                raise
+
+    def _is_there(self) -> bool:
+        """Whether the upload is gone because it was completed: by an earlier attempt, whose answer was lost."""
+        found = self._clients.sender.list_objects_v2(Bucket=self._url.bucket, Prefix=self._key).get("Contents", ())
+        return any(
+            (each["Key"], each["Size"]) == (self._key, self._size) and each["ETag"].endswith(f'-{len(self._done)}"')
+            for each in found
+        )
+
+
+def compare_etag(etag: str, data: bytes, key: str) -> None:
+    """Raise BucketError unless the store's MD5 of what it took is that of what was sent."""
+    if etag.strip('"') != hashlib.md5(data, usedforsecurity=False).hexdigest():
+        raise BucketError(
+            f"the store's MD5 of a part of {key} is not that of what was sent",
+            hint="a store that encrypts with keys of a key service tells none: set [backup] read_back = true there",
+        )
+
+
+def content_md5(data: bytes) -> str:
+    """The header that S3 wants with what is locked; a check of transport, not of trust."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

@@ -59,6 +59,9 @@ class Store(Protocol):
     def off_site(self) -> bool:
         """Whether what it holds outlives this host."""
 
+    def check_ready(self) -> None:
+        """Whether it can hold backups as the configuration wants them; raises BucketError that says what is missing."""
+
     def writer(self, key: str, *, largest: int) -> AbstractContextManager[Writer]:
         """Write an object of at most about `largest` bytes; leaving the block without `commit` leaves nothing."""
 
@@ -75,7 +78,14 @@ class Store(Protocol):
         """The object's size in bytes."""
 
     def delete(self, key: str) -> None:
-        """Remove it; one that is gone already is no error."""
+        """Remove it for good; one that is gone already is no error. Raises LockedError for what may not go yet.
+
+        In a bucket with versions a plain DELETE only hides an object behind a marker: here every version of this very
+        key goes, the current one last, and its markers. Whoever may not see or delete versions (NotAllowedError then,
+        unless the keys may not even ask whether there are versions) leaves that to the bucket's lifecycle rules. What
+        is locked is not hidden either: it stays as it is, listed and readable. What a lock of the governance kind
+        keeps is never forced, whatever the keys may do.
+        """
 
     def clear_unfinished(self, prefix: str) -> int:
         """Remove what writers that died left below `prefix` and say how many; finished objects are never touched."""

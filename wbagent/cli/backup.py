@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wbagent.backup.catalog import Stored
     from wbagent.backup.manifest import Manifest, Position
     from wbagent.backup.proof import Proof
+    from wbagent.bucket.policy import Kind
     from wbagent.bucket.store import Store
     from wbagent.config import Settings
 
@@ -69,6 +70,28 @@ def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     _print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
+
+
+@backup.command("check-destination")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--policy",
+    type=click.Choice(["minio", "ceph", "aws"]),
+    help="Only print the least policy that this host's keys need, for this kind of store.",
+)
+@click.pass_context
+def check_destination(ctx: click.Context, as_json: bool, policy: Kind | None) -> None:
+    """Say what a thief with this host's keys could do to the backups.
+
+    Probes with a small object of its own. Exit status 1 when something should be mended.
+    """
+    from wbagent.cli.backup_destination import check, print_policy  # noqa: PLC0415
+
+    settings = load_settings(ctx)
+    if policy:
+        print_policy(settings, policy)
+    else:
+        ctx.exit(check(settings, as_json=as_json))
 
 
 @backup.command()
@@ -251,6 +274,8 @@ def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> No
         "engine": f"{manifest.engine} ({manifest.engine_reason})",
         "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
     }
+    if manifest.encryption:
+        lines["encrypted"] = f"by age, to {', '.join(manifest.encryption.recipients)}"
     if manifest.files:
         archive = manifest.object(manifest.files.file)
         lines["files"] = (

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from wbagent.age import Identity
 from wbagent.backup.progress import Progress
 from wbagent.cli.progress import progress_reporter
 from wbagent.config import Settings
@@ -25,7 +26,7 @@ _UNIT: Final = "wbagent-drill.service"
 _MARGIN_S: Final = 120
 
 
-def make(settings: Settings, name: str, identity: Path | None) -> int:
+def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     """ExecStart= of the unit; returns the exit status."""
     if not (settings.backup.enabled and settings.backup.drill.enabled) and not name:
         notify("STATUS=drills are switched off: [backup.drill] enabled = false")
@@ -33,6 +34,7 @@ def make(settings: Settings, name: str, identity: Path | None) -> int:
     # The unit's own time limit is for what hangs; a configured one may be longer.
     extension = int((settings.backup.drill.time_limit + _MARGIN_S) * 1_000_000)
     notify(f"EXTEND_TIMEOUT_USEC={extension}")
+    identity = Identity(identity_file.read_text()) if identity_file else None
     try:
         with State() as state, progress_reporter() as report:
             wanted = name or record.take_wanted(state, time.time())

@@ -14,6 +14,7 @@ from wbagent.quantities import format_duration, format_size
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
+    from wbagent.age import Identity
     from wbagent.bucket.store import Store
     from wbagent.config.dsn import MysqlURL
     from wbagent.config.model import BackupSettings
@@ -54,6 +55,12 @@ if TYPE_CHECKING:
     help='Roll forward to this moment, such as "2026-11-23 14:05:00": local time, or with an offset.',
 )
 @click.option("--before-gtid", metavar="UUID:N", help="Roll forward to just before this transaction.")
+@click.option(
+    "--identity",
+    "identity_path",
+    metavar="FILE",
+    help="The secret key for an encrypted backup: a file as age-keygen writes it, or - for standard input.",
+)
 @click.option("--owner", help="Restore a backup of another host: its [backup] owner.")
 @click.pass_context
 def restore(
@@ -66,6 +73,7 @@ def restore(
     files_path: Path | None,
     at: str | None,
     before_gtid: str | None,
+    identity_path: str | None,
     owner: str | None,
 ) -> None:
     """Restore backup ID (or "latest") into a database or data directory that is empty or does not exist yet.
@@ -81,9 +89,12 @@ def restore(
             "say what to restore: the database, a data directory or the embedded server's files",
             hint="--into, --datadir, --files",
         )
+    if into == identity_path == "-":
+        raise UsageError("standard input cannot be two things", hint="give one of them as a file")
     if into is not None and datadir is not None:
         raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
+    from wbagent.age import Identity  # noqa: PLC0415
     from wbagent.backup.lock import restoring  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
 
@@ -91,17 +102,18 @@ def restore(
     target = mysql_url("--into", into) if into is not None else None
     if owner:
         settings = settings.model_copy(update={"owner": owner})
-    store = open_store(settings, state_directory())
+    identity = Identity(_identity_text(identity_path)) if identity_path is not None else None
+    store = open_store(settings, state_directory(), patient=True)
     with restoring(state_directory()):
         if files_path is not None:
-            _restore_files(store, settings.owner, name, files_path)
+            _restore_files(store, settings.owner, name, files_path, identity)
         try:
             if target is not None and until is not None:
-                _roll_forward(store, settings, name, target, until, overwrite=overwrite)
+                _roll_forward(store, settings, name, target, until, identity, overwrite=overwrite)
             elif target is not None:
-                _restore_database(store, settings, name, target, overwrite=overwrite)
+                _restore_database(store, settings, name, target, identity, overwrite=overwrite)
             if datadir is not None:
-                _restore_datadir(store, settings, name, datadir, overwrite=overwrite)
+                _restore_datadir(store, settings, name, datadir, identity, overwrite=overwrite)
         except KeyboardInterrupt:
             click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
             raise
@@ -122,14 +134,21 @@ def _until(at: str | None, before_gtid: str | None, into: str | None, name: str)
 
 
 def _roll_forward(
-    store: Store, settings: BackupSettings, name: str, target: MysqlURL, until: Until, *, overwrite: bool
+    store: Store,
+    settings: BackupSettings,
+    name: str,
+    target: MysqlURL,
+    until: Until,
+    identity: Identity | None,
+    *,
+    overwrite: bool,
 ) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
     from wbagent.restore.point_in_time import PointInTime  # noqa: PLC0415
     from wbagent.restore.until import show  # noqa: PLC0415
 
     with progress_reporter() as report:
-        way = PointInTime(store, settings, until, report)
+        way = PointInTime(store, settings, until, identity, report)
         done = way.restore(target, name, _covered_at(settings.owner), overwrite=overwrite)
     survey, backup = done.survey, done.restored.manifest
     click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
@@ -154,24 +173,26 @@ def _covered_at(owner: str) -> float:
     return report.covered_at if report and report.owner == owner else 0.0
 
 
-def _restore_files(store: Store, owner: str, name: str, path: Path) -> None:
+def _restore_files(store: Store, owner: str, name: str, path: Path, identity: Identity | None) -> None:
     from wbagent.backup.catalog import find_backup  # noqa: PLC0415 - as above
     from wbagent.backup.files import restore_files  # noqa: PLC0415
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
 
     with progress_reporter() as report:
-        done = restore_files(store, find_backup(store, owner, name), path, report)
+        done = restore_files(store, find_backup(store, owner, name), path, report, identity)
     click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
     click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
     click.echo("  and then: systemctl restart wandb-local")
 
 
-def _restore_database(store: Store, settings: BackupSettings, name: str, target: MysqlURL, *, overwrite: bool) -> None:
+def _restore_database(
+    store: Store, settings: BackupSettings, name: str, target: MysqlURL, identity: Identity | None, *, overwrite: bool
+) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
     from wbagent.restore.run import restore_backup  # noqa: PLC0415 - as above
 
     with progress_reporter() as report:
-        done = restore_backup(store, settings, name, target, report, overwrite=overwrite)
+        done = restore_backup(store, settings, name, target, report, overwrite=overwrite, identity=identity)
     if done.replaced:
         click.echo(f"the database was {done.replaced}: that was dropped")
     if done.created:
@@ -179,12 +200,16 @@ def _restore_database(store: Store, settings: BackupSettings, name: str, target:
     _print_done(done)
 
 
-def _restore_datadir(store: Store, settings: BackupSettings, name: str, directory: Path, *, overwrite: bool) -> None:
+def _restore_datadir(
+    store: Store, settings: BackupSettings, name: str, directory: Path, identity: Identity | None, *, overwrite: bool
+) -> None:
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
     from wbagent.restore.datadir import restore_datadir  # noqa: PLC0415
 
     with progress_reporter() as report:
-        done = restore_datadir(store, settings, name, directory.absolute(), report, overwrite=overwrite)
+        done = restore_datadir(
+            store, settings, name, directory.absolute(), report, overwrite=overwrite, identity=identity
+        )
     if done.replaced:
         click.echo(f"{directory} was {done.replaced}: that was removed")
     _print_done(done)
@@ -208,6 +233,15 @@ def _print_done(done: Restored) -> None:
         click.echo(f"{done.row_count} rows in {done.counted} tables: as many as were dumped")
     else:
         click.echo("tables, views, routines, triggers and events are all there; the backup has no row counts")
+
+
+def _identity_text(path: str) -> str:
+    """The whole text of an identity file, or of standard input; raises UsageError."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"--identity {path}: {reason}", hint="a file as age-keygen writes it") from None
 
 
 def mysql_url(option: str, value: str) -> MysqlURL:

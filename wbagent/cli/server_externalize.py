@@ -229,7 +229,7 @@ class _Work:
     def _copy_database(self) -> None:
         self.record = replace(self.record, filling=True)
         write_record(self.record)
-        store = open_store(self._settings.backup, state_directory())
+        store = open_store(self._settings.backup, state_directory(), patient=True)
         name = self._backup.id if self._backup else "latest"
         with progress_reporter() as report:
             done = restore_backup(store, self._settings.backup, name, self._targets.mysql, report)

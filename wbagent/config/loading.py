@@ -135,7 +135,9 @@ def _expected(details: ErrorDetails) -> str:
 
 def _shown(key: KeyPath, value: object) -> str:
     """The value for a message: never a secret, never long."""
-    secret = key[:2] in SECRET_KEYS or key[:2] == ("server", "env")
+    # A secret key where a public one belongs is a secret all the same.
+    pasted = any(word in repr(value).upper() for word in ("SECRET-KEY", "PRIVATE KEY"))
+    secret = pasted or key[:2] in SECRET_KEYS or key[:2] == ("server", "env")
     return f'"{MASK}"' if secret else repr(value).replace("'", '"')[:80]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wbagent.config import embedded as own
+from wbagent.config.age_recipient import recipients
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.section import Duration, Section, Size
 from wbagent.config.server import ServerSettings
@@ -71,8 +72,24 @@ class BackupSettings(Section):
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
     mysql: str = Field("mysql", description="MySQL's own mysql program, for restores")
     myloader: str = Field("myloader", description="mydumper's loader, for restores of its backups")
-    compression_level: int = Field(3, ge=1, le=19, description="zstd's level")
-    part_size: Size = Field(16 * 1024**2, ge=5 * 1024**2, description="size of one part of an upload (S3: at least 5M)")
+    compression_level: int = Field(1, ge=1, le=19, description="zstd's level")
+    compression_threads: int = Field(2, ge=1, le=16, description="how many threads compress")
+    encrypt_to: Annotated[tuple[str, ...], BeforeValidator(recipients)] = Field(
+        (), description="age public keys; who has none of their secret keys cannot read a backup, nor can this host"
+    )
+    part_size: Size = Field(6 * 1024**2, ge=5 * 1024**2, description="size of one part of an upload (S3: at least 5M)")
+    bandwidth: Size | None = Field(None, ge=64 * 1024, description="most bytes a second to and from the bucket")
+    timeout: Duration = Field(30.0, description="a store that says nothing for this long has failed for the moment")
+    retry_for: Duration = Field(600.0, description="what fails in passing is sent again for this long")
+    read_back: bool = Field(
+        True, description="false for keys that may not read: the store's MD5 of each part is compared instead"
+    )
+    lock_days: int | None = Field(
+        None, ge=1, le=36500, description="days that Object Lock keeps each new backup from being deleted"
+    )
+    lock_mode: Literal["governance", "compliance"] = Field(
+        "governance", description='"compliance": nobody at all can shorten the lock'
+    )
     catch_up_after: Duration = Field(60.0, description="after a boot, how long until a missed backup is made up for")
     time_limit: Duration = Field(6 * 3600.0, description="a backup that takes longer is ended and has failed")
     request_checksum_calculation: str = Field(
@@ -89,6 +106,12 @@ class BackupSettings(Section):
         if not _OWNER.fullmatch(owner):
             raise ValueError('expected a plain name of letters, digits, ".", "_" and "-"')
         return owner
+
+    @model_validator(mode="after")
+    def _lockable(self) -> Self:
+        if self.lock_days and self.destination is None:
+            raise ValueError("lock_days needs a bucket in destination: a directory of this host cannot be locked")
+        return self
 
 
 class CpuSettings(Section):

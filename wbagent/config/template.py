@@ -61,6 +61,8 @@ _EXAMPLES: Final[dict[str, object]] = {
     "server.env.LOGGING_ENABLED": "true",
     "server.ulimits.nofile": "262144:262144",
     "database.url": "mysql://wandb_backup:PASSWORD@127.0.0.1:3306/wandb_local",
+    "backup.bandwidth": "20M",
+    "backup.lock_days": 30,
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",
     "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wbagent import events
+from wbagent.age import Identity
+from wbagent.backup import drill_key
 from wbagent.backup.catalog import Stored, find_backup, read_catalog
 from wbagent.backup.lease import lease
 from wbagent.backup.lock import only_one_drill, restoring
@@ -23,7 +25,7 @@ from wbagent.database.mysqld import NoServerProgramError, find_mysqld
 from wbagent.drill import record
 from wbagent.drill.choice import choose
 from wbagent.drill.proving import damaged, prove
-from wbagent.errors import DamagedError, DrillError, WbagentError
+from wbagent.errors import DamagedError, DrillError, RestoreError, WbagentError
 from wbagent.quantities import format_duration
 from wbagent.restore.stored import StoredBackup
 from wbagent.state import State
@@ -41,7 +43,7 @@ class Order:
     """What to drill: an id ("" is the newest that is not proven), and what decrypts it."""
 
     name: str = ""
-    identity: Path | None = None
+    identity: Identity | None = None
 
 
 def run_drill(
@@ -109,7 +111,7 @@ def _drill(
     settings: Settings,
     store: Store,
     chosen: Stored,
-    identity: Path | None,
+    identity: Identity | None,
     directory: Path,
     report: Reporter,
     clock: Clock,
@@ -124,7 +126,7 @@ def _drill(
     if chosen.state == "damaged":
         proof = damaged(manifest, chosen.reason, clock())
     else:
-        backup = StoredBackup(store, manifest, identity)
+        backup = StoredBackup(store, manifest, _identity(manifest, identity))
         with lease(store, manifest.owner, manifest.id, "drill", clock):
             proof = prove(backup, settings.backup, directory / "scratch", report, clock())
     try:
@@ -134,7 +136,23 @@ def _drill(
             raise
         # That it is bad has to be told whatever the key may do.
         journal.send(f"the failed proof cannot be stored: {error.message}", level="warning")
+    if manifest.encryption and identity is None:
+        # It has done what it was for; a drill that could not be made may be tried again with it.
+        drill_key.forget()
     return manifest, proof
+
+
+def _identity(manifest: Manifest, given: Identity | None) -> Identity | None:
+    """What opens an encrypted backup: what was given, or the one-time key made with it; raises RestoreError."""
+    if given or manifest.encryption is None:
+        return given
+    own = drill_key.identity()
+    if own is None or manifest.encryption.drill not in own.text:
+        raise RestoreError(
+            f"backup {manifest.id} is encrypted, and the one-time key for its drill is gone",
+            hint="restore it elsewhere with your own key; the next backup is drilled again: wbagent backup run",
+        )
+    return own
 
 
 def _judged(proof: Proof, manifest: Manifest) -> Proof:

@@ -17,9 +17,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Literal
 
+from wbagent.age import Identity
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.lease import lease
 from wbagent.backup.progress import Meter, Reporter
+from wbagent.backup.reading import require_identity
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import rows, session
@@ -72,7 +74,7 @@ def restore_datadir(
     report: Reporter,
     *,
     overwrite: bool = False,
-    identity: Path | None = None,
+    identity: Identity | None = None,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into `directory`, where MySQL then starts on it.
 
@@ -82,6 +84,7 @@ def restore_datadir(
     """
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
+    require_identity(manifest, identity)
     stored, programs = StoredBackup(store, manifest, identity), Programs(backup)
     program = programs.mysqld(manifest)
     version = parse_version(manifest.server.version)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wbagent import events
+from wbagent.age import Identity
 from wbagent.backup.binlogs import exact_position
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
@@ -16,7 +17,6 @@ from wbagent.binlog.catalog import read_catalog as read_binlogs
 from wbagent.binlog.events import Event, statements
 from wbagent.binlog.fetching import fetch, read_events
 from wbagent.binlog.gtid import Gtid, GtidSet
-from wbagent.binlog.packing import Packing
 from wbagent.binlog.scan import Done, Mark, Open, advance
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
@@ -74,10 +74,12 @@ class RolledForward:
 class PointInTime:
     """One restore to a point. Every method raises RestoreError, DatabaseError, BucketError."""
 
-    def __init__(self, store: Store, backup: BackupSettings, until: Until, report: Reporter) -> None:
+    def __init__(
+        self, store: Store, backup: BackupSettings, until: Until, identity: Identity | None, report: Reporter
+    ) -> None:
         self._store = store
         self._settings = backup
-        self._packing = Packing()
+        self._identity = identity
         self._until = until
         self._report = report
 
@@ -97,7 +99,15 @@ class PointInTime:
         )
         server, scope = self._look(target, way.backup, programs)
         survey = self._survey(way, scope)
-        restored = restore_backup(self._store, self._settings, way.backup.id, target, self._report, overwrite=overwrite)
+        restored = restore_backup(
+            self._store,
+            self._settings,
+            way.backup.id,
+            target,
+            self._report,
+            overwrite=overwrite,
+            identity=self._identity,
+        )
         self.roll_forward(way, survey, Replay(programs, target, scope))
         seconds = round(time.monotonic() - began, 3)
         self._tell(restored, survey, seconds, server)
@@ -135,13 +145,13 @@ class PointInTime:
         meter.done()
 
     def _metered(self, file: StoredFile, upto: int, meter: Meter) -> Iterator[bytes]:
-        for chunk in fetch(self._store, self._settings.owner, self._packing, file, upto):
+        for chunk in fetch(self._store, self._settings.owner, self._identity, file, upto):
             meter.add(len(chunk))
             yield chunk
 
     def _transactions(self, file: StoredFile) -> Iterator[Done]:
         mark = Mark()
-        for event in read_events(self._store, self._settings.owner, self._packing, file, file.mark.end):
+        for event in read_events(self._store, self._settings.owner, self._identity, file, file.mark.end):
             mark, done = advance(mark, event)
             if done is not None:
                 yield done
@@ -161,7 +171,7 @@ class PointInTime:
         count, last, ends = 0, None, []
         for step in way.steps:
             mark, end = Mark(), 0
-            for event in read_events(self._store, self._settings.owner, self._packing, step.file, step.file.mark.end):
+            for event in read_events(self._store, self._settings.owner, self._identity, step.file, step.file.mark.end):
                 meter.add(len(event.data))
                 if mark.open is not None and mark.open.gtid in step.gtids:
                     left_out += _left_out(event, mark.open, scope)

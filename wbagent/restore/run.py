@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wbagent import events
+from wbagent.age import Identity
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.lease import lease
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
+from wbagent.backup.reading import require_identity
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -57,21 +59,22 @@ def restore_backup(
     target: MysqlURL,
     report: Reporter,
     *,
+    identity: Identity | None = None,
     replacing: Callable[[], None] | None = None,
     overwrite: bool = False,
-    identity: Path | None = None,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
 
     The database must be empty, absent (then it is made with the character set and collation of the one that was backed
     up), or what an interrupted restore left. Everything is proven before anything is touched: the commit record, the
-    stored object's size and SHA-256, programs, room, the target. With `overwrite` the database may hold anything: it is
-    dropped and made anew; `replacing` means the same and is called before that. Raises RestoreError, DatabaseError,
-    BucketError.
+    stored object's size and SHA-256, that `identity` opens what is encrypted, programs, room, the target. With
+    `overwrite` the database may hold anything: it is dropped and made anew; `replacing` means the same and is called
+    before that. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     overwrite = overwrite or replacing is not None
     manifest = find_backup(store, backup.owner, name)
+    require_identity(manifest, identity)
     stored = StoredBackup(store, manifest, identity)
     programs = Programs(backup)
     with ExitStack() as stack:

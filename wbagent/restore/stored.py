@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from wbagent.age import Identity
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.reading import check_stored, plain
@@ -14,16 +14,16 @@ from wbagent.bucket.store import Store
 
 @dataclass(frozen=True, slots=True)
 class StoredBackup:
-    """One backup in one store; `identity` is a file with the age identity for one that is encrypted."""
+    """One backup in one store; `identity` opens one that is encrypted."""
 
     store: Store
     manifest: Manifest
-    identity: Path | None = None
+    identity: Identity | None = None
 
     def check(self, report: Reporter) -> None:
         """Read the database's object and hold it against the record; raises DamagedError, BucketError."""
         data = self.manifest.data
-        check_stored(self.store, self.manifest, data, Meter("checking", report, expected=data.size))
+        check_stored(self.store, self.manifest, data, Meter("checking", report, expected=data.size), self.identity)
 
     def check_rest(self, report: Reporter) -> None:
         """Hold every other object against the record, down to what it was before it was stored; raises as `check`."""
@@ -38,4 +38,4 @@ class StoredBackup:
 
     def chunks(self, stored: StoredObject, meter: Meter, consequence: str) -> Iterator[bytes]:
         """One object in the same way; an error's message ends in `consequence`."""
-        return plain(self.store, self.manifest, stored, meter, consequence)
+        return plain(self.store, self.manifest, stored, meter, consequence, self.identity)

@@ -178,7 +178,7 @@ class Job:
             raise ConfigError("the server has its own database inside, which cannot be restored from outside")
         # A host that was restarted meanwhile has started it.
         run_job(Verb.STOP, SERVER_UNIT, on_life=_alive)
-        store = open_store(settings.backup, state_directory())
+        store = open_store(settings.backup, state_directory(), patient=True)
         done = restore_backup(store, settings.backup, self._upgrade.backup, url, _progress, replacing=self._tear)
         self._note(
             f"restored backup {done.manifest.id} into {done.target}: {done.tables} tables, {done.row_count} rows"

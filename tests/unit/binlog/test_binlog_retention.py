@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wbagent.binlog.catalog import StoredFile, read_catalog
 from wbagent.binlog.gtid import Gtid, GtidSet, Source
 from wbagent.binlog.layout import FileId, Range
-from wbagent.binlog.record import PieceRecord
+from wbagent.binlog.record import PieceRecord, Stored
 from wbagent.binlog.retention import expired_binlogs, thin_out_binlogs
 from wbagent.binlog.scan import Mark, Open
 from wbagent.bucket.directory import DirectoryStore
@@ -64,7 +64,7 @@ def test_an_owner_removes_its_own_only(tmp_path: Path) -> None:
             stem = Range(0, 500).stem(each.id, owner)
             store.put(f"{stem}.zst", b"x")
             store.put(f"{each.id.prefix(owner)}000000000500-000000000700.zst", b"an orphan")
-            record = PieceRecord.made(each.id, "9.7.4", 0, each.mark, (1, "0" * 64, "1" * 64))
+            record = PieceRecord.made(each.id, "9.7.4", 0, each.mark, Stored(".zst", 1, "0" * 64, "1" * 64))
             store.put(f"{stem}.json", record.to_bytes())
     done = thin_out_binlogs(store, "node1", [upto(15)])
     assert [each.id.number for each in done.removed] == [1]

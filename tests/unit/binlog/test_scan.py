@@ -9,7 +9,7 @@ from tests.unit.binlog.log_bytes import LogFile
 from wbagent.binlog.events import EventStream
 from wbagent.binlog.gtid import Gtid, GtidSet, Source
 from wbagent.binlog.layout import FileId, parse_key
-from wbagent.binlog.record import PieceRecord, parse_record
+from wbagent.binlog.record import PieceRecord, Stored, parse_record
 from wbagent.binlog.scan import Done, Mark, advance
 
 A = "40342206-e9a9-11f1-8fc5-02fc00000001"
@@ -45,7 +45,7 @@ def test_what_is_complete_at_each_end_of_an_event(wanted: list[tuple[Source, str
         assert mark.end == event.end
         if number in saved and number > 0:
             file_id = FileId.of(A, "binlog.000012", mark.created)
-            record = PieceRecord.made(file_id, "9.7.4", 0, mark, (1, "0" * 64, "1" * 64))
+            record = PieceRecord.made(file_id, "9.7.4", 0, mark, Stored(".zst", 1, "0" * 64, "1" * 64))
             mark = parse_record(record.to_bytes(), "key").mark()
     assert seen == [Done(gtid, gtid.number * 1_000_000) for _, gtid in ends]
     if wanted:

@@ -1,0 +1,168 @@
+"""Encrypted backups: only the holder of a secret key reads them, and everything is found out before it is too late."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.age_key import Key
+from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show
+from tests.testbed.ceph import Ceph
+from tests.testbed.mysql import MysqlServer
+from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
+from tests.testbed.sample import fill
+from tests.testbed.sample_fingerprint import fingerprint
+from tests.testbed.scratch import scratch
+from wbagent.backup import drill_key
+from wbagent.backup.job import BackupFailedError
+from wbagent.backup.layout import object_key
+from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.drill.job import DrillFailedError, Order, run_drill
+from wbagent.errors import RestoreError
+from wbagent.restore.run import restore_backup
+
+
+@pytest.fixture(scope="module")
+def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
+    url = mysql.create("encrypted_sample", "encrypted_user", "password")
+    mysql.execute("GRANT ALL ON restored_sample.* TO %s@'%%'", url.user)
+    mysql.execute("GRANT SHOW_ROUTINE, SET_ANY_DEFINER, SYSTEM_USER ON *.* TO %s@'%%'", url.user)
+    mysql.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+    with mysql.connect(url.database) as connection:
+        fill(connection, 12)
+    yield url
+    mysql.execute("SET GLOBAL log_bin_trust_function_creators = DEFAULT")
+    for database in (url.database, "restored_sample"):
+        mysql.execute(f"DROP DATABASE IF EXISTS `{database}`")
+    mysql.execute("DROP USER %s@'%%'", url.user)
+
+
+@pytest.fixture
+def case(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL, keys: list[Key]) -> Case:
+    recipients = [key.public for key in keys[:2]]
+    return make_case(tmp_path / "host", sample, clients, bucket, encrypt_to=recipients, engine="mysqldump")
+
+
+def test_each_recipient_and_the_drill_restore_it_and_nobody_else(
+    case: Case, mysql: MysqlServer, sample: MysqlURL, keys: list[Key]
+) -> None:
+    seen: list[str] = []
+    manifest = case.run(Once("dumping", lambda: seen.extend(processes_that_show("AGE-SECRET-KEY")))).manifest
+    assert seen == []
+    assert [each.file for each in manifest.objects] == ["database.sql.zst.age"]
+    assert list(case.stored().values()) == ["complete"]
+    stored = b"".join(case.store.get(object_key("host1", manifest.id, "database.sql.zst.age")))
+    assert stored.startswith(b"age-encryption.org/v1\n")
+
+    target = MysqlURL(sample.user, sample.password, sample.host, sample.port, "restored_sample", sample.options)
+    for identity, message in ((None, "is encrypted to age1"), (keys[2].identity, "no identity matched")):
+        with pytest.raises(RestoreError, match=message) as caught:
+            restore_backup(case.store, case.settings.backup, "latest", target, ignore, identity=identity)
+        assert "--identity" in caught.value.hint
+        assert mysql.execute("SHOW DATABASES LIKE 'restored_sample'") == []
+
+    with mysql.connect() as connection:
+        original = fingerprint(connection, sample.database)
+        for identity in (keys[1].identity, drill_key.identity()):
+            restore_backup(case.store, case.settings.backup, "latest", target, ignore, identity=identity)
+            assert fingerprint(connection, "restored_sample") == original
+            mysql.execute("DROP DATABASE restored_sample")
+
+
+def test_command_takes_the_key_from_a_file_or_standard_input(case: Case, mysql: MysqlServer, keys: list[Key]) -> None:
+    case.run()
+    url = case.settings.database_url()
+    assert url is not None
+    target = MysqlURL(url.user, url.password, url.host, url.port, "restored_sample", url.options)
+    dsn = case.directory / "dsn"
+    dsn.write_text(str(target))
+    asked = case.command("restore", "latest", "--into", f"@{dsn}")
+    assert asked.returncode == 74
+    assert "--identity FILE" in asked.stderr
+    done = case.command("restore", "latest", "--into", f"@{dsn}", "--identity", "-", text=keys[0].path.read_text())
+    assert done.returncode == 0, done.stderr
+    mysql.execute("DROP DATABASE restored_sample")
+
+
+def test_drill_key_opens_the_newest_backup_only_and_can_be_forgotten(case: Case, keys: list[Key]) -> None:
+    path = Path(os.environ["RUNTIME_DIRECTORY"]) / "key"
+    first = case.run().manifest
+    assert oct(path.stat().st_mode)[-3:] == "600"
+    assert oct(path.parent.stat().st_mode)[-3:] == "700"
+    before = drill_key.identity()
+    second = case.run().manifest
+    assert first.encryption is not None
+    assert second.encryption is not None
+    assert before is not None
+    assert drill_key.identity() != before
+    assert first.encryption.drill in before.text
+    assert second.encryption.recipients == tuple(key.public for key in keys[:2])
+    drill_key.forget()
+    assert drill_key.identity() is None
+    drill_key.forget()
+
+
+def test_age_that_dies_half_way_leaves_nothing(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL, keys: list[Key]
+) -> None:
+    kill = Once("dumping", lambda: child("--recipient").kill())
+    with Proxy((sample.host, sample.port)) as slow:
+        slow.limit_after(0, 6e6)
+        url = MysqlURL(sample.user, sample.password, slow.address, slow.port, sample.database, sample.options)
+        case = make_case(tmp_path / "host", url, clients, bucket, encrypt_to=keys[0].public, engine="mysqldump")
+        with pytest.raises(BackupFailedError, match="age was killed by signal 9"):
+            case.run(kill)
+    assert kill.done
+    assert ceph.keys(bucket.bucket) == []
+    assert ceph.unfinished_uploads(bucket.bucket) == []
+
+
+def test_without_the_program_nothing_begins(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BackupFailedError) as caught:
+        case.run()
+    assert caught.value.hint == "apt install age"
+
+
+def test_wrong_and_secret_keys_are_refused_by_the_check(case: Case, keys: list[Key]) -> None:
+    secret = next(line for line in keys[0].path.read_text().splitlines() if line.startswith("AGE-SECRET-KEY"))
+    for wrong in (secret, keys[0].public[:-1] + "x"):
+        case.configuration.write_text(f'[backup]\nencrypt_to = ["{wrong}"]\n')
+        checked = case.command("config", "check")
+        assert checked.returncode == 78
+        assert "encrypt_to" in checked.stderr
+        assert secret not in checked.stderr
+
+
+def test_drill_proves_it_with_the_one_time_key_and_forgets_that(
+    sample: MysqlURL, clients: ClientPrograms, mysqld: Path, bucket: S3URL, keys: list[Key]
+) -> None:
+    with scratch("drill") as directory:
+        case = make_case(
+            directory / "host1",
+            sample,
+            clients,
+            bucket,
+            encrypt_to=keys[0].public,
+            engine="mysqldump",
+            drill={"mysqld": str(mysqld)},
+        )
+        os.chown(case.state_directory, 65534, 65534)
+        manifest = case.run().manifest
+        with case.state() as state:
+            proof = run_drill(case.settings, state, case.state_directory, ignore, Order())
+            assert proof is not None
+            assert proof.ok
+            assert drill_key.identity() is None
+            with pytest.raises(DrillFailedError, match="one-time key for its drill is gone"):
+                run_drill(case.settings, state, case.state_directory, ignore, Order(manifest.id))
+            key = object_key("host1", manifest.id, "database.sql.zst.age")
+            data = bytearray(b"".join(case.store.get(key)))
+            data[len(data) // 2] ^= 1
+            case.store.put(key, bytes(data))
+            with pytest.raises(DrillFailedError, match="NOT a good one"):
+                run_drill(case.settings, state, case.state_directory, ignore, Order(manifest.id, keys[0].identity))

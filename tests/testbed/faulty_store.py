@@ -1,0 +1,138 @@
+"""An HTTP proxy before the store that makes chosen requests fail: refused, overloaded, cut, unanswered, answer lost."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import struct
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final, Literal, Self
+
+from tests.testbed.errors import BedError
+
+Fault = Literal["403", "503", "cut", "stall", "lost answer"]
+_RESET: Final = struct.pack("ii", 1, 0)
+_CODES: Final = {"403": "AccessDenied", "503": "SlowDown"}
+_UNWANTED: Final = {"connection", "expect", "transfer-encoding", "keep-alive"}
+
+
+class FaultyStore:
+    """Passes every request on to `target` with its headers as they are, so that signatures stay right."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self.target = target
+        self._fault: Fault = "cut"
+        self._left: dict[str, int] = {}
+        self._change = threading.Condition()
+        self.met: set[str] = set()
+        self.released = threading.Event()
+        self._server = _Server(self)
+        self.address, self.port = "127.0.0.1", int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="faulty-store", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def fail(self, patterns: Iterable[str], fault: Fault, times: int = 1_000_000) -> None:
+        """Let the next `times` requests of each kind fail; a pattern finds them by "METHOD /path?query".
+
+        What was asked before is forgotten; `met` holds the patterns that found one.
+        """
+        with self._change:
+            self._fault, self._left, self.met = fault, dict.fromkeys(patterns, times), set()
+
+    def pass_on(self) -> None:
+        """Let everything through again."""
+        self.fail((), "cut")
+
+    def fault_for(self, request: str) -> Fault | None:
+        """What is to happen to this request."""
+        with self._change:
+            found = next((pattern for pattern in self._left if re.search(pattern, request)), None)
+            if found is None or not self._left[found]:
+                return None
+            self._left[found] -= 1
+            self.met.add(found)
+            self._change.notify_all()
+            return self._fault
+
+    def wait_until_met(self, pattern: str) -> None:
+        """Return when a request of this kind came to its fault; BedError after a minute."""
+        with self._change:
+            if not self._change.wait_for(lambda: pattern in self.met, 60):
+                raise BedError(f"no request like {pattern} within a minute")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, store: FaultyStore) -> None:
+        self.store = store
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, *_: object) -> None:
+        pass  # Clients that give up are what the tests are about.
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = self.server.store.fault_for(f"{self.command} {self.path}")
+        if fault == "stall":
+            self.server.store.released.wait()
+        if fault in {"cut", "stall"}:
+            self._reset()
+        elif fault in _CODES:
+            text = f"<Error><Code>{_CODES[fault]}</Code><Message>injected</Message></Error>".encode()
+            self._answer(int(fault), [("Content-Type", "application/xml")], text)
+        else:
+            self._pass_on(body, lost=fault == "lost answer")
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - http.server looks for these names
+
+    def _pass_on(self, body: bytes, *, lost: bool) -> None:
+        connection = http.client.HTTPConnection(*self.server.store.target)
+        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in _UNWANTED:
+                connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        if lost:
+            self._reset()
+        else:
+            self._answer(answer.status, answer.getheaders(), data)
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in _UNWANTED and (name.lower() != "content-length" or self.command == "HEAD"):
+                self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _reset(self) -> None:
+        with suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass

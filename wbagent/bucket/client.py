@@ -1,0 +1,107 @@
+"""Makes boto3's client for the store of a connection string: signatures, time-outs, checksums, bandwidth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+import boto3
+from botocore.config import Config
+
+from wbagent.config.dsn import S3URL
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from wbagent.bucket.pace import Throttle
+
+Checksums: TypeAlias = Literal["when_supported", "when_required"]
+_CONNECTIONS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for a connection and for an answer, and how often boto3 itself makes a request."""
+
+    connect: float
+    answer: float
+    attempts: int
+
+
+# For what a person waits for: boto3 tries for about a quarter of a minute.
+USUAL: Final = Patience(10, 30, 5)
+# For what tries again by itself and has other things to do meanwhile.
+IMPATIENT: Final = Patience(5, 10, 1)
+
+
+def open_client(
+    url: S3URL,
+    checksums: Checksums = "when_supported",
+    patience: Patience = USUAL,
+    throttle: Throttle | None = None,
+) -> S3Client:
+    """A client of its own; clients share what boto3 knows of S3, so a further one is small. Raises what boto3 raises.
+
+    `checksums`: whether to add CRC trailers, which old stores do not understand.
+    """
+    client = boto3.client(
+        "s3",
+        endpoint_url=url.endpoint_url,
+        region_name=url.region or "us-east-1",
+        # Without keys in the URL boto3 looks for the machine's own (instance role, environment).
+        aws_access_key_id=url.access_key or None,
+        aws_secret_access_key=url.secret_key or None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if url.path_style else "virtual"},
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
+            connect_timeout=patience.connect,
+            read_timeout=patience.answer,
+            max_pool_connections=_CONNECTIONS,
+            request_checksum_calculation=checksums,
+            response_checksum_validation=checksums,
+        ),
+    )
+    if throttle:
+        # The last moment before the body goes out: what reads it earlier computes checksums, which costs no bandwidth.
+        client.meta.events.register("before-send.s3", _Pacing(throttle))
+    return client
+
+
+class _Pacing:
+    """An event handler of botocore that lets a request's body go out at the throttle's pace."""
+
+    def __init__(self, throttle: Throttle) -> None:
+        self._throttle = throttle
+
+    def __call__(self, request: Any, **_: object) -> None:
+        if request.body:
+            request.body = _PacedBody(request.body, self._throttle)
+
+
+class _PacedBody:
+    """What urllib3 reads a body from, piece by piece."""
+
+    def __init__(self, body: bytes | bytearray | IO[bytes], throttle: Throttle) -> None:
+        self._throttle = throttle
+        self._view = memoryview(body) if isinstance(body, bytes | bytearray) else None
+        self._file = cast("IO[bytes]", body)
+        self._offset = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next piece, when it may go."""
+        piece = self._throttle.piece
+        size = piece if size < 0 else min(size, piece)
+        if self._view is None:
+            data = self._file.read(size)
+        else:
+            data = bytes(self._view[self._offset : self._offset + size])
+            self._offset += len(data)
+        self._throttle.wait(len(data))
+        return data
+
+    def seek(self, offset: int) -> None:
+        """Begin again: boto3 does so before it makes the request once more."""
+        self._offset = offset
+        if self._view is None:
+            self._file.seek(offset)
