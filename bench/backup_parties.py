@@ -103,7 +103,11 @@ class Wbagent:
             "mysqldump": str(self.place.clients.mysqldump),
             "mysql": str(self.place.clients.mysql),
             "clone_directory": str(self.place.clones),
-            **({"mydumper": os.environ["WBAGENT_MYDUMPER"]} if self.engine == "mydumper" else {}),
+            **(
+                {key: os.environ[f"WBAGENT_{key.upper()}"] for key in ("mydumper", "myloader")}
+                if self.engine == "mydumper"
+                else {}
+            ),
             "keep_at_least": 1,
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]

@@ -113,7 +113,9 @@ def test_real_load_fires_once_and_resolves_once(hosts: Bed) -> None:
         # The state outlives the agent: restarted while the load lasts, it fires no second time.
         killed = db.properties(AGENT)["MainPID"]
         db.kill(int(killed))
-        wait_for_unit(db, AGENT, lambda unit: unit["MainPID"] not in {killed, "0"} and "ALERT" in unit["StatusText"])
+        wait_for_unit(
+            db, AGENT, lambda unit: unit["MainPID"] not in {killed, "0"} and "ALERT" in unit.get("StatusText", "")
+        )
     hosts.receiver.wait_for(lambda alert: "the agent failed" in alert.text, timeout=60)
     hosts.receiver.wait_for(lambda alert: "resolved" in alert.text.lower(), timeout=60)
     titles = [str(alert.body["title"]) for alert in hosts.receiver.alerts]

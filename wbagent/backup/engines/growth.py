@@ -33,8 +33,10 @@ class Growth:
         self._meter.done()
 
     def _watch(self) -> None:
-        told = 0
-        while not self._over.wait(_EVERY_S):
+        told, over = 0, False
+        while not over:
+            # Once more after the end: the last word is the whole size.
+            over = self._over.wait(_EVERY_S)
             size = _size_on_disk(self._target)
             self._meter.add(max(size - told, 0))
             told = max(size, told)

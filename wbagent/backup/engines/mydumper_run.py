@@ -70,8 +70,11 @@ def _listen(process: subprocess.Popen[bytes]) -> str:
             complaints += data[: _MOST_COMPLAINTS - len(complaints)]
         elif status := failed_child(process.pid):
             how = f"was killed by signal {status & 0x7F}" if status & 0x7F else f"ended with status {status >> 8}"
-            said = f"zstd {how} under mydumper; {complaints.decode(errors='replace').strip()[:300]}".rstrip("; ")
-            raise UnfitError(said, hint=_hint(said))
+            said = "; ".join(_read(complaints.decode(errors="replace"))[0])[:600] or "and said nothing"
+            raise UnfitError(
+                f"mydumper's compressor zstd {how}: {said}",
+                hint="look for a full disk (df /var/lib/wbagent) and for killed processes (journalctl -k)",
+            )
 
 
 def failed_child(pid: int) -> int:
@@ -95,7 +98,17 @@ def judge(status: int, complaints: str) -> tuple[str, ...]:
 
     Its compressors complain there too, and it does not look at how they end.
     """
-    warnings, errors = [], []
+    errors, warnings = _read(complaints)
+    if status == 0 and not errors:
+        return tuple(f"mydumper: {text}" for text in warnings)
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    said = "; ".join([*errors, *warnings])[:600] or "and said nothing"
+    raise UnfitError(f"mydumper {how}: {said}", hint=_hint(said))
+
+
+def _read(complaints: str) -> tuple[list[str], list[str]]:
+    """The errors and the warnings among the lines of its stderr; what it tells at every run is neither."""
+    errors, warnings = [], []
     for line in filter(None, map(str.strip, complaints.splitlines())):
         found = _LINE.fullmatch(line)
         level, text = (found["level"], found["text"]) if found else ("", line)
@@ -103,11 +116,7 @@ def judge(status: int, complaints: str) -> tuple[str, ...]:
             errors.append(text)
         elif level == "WARNING" and not text.startswith(_HARMLESS):
             warnings.append(text)
-    if status == 0 and not errors:
-        return tuple(f"mydumper: {text}" for text in warnings)
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    said = "; ".join([*errors, *warnings])[:600] or "and said nothing"
-    raise UnfitError(f"mydumper {how}: {said}", hint=_hint(said))
+    return errors, warnings
 
 
 def _hint(said: str) -> str:
