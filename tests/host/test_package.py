@@ -63,7 +63,7 @@ def test_units_are_correct(booted: Bed) -> None:
     assert checked.stdout + checked.stderr == ""
 
 
-@pytest.mark.parametrize(("unit", "limit"), [*((unit, 1.2) for unit in SERVICES), (UPGRADE, 2.7)])
+@pytest.mark.parametrize(("unit", "limit"), [*((unit, 1.2) for unit in SERVICES), (UPGRADE, 2.5)])
 def test_sandbox(booted: Bed, unit: str, limit: float) -> None:
     shown = booted.web.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", shown)

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.backup_case import Case, Once, child, make_case, processes_that_show, running
+from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
@@ -23,12 +23,15 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
+from tests.testbed.scratch import scratch
 from wbagent.backup.job import BackupFailedError
 from wbagent.backup.manifest import Manifest
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import rows, session
 from wbagent.database.options_file import options_file
+from wbagent.drill.job import Order, run_drill
 from wbagent.errors import BackupError
+from wbagent.restore.run import restore_backup
 
 PASSWORD = "pass/word+with:all@of#it%[x]"
 # Objects whose sql_mode mydumper does not carry over.
@@ -117,6 +120,36 @@ def test_restored_by_hand(tmp_path: Path, mysql: MysqlServer, sample: MysqlURL, 
         assert {name: there[name] for name in data} == {name: here[name] for name in data}
         for table in manifest.tables:
             assert mysql.execute(f"SELECT COUNT(*) FROM `{table.name}`", database=database) == [(table.rows,)]
+
+
+@needs_mydumper
+def test_restored_and_proven_by_wbagent(
+    mysql: MysqlServer, plain: MysqlURL, clients: ClientPrograms, mysqld: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scratch("mydumper") as directory:
+        host = case(directory / "case", plain, clients, engine="mydumper")
+        manifest = host.run().manifest
+        settings = host.settings.backup.model_copy(update={"myloader": os.environ["WBAGENT_MYLOADER"]})
+        state = host.state_directory
+        os.chown(state, 65534, 65534)
+        monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(state))
+        target = mysql.create("mydumper_back", "mydumper_back", PASSWORD)
+        mysql.execute("GRANT ALL ON *.* TO %s@'%%'", target.user)
+        try:
+            done = restore_backup(host.store, settings, manifest.id, target, ignore)
+            assert done.counted == len(manifest.tables)
+            with mysql.connect() as connection:
+                assert fingerprint(connection, target.database) == fingerprint(connection, plain.database)
+        finally:
+            mysql.execute(f"DROP DATABASE `{target.database}`")
+            mysql.execute("DROP USER %s@'%%'", target.user)
+        assert list((state / "scratch").iterdir()) == []
+        drill = settings.drill.model_copy(update={"mysqld": str(mysqld)})
+        drilled = host.settings.model_copy(update={"backup": settings.model_copy(update={"drill": drill})})
+        with host.state() as facts:
+            proof = run_drill(drilled, facts, host.state_directory, ignore, Order(manifest.id))
+        assert proof
+        assert proof.ok
 
 
 @needs_mydumper

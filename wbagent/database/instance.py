@@ -29,6 +29,7 @@ from wbagent.errors import DatabaseError
 _READY: Final = "ready for connections"
 _LINES_KEPT: Final = 400
 _STOP_S: Final = 1800.0
+_LONGEST_SOCKET: Final = 107
 _LAST_WORDS_S: Final = 60.0
 # Each of the settings that a data directory may ask for is tried once.
 _MOST_STARTS: Final = 3
@@ -135,11 +136,12 @@ class Instance:
         self._ready = False
         self._reader: threading.Thread | None = None
         self._status = 0
-        # A socket's path has room for 107 bytes only, and the data directory's may be longer.
-        self._own = tempfile.TemporaryDirectory(prefix="wbagent-mysqld-", ignore_cleanup_errors=True)
-        self.socket = Path(self._own.name, "socket")
         # Indexes of large tables are sorted in files: on the disk whose room was checked, not in /tmp.
-        self._temporary = tempfile.TemporaryDirectory(prefix="mysqld-", dir=data.parent, ignore_cleanup_errors=True)
+        self._temporary = _directory(data.parent)
+        # A socket's path has room for 107 bytes only, and the data directory's may be longer.
+        short = len(self._temporary.name) <= _LONGEST_SOCKET - len("/socket.lock")
+        self._own = self._temporary if short else _directory(None)
+        self.socket = Path(self._own.name, "socket")
 
     def url(self, database: str = "") -> MysqlURL:
         """The way in, as root without a password."""
@@ -334,3 +336,7 @@ class Instance:
     def _clean_up(self) -> None:
         self._own.cleanup()
         self._temporary.cleanup()
+
+
+def _directory(parent: Path | None) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="mysqld-", dir=parent, ignore_cleanup_errors=True)

@@ -19,9 +19,13 @@ def main() -> None:
     """Change the user first: that would clear the signal (prctl(2))."""
     uid, gid, parent = (int(word) for word in sys.argv[1:4])
     if uid:
-        os.setgroups([])
-        os.setgid(gid)
-        os.setuid(uid)
+        try:
+            os.setgroups([])
+            os.setgid(gid)
+            os.setuid(uid)
+        except PermissionError:
+            # wbagent-upgrade.service, whose root has few rights.
+            sys.exit("this process may not run mysqld as another user; as root, by hand: wbagent restore")
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit("its parent has ended already")
