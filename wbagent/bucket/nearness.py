@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-
+from wbagent.addresses import THIS_MACHINE, addresses_of
 from wbagent.config.dsn import S3URL, MysqlURL
 
-_HERE = "this machine"
+
+def on_this_machine(destination: S3URL) -> bool:
+    """Whether the store's name leads to an address of this machine; Amazon's own endpoints (host None) do not."""
+    return destination.host is not None and THIS_MACHINE in addresses_of(destination.host)
 
 
 def same_machine(destination: S3URL | None, database: MysqlURL) -> bool:
-    """Whether both have an address in common; `destination` None is a directory of this host. Asks the resolver.
+    """Whether both have an address in common; `destination` None is a directory of this machine.
 
     A name that cannot be resolved has no address: it is reported where it is used.
     """
-    where = {_HERE} if destination is None else _addresses(destination.host)
-    return bool(where & ({_HERE} if database.socket else _addresses(database.host)))
-
-
-def _addresses(host: str | None) -> set[str]:
-    """The addresses of a host, each of this machine's own as one; none for Amazon's own endpoints (None)."""
-    if host is None:
-        return set()
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return set()
-    return {_HERE if _own(family, str(address[0])) else str(address[0]) for family, _, _, _, address in found}
-
-
-def _own(family: int, address: str) -> bool:
-    # Only an address of one's own can be bound to; nothing listens, so nobody sees it.
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((address, 0))
-    except OSError:
+    if destination is not None and destination.host is None:
         return False
-    return True
+    where = addresses_of(destination.host) if destination is not None and destination.host else {THIS_MACHINE}
+    return bool(where & ({THIS_MACHINE} if database.socket else addresses_of(database.host)))

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from wbagent.bucket.client import Checksums
-from wbagent.bucket.locality import on_this_machine
+from wbagent.bucket.nearness import on_this_machine
 from wbagent.bucket.policy import Kind, least_policy
 from wbagent.bucket.powers import probe
 from wbagent.bucket.verdict import Means, judge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wbagent.bucket.locality import on_this_machine
+from wbagent.bucket.nearness import on_this_machine
 from wbagent.config.dsn import S3URL
 
 
