@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.integration.age_key import Key
 from tests.integration.backup_case import make_case
 from tests.integration.binlog_case import executed, shipping, shipping_case
 from tests.testbed.ceph import Ceph
@@ -19,6 +21,7 @@ from tests.testbed.program import inside
 from tests.testbed.rootfs import TOOLS, root_file_system
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
+from tests.testbed.scratch import scratch
 from wbagent.config.dsn import S3URL
 
 
@@ -57,12 +60,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MysqlServer]:
         yield running
 
 
-@pytest.mark.parametrize("engine", ["mysqldump", "clone"])
+@pytest.mark.parametrize(("engine", "encrypted"), [("mysqldump", False), ("mysqldump", True), ("clone", True)])
 def test_backup_is_restored_by_hand(
-    engine: str, server: MysqlServer, clients: ClientPrograms, bucket: S3URL, shell: Shell, tmp_path: Path
+    engine: str,
+    encrypted: bool,
+    server: MysqlServer,
+    clients: ClientPrograms,
+    bucket: S3URL,
+    shell: Shell,
+    keys: list[Key],
+    tmp_path: Path,
 ) -> None:
     url = server.url("backup", "wandb_local")
-    case = make_case(tmp_path / "case", url, clients, bucket, engine=engine, clone_directory=str(server.shared))
+    settings = {"engine": engine, "clone_directory": str(server.shared)}
+    recipients = {"encrypt_to": [keys[0].public]} if encrypted else {}
+    case = make_case(tmp_path / "case", url, clients, bucket, **settings, **recipients)
     case.run()
     with server.connect() as connection:
         expected = fingerprint(connection, url.database)
@@ -71,30 +83,48 @@ def test_backup_is_restored_by_hand(
     newest = shell.run(f"minio-client ls {owner}/ | tail -1").split()[-1].rstrip("/")
     manifest = json.loads(shell.run(f"minio-client cat {owner}/{newest}/manifest.json"))
     [stored] = manifest["objects"]
-    shell.run(
-        f"minio-client cp --quiet {owner}/{newest}/{stored['file']} . && sha256sum -c",
-        f"{stored['sha256']}  {stored['file']}",
-    )
+    shell.run(f"minio-client cp --quiet {owner}/{newest}/{stored['file']} .")
+    shell.run("sha256sum --check", f"{stored['sha256']}  {stored['file']}\n")
+    (shell.directory / "key").write_text(keys[0].path.read_text())
+    opened = f"age --decrypt --identity key {stored['file']}" if encrypted else f"cat {stored['file']}"
     if engine == "clone":
-        shell.run(f"mkdir datadir && zstd -dc {stored['file']} | tar -x -C datadir")
+        shell.run(f"mkdir datadir && {opened} | zstd -dc | tar -x -C datadir")
         with MysqlServer(data=shell.directory / "datadir") as again, again.connect() as connection:
             assert fingerprint(connection, url.database) == expected
         return
-    shell.run(f"zstd -d {stored['file']}")
+    shell.run(f"{opened} | zstd -dc > database.sql")
     with MysqlServer() as again:
-        facts = manifest["database"]
-        target = again.create(facts["name"], "owner", "password")
+        target = again.create(manifest["database"]["name"], "owner", "password")
         again.execute("GRANT ALL ON *.* TO %s@'%%'", target.user)
-        command = [
-            clients.mysql,
-            f"--host={target.host}",
-            f"--port={target.port}",
-            "--user=owner",
-            "--password=password",
-        ]
+        way = [f"--host={target.host}", f"--port={target.port}", "--user=owner", "--password=password"]
         with (shell.directory / "database.sql").open("rb") as dump:
-            run([*map(str, command), facts["name"]], input=dump)
+            run([str(clients.mysql), *way, target.database], input=dump)
         with again.connect() as connection:
+            assert fingerprint(connection, url.database) == expected
+
+
+def test_encrypted_clone_becomes_a_data_directory(
+    server: MysqlServer, clients: ClientPrograms, mysqld: Path, bucket: S3URL, keys: list[Key], tmp_path: Path
+) -> None:
+    """Not by hand: the same backup by wbagent, for those who have it."""
+    url = server.url("backup", "wandb_local")
+    keys_of = {"engine": "clone", "clone_directory": str(server.shared), "encrypt_to": [keys[0].public]}
+    case = make_case(tmp_path / "case", url, clients, bucket, drill={"mysqld": str(mysqld)}, **keys_of)
+    case.run()
+    with server.connect() as connection:
+        expected = fingerprint(connection, url.database)
+    with scratch("encrypted") as place:
+        place.chmod(0o755)
+        target = place / "data"
+        target.mkdir()
+        # mysqld does not run as root.
+        shutil.chown(target, "nobody", "nogroup")
+        arguments = ("restore", "latest", "--datadir", str(target))
+        refused = case.command(*arguments)
+        assert (refused.returncode, list(target.iterdir())) == (74, [])
+        done = case.command(*arguments, "--identity", str(keys[0].path))
+        assert done.returncode == 0, done.stderr
+        with MysqlServer(data=target) as again, again.connect() as connection:
             assert fingerprint(connection, url.database) == expected
 
 
