@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from wbagent.backup.manifest import Manifest
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.errors import BackupError
+from wbagent.monitor.backup_facts import LOADABLE
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,18 @@ def test_clone_under_writers_is_of_one_moment(case: Case, server: MysqlServer, u
     with MysqlServer(data=tmp_path / "datadir") as again:
         one, two = (again.execute(f"SELECT COUNT(*), MAX(n) FROM {name}", database=url.database) for name in TABLES)
     assert one == two != [(0, None)]
+
+
+def test_backup_that_an_upgrade_may_have_to_load_back_is_a_dump(case: Case) -> None:
+    with case.state() as state:
+        state.put(LOADABLE, {"by": "upgrade"}, time.time())
+    manifest = case.run().manifest
+    assert manifest.engine == "mysqldump"
+    assert "asked for by an upgrade" in manifest.engine_reason
+    # A request is for the backup that begins at once.
+    with case.state() as state:
+        state.put(LOADABLE, {"by": "upgrade"}, time.time() - 61)
+    assert case.run().manifest.engine == "clone"
 
 
 def test_directory_is_empty_afterwards(case: Case, shared: Path) -> None:

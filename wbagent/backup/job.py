@@ -23,12 +23,14 @@ from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.errors import BackupError, ConfigError, WbagentError
-from wbagent.monitor.backup_facts import LAST
+from wbagent.monitor.backup_facts import LAST, LOADABLE
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd import journal
 
 _STAGING: Final = "staging"
+# From a request for a backup to its begin: the unit's start alone lies between.
+_JUST_NOW_S: Final = 60.0
 
 
 class BackupFailedError(BackupError):
@@ -54,7 +56,7 @@ def run_backup(
     for whatever kept the backup from being made: then there is no commit record, and nothing that was there before
     has been touched. The result is in the state file and in the journal either way.
     """
-    origin = Origin(_database(settings), settings.files_socket())
+    origin = Origin(_database(settings), settings.files_socket(), _loadable(state, clock()))
     with only_one(directory):
         began = time.monotonic()
         try:
@@ -124,6 +126,11 @@ def _tell(manifest: Manifest, store: Store, proof: str) -> None:
     )
     for warning in manifest.warnings:
         journal.send(f"backup {manifest.id}: {warning}", level="warning", id=manifest.id)
+
+
+def _loadable(state: State, now: float) -> bool:
+    asked = state.get(LOADABLE)
+    return asked is not None and 0 <= now - asked.at < _JUST_NOW_S
 
 
 def _previous(state: State, settings: Settings) -> Previous:

@@ -45,10 +45,14 @@ _SUSPICIOUS_SHARE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is backed up: a database and, of an embedded server, the files that are behind this socket."""
+    """What is backed up: a database and, of an embedded server, the files that are behind this socket.
+
+    `loadable`: as statements, which any account can load back, whatever the configured engine is.
+    """
 
     url: MysqlURL
     files: Path | None = None
+    loadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Making:
         self._settings = settings
         self._url = source.url
         self._files_socket = source.files
+        self._loadable = source.loadable
         self._store = store
         self._staging = staging
         self._report = report
@@ -85,7 +90,8 @@ class Making:
         source = look(self._url)
         # Of a run that was killed; also where this one has no use for the directory.
         clear(self._staging)
-        offered = choices(Offer(self._settings, self._url, source, self._staging, self._report))
+        offer = Offer(self._settings, self._url, source, self._staging, self._report)
+        offered = choices(offer, loadable=self._loadable)
         choice = next(offered)
         owner = self._settings.owner
         name = self._free_id(started)

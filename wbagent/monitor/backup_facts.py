@@ -14,6 +14,8 @@ LAST: Final = "backup.last"
 LAST_FAILURE: Final = "backup.last_failure"
 DRILL: Final = "drill.last"
 PROVEN: Final = "drill.proven"
+# Noted by who starts a backup that it may have to load back itself: a clone would take a mysqld of its own for that.
+LOADABLE: Final = "backup.loadable"
 
 _Value = Mapping[str, Any]
 

@@ -129,6 +129,9 @@ class Job:
 
     def _back_up(self) -> Done:
         began = time.time()
+        if self._upgrade.restore_database:
+            with State() as state:
+                state.put(backup_facts.LOADABLE, {"by": "upgrade"}, began)
         result = run_unit(BACKUP_UNIT, self._say, _alive)
         with State(read_only=True) as state:
             last, failure = state.get(backup_facts.LAST), state.get(backup_facts.LAST_FAILURE)

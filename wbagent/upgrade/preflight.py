@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from wbagent.backup.catalog import find_backup
 from wbagent.config import Loaded, Settings
 from wbagent.config.rewrite import replace_value
 from wbagent.config.server import ServerSettings
@@ -148,6 +149,7 @@ def check_way_back(settings: Settings, upgrade: Upgrade) -> None:
         )
     if upgrade.restore_database and not upgrade.restored:
         _check_restore(settings, with_backup=bool(upgrade.backup))
+        _check_loadable(settings, upgrade.backup)
 
 
 def _checked_file(name: str, new: str) -> Path | None:
@@ -188,6 +190,19 @@ def _check_backup(settings: Settings) -> None:
         free = os.statvfs(directory)
         size = int(last.value["stored_bytes"]) if last else 0
         enough_room("the backup before the upgrade", directory, free.f_bavail * free.f_frsize, size)
+
+
+def _check_loadable(settings: Settings, backup: str) -> None:
+    """Refuse a clone: to read it takes a mysqld of one's own, which this unit may not start as another user."""
+    from wbagent.bucket.open import open_store  # noqa: PLC0415 - boto3, which most upgrades do without
+
+    store = open_store(settings.backup, state_directory())
+    if find_backup(store, settings.backup.owner, backup).engine == "clone":
+        raise StateError(
+            f"backup {backup} is a clone, which an upgrade cannot restore; nothing was done",
+            hint=f"wbagent server upgrade --undo; systemctl stop wandb-local; wbagent restore {backup} --into DSN"
+            " --overwrite",
+        )
 
 
 def _check_restore(settings: Settings, *, with_backup: bool) -> None:

@@ -77,12 +77,16 @@ class Offer:
         return Mysqldump(self.url, self.settings.mysqldump, self.source)
 
 
-def choices(offer: Offer) -> Iterator[Choice]:
+def choices(offer: Offer, *, loadable: bool = False) -> Iterator[Choice]:
     """The engine that is configured; or with "auto" all that can be had, the best first.
 
+    A `loadable` backup is mysqldump's, whatever is configured.
     The next one is looked at when the one before it turned out unfit, and it is asked for. Raises UnfitError with the
     reason when the configured one cannot be used, BackupError, DatabaseError.
     """
+    if loadable:
+        yield Choice(offer.mysqldump(), "asked for by an upgrade, which may have to load it back")
+        return
     wanted = offer.settings.engine
     if wanted == "auto":
         yield from _best_first(offer)
