@@ -290,7 +290,8 @@ def test_refused_by_the_store(unproven: tuple[Drilled, Manifest], ceph: Ceph, ac
 
 
 @pytest.mark.parametrize(
-    ("size", "reason"), [("64M", "64.0M free and the restore needs about"), ("560M", "is full|No space left|errno: 28")]
+    ("size", "reason"),
+    [("64M", "64.0M free and the restore needs about"), ("560M", "is full|No space left|errno: 28|as disk is full")],
 )
 def test_full_disk(unproven: tuple[Drilled, Manifest], size: str, reason: str) -> None:
     """Before it begins, and while it is under way."""

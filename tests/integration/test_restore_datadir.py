@@ -93,6 +93,19 @@ def test_data_directory(
     assert leased_now(case) == frozenset()
 
 
+def test_data_directory_of_a_running_server_that_made_a_clone_is_refused(
+    backed_up: dict[str, tuple[Case, Manifest]], mysql: MysqlServer
+) -> None:
+    """CLONE LOCAL drops the server's lock on its first file."""
+    case, _ = backed_up["clone"]
+    data = mysql.directory / "data"
+    before = sorted(data.iterdir())
+    with pytest.raises(RestoreError, match=f"a mysqld runs on .* process {mysql.pid} has its files open"):
+        restore_datadir(case.store, case.settings.backup, "latest", data, ignore, overwrite=True)
+    assert sorted(data.iterdir()) == before
+    assert mysql.execute("SELECT 1") == [(1,)]
+
+
 def leased_now(case: Case) -> frozenset[str]:
     return leased(case.store, case.settings.backup.owner, datetime.now(UTC))
 

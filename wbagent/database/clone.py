@@ -20,12 +20,16 @@ _OTHERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CloneFacts:
-    """`data_bytes`: the files that a clone copies, of all databases; `others`: those beside the one backed up."""
+    """`data_bytes`: the files that a clone copies, of all databases; `others`: those beside the one backed up.
+
+    `data_directory` is where the server has its own.
+    """
 
     plugin_active: bool
     data_bytes: int
     encrypted: int
     others: tuple[str, ...]
+    data_directory: str = ""
 
 
 def read_clone_facts(connection: Connection, server: ServerFacts, database: str) -> CloneFacts:
@@ -35,4 +39,5 @@ def read_clone_facts(connection: Connection, server: ServerFacts, database: str)
     if server.version >= (8, 0, 17) and server.grants.has("PROCESS"):
         ((size, encrypted),) = rows(connection, _SIZE)
     others = tuple(str(row[0]) for row in rows(connection, _OTHERS, database))
-    return CloneFacts(plugins == (("ACTIVE",),), int(size), int(encrypted), others)
+    ((directory,),) = rows(connection, "SELECT @@GLOBAL.datadir")
+    return CloneFacts(plugins == (("ACTIVE",),), int(size), int(encrypted), others, str(directory))

@@ -18,10 +18,12 @@ Connection: TypeAlias = "pymysql.Connection[Any]"
 CONNECT_TIMEOUT: Final = 10.0
 READ_TIMEOUT: Final = 60.0
 
+_TOO_MANY_CLONES: Final = 3634
 _HINTS: Final = {
     ER.ACCESS_DENIED_ERROR: "check user and password in the connection string (special characters written as %XX)",
     ER.DBACCESS_DENIED_ERROR: "grant the account its rights on this database",
     ER.BAD_DB_ERROR: "check the database's name after the host in the connection string",
+    _TOO_MANY_CLONES: "another clone runs in the server, or hangs: SHOW PROCESSLIST; one that hangs ends with mysqld",
     ER.HOST_NOT_PRIVILEGED: "create the account for this host, for example 'wandb_local'@'%'",
     ER.CON_COUNT_ERROR: "raise max_connections, or find out who holds the connections: SHOW PROCESSLIST",
     CR.CR_CONN_HOST_ERROR: "check that mysqld runs and listens on that address, and the firewall in between",
@@ -117,7 +119,11 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
         )
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[-1] if error.args else error).replace("\n", " ")[:300]
-    hint = _HINTS.get(code, "check that the server is up and reachable from this host")
+    # From 2000 to 2999 they are the client's own: then the server has not answered.
+    answered = code >= 1000 and not 2000 <= code < 3000
+    hint = _HINTS.get(
+        code, "mend what the server says" if answered else "check that the server is up and reachable from this host"
+    )
     if url.socket and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
         hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
     if "CERTIFICATE_VERIFY_FAILED" in text:

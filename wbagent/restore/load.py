@@ -23,9 +23,10 @@ _AGAIN: Final = "then run the restore again: it begins anew"
 # A server that went away or is short of something (disk, memory, time), and rights that the account lacks.
 _NOT_THE_DUMP: Final = frozenset(
     {"2002", "2003", "2006", "2013", "1021", "1037", "1038", "1041", "1044", "1045", "1053", "1114", "1142", "1153",
-     "1205", "1206", "1227", "1419", "1026", "1030"}
+     "1205", "1206", "1227", "1419", "1026", "1030", "3675"}
 )  # fmt: skip
-_FULL: Final = "No space left"
+# Whatever number the server gives it.
+_FULL: Final = re.compile(r"No space left|disk is full|is full\b")
 _HINTS: Final = {
     "1227": "restore as an administrator: the dump holds objects of other definers (SET_ANY_DEFINER)",
     "1419": "restore as an administrator, or SET GLOBAL log_bin_trust_function_creators = 1",
@@ -33,6 +34,7 @@ _HINTS: Final = {
     "1142": "GRANT ALL on the target database to the account in --into",
     "1153": "SET GLOBAL max_allowed_packet = 1073741824 on the target server",
     "1114": "make room on the target server's disk",
+    "3675": "make room on the target server's disk",
 }
 
 
@@ -125,7 +127,7 @@ class Load:
         raise LoadError(
             f"mysql {how}: {said[:600] or 'and said nothing'}",
             hint=f"{hint}; {_AGAIN}",
-            environmental=code is None or code[1] in _NOT_THE_DUMP or _FULL in said,
+            environmental=code is None or code[1] in _NOT_THE_DUMP or _FULL.search(said) is not None,
         )
 
     def _listen(self) -> None:

@@ -51,6 +51,17 @@ def test_clone_can_be_taken() -> None:
         ),
         (server(), DATABASE, replace(FACTS, encrypted=2), PLACE, True, "2 tablespaces are encrypted", "keyring"),
         (server(), DATABASE, FACTS, replace(PLACE, why_not="/clones: No such file"), True, "No such file", "2770"),
+        (server(), DATABASE, replace(FACTS, data_directory="/clones/"), PLACE, True, "data directory", "of its own"),
+        (
+            server(),
+            DATABASE,
+            replace(FACTS, data_directory="/clones/mysql"),
+            PLACE,
+            True,
+            "data directory",
+            "of its own",
+        ),
+        (server(), DATABASE, replace(FACTS, data_directory="/"), PLACE, True, "data directory", "of its own"),
         (server(), DATABASE, FACTS, replace(PLACE, free_bytes=GIB), True, "has room for 1.00G", "clone_directory"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wbagent.backup.engines.clone_directory import clear, look_at, prepare
+from wbagent.backup.engines.clone_directory import clear, fresh_name, look_at, prepare
 from wbagent.backup.engines.tar_stream import tar_stream
 from wbagent.errors import BackupError, StateError
 
@@ -81,22 +81,44 @@ def test_directory_for_clones_is_made_and_emptied(tmp_path: Path) -> None:
     prepare(place, owner, group)
     assert (look_at(place).why_not, place.stat().st_mode & 0o7777) == ("", 0o2770)
     assert look_at(place).free_bytes > 0
-    (place / "clone-1/sub").mkdir(parents=True)
-    (place / "clone-1/ibdata1").touch()
-    (place / "link").symlink_to(outside)
+    (place / fresh_name() / "sub").mkdir(parents=True)
+    (place / fresh_name()).symlink_to(outside)
+    (place / "letter").touch()
+    (place / "clone-of-mine").mkdir()
     prepare(place, owner, group)
-    assert [path.name for path in place.iterdir()] == ["link"]
+    assert sorted(path.name for path in place.iterdir() if not path.is_symlink()) == ["clone-of-mine", "letter"]
     assert (outside / "kept").exists()
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o700, 0o2770])
+def test_directory_of_somebody_else_is_left_as_it_is(tmp_path: Path, mode: int) -> None:
+    """Above all MySQL's own data directory, named by mistake."""
+    place = tmp_path / "mysql"
+    (place / "wandb_local").mkdir(parents=True)
+    (place / "wandb_local/runs.ibd").touch()
+    (place / "ibdata1").touch()
+    place.chmod(mode)
+    prepare(place, *place_owner(tmp_path))
+    assert place.stat().st_mode & 0o7777 == mode
+    assert (place / "wandb_local/runs.ibd").exists()
+    assert (place / "ibdata1").exists()
+
+
+def test_directory_that_was_only_just_made_is_completed(tmp_path: Path) -> None:
+    place = tmp_path / "clones"
+    place.mkdir(mode=0o700)
+    prepare(place, *place_owner(tmp_path))
+    assert place.stat().st_mode & 0o7777 == 0o2770
 
 
 def test_no_mysql_on_this_host(tmp_path: Path) -> None:
     prepare(tmp_path / "clones", "no-such-user", "no-such-group")
-    assert not (tmp_path / "clones/anything").exists()
+    assert not (tmp_path / "clones").exists()
     assert "No such file" in look_at(tmp_path / "missing").why_not
     clear(tmp_path / "missing")
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be made"):
-        prepare(tmp_path / "file/clones", "root", "root")
+        prepare(tmp_path / "file/clones", *place_owner(tmp_path))
 
 
 def place_owner(path: Path) -> tuple[str, str]:

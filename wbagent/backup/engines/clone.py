@@ -7,7 +7,6 @@ gtid_executed, while writers go on. The clone is a data directory that mysqld st
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 
 import pymysql
 
+from wbagent.backup.engines.clone_directory import fresh_name
 from wbagent.backup.engines.engine import Taken, UnfitError
 from wbagent.backup.engines.growth import Growth
 from wbagent.backup.engines.tar_stream import tar_stream
@@ -64,7 +64,7 @@ class Clone:
 
     @contextmanager
     def take(self) -> Iterator[_Stream]:
-        target = self._directory / f"clone-{uuid.uuid4().hex}"
+        target = self._directory / fresh_name()
         position = _position(self._url, self._source)
         try:
             self._clone(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from wbagent.backup.engines.clone_directory import Place
@@ -45,6 +46,11 @@ def why_no_clone(
             f"{facts.encrypted} tablespaces are encrypted, and a clone of them needs the server's keyring to be read",
             "back the keyring up yourself, or use another engine",
         ),
+        (
+            _overlap(place.path, facts.data_directory),
+            f"[backup] clone_directory = {str(place.path)!r} is, holds or lies in MySQL's own data directory",
+            "name a directory of its own",
+        ),
         (bool(place.why_not), place.why_not, f"install -d -o mysql -g wbagent -m 2770 {place.path}"),
         (
             place.free_bytes < needed,
@@ -53,3 +59,8 @@ def why_no_clone(
         ),
     )
     return next((WhyNot(reason, remedy) for applies, reason, remedy in checks if applies), None)
+
+
+def _overlap(path: Path, data_directory: str) -> bool:
+    own = Path(data_directory)
+    return bool(data_directory) and (path.is_relative_to(own) or own.is_relative_to(path))

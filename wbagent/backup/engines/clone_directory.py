@@ -6,16 +6,24 @@ reads a clone without any privilege, and cannot remove it: a privileged line of 
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import re
 import shutil
 import stat
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from wbagent.errors import StateError
 
-_MODE = 0o2770
+_MODE: Final = 0o2770
+_MADE: Final = 0o700
+_CLONE: Final = re.compile("clone-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +49,48 @@ def look_at(path: Path) -> Place:
     return Place(path, room)
 
 
-def prepare(path: Path, owner: str, group: str) -> None:
-    """Make the directory, and empty it of what a killed run left; needs root. Raises StateError.
+def fresh_name() -> str:
+    """The name of a clone that is to be made there."""
+    return f"clone-{uuid.uuid4().hex}"
 
-    Without a user `owner` there is no MySQL on this host, and nothing to prepare.
+
+def prepare(path: Path, owner: str, group: str) -> None:
+    """Make the directory, and remove the clones that a killed run left there; needs root. Raises StateError.
+
+    Invariant: of a directory that is there already nothing is changed, unless it was made by this function, and nothing
+    in it but clones is removed: a mistaken path, MySQL's own data directory above all, must cost nothing. Without a
+    user `owner` there is no MySQL on this host, and nothing to prepare.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.chown(path, owner, group)
-        path.chmod(_MODE)
-    except LookupError:
+        user, members = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError:
         return
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=_MADE, parents=True)
+        if _interrupted(path):
+            os.chown(path, user, members)
+            path.chmod(_MODE)
+        found = path.lstat()
     except OSError as error:
         raise StateError(f"{path} cannot be made: {error.strerror}", hint="see [backup] clone_directory") from None
-    clear(path)
+    if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (user, members, _MODE):
+        clear(path)
 
 
 def clear(path: Path) -> None:
-    """Remove everything in it that may be removed; what stays is told by the next look at the space."""
+    """Remove every clone in it that may be removed; what stays is told by the next look at the space."""
     for entry in _entries(path):
-        # Does not follow links, at the top or below: others of the group may write here, and root comes by.
-        shutil.rmtree(entry, ignore_errors=True)
+        if _CLONE.fullmatch(entry.name):
+            # Does not follow links, at the top or below: others of the group may write here, and root comes by.
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _interrupted(path: Path) -> bool:
+    """Whether it was just made by root, or by an earlier run that did not get further."""
+    found = path.lstat()
+    fresh = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == _MADE and found.st_uid == os.geteuid()
+    return fresh and not any(_entries(path))
 
 
 def _entries(path: Path) -> Iterator[Path]:
