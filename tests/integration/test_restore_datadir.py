@@ -100,7 +100,7 @@ def test_data_directory_of_a_running_server_that_made_a_clone_is_refused(
     case, _ = backed_up["clone"]
     data = mysql.directory / "data"
     before = sorted(data.iterdir())
-    with pytest.raises(RestoreError, match=f"a mysqld runs on .* process {mysql.pid} has its files open"):
+    with pytest.raises(RestoreError, match=f"a mysqld runs on .*process {mysql.pid} has its files open"):
         restore_datadir(case.store, case.settings.backup, "latest", data, ignore, overwrite=True)
     assert sorted(data.iterdir()) == before
     assert mysql.execute("SELECT 1") == [(1,)]
