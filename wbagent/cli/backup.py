@@ -125,7 +125,7 @@ def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | N
     from wbagent.cli import backup_drill  # noqa: PLC0415 - as above
 
     settings = load_settings(ctx)
-    ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(name))
+    ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(settings, name))
 
 
 @backup.command()

@@ -15,7 +15,7 @@ from wbagent.cli.progress import progress_reporter
 from wbagent.config import Settings
 from wbagent.drill import record
 from wbagent.drill.job import DrillFailedError, Order, run_drill
-from wbagent.errors import EX_IOERR, AccessError, StateError
+from wbagent.errors import EX_IOERR, EX_UNAVAILABLE, AccessError, StateError
 from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.state_directory import state_directory
@@ -24,13 +24,12 @@ from wbagent.systemd.notify import notify
 
 _UNIT: Final = "wbagent-drill.service"
 _MARGIN_S: Final = 120
+_SWITCHED_OFF: Final = "drills are switched off: [backup.drill] enabled = false"
 
 
 def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     """ExecStart= of the unit; returns the exit status."""
-    if not (settings.backup.enabled and settings.backup.drill.enabled) and not name:
-        notify("STATUS=drills are switched off: [backup.drill] enabled = false")
-        return 0
+    switched_on = settings.backup.enabled and settings.backup.drill.enabled
     # The unit's own time limit is for what hangs; a configured one may be longer.
     extension = int((settings.backup.drill.time_limit + _MARGIN_S) * 1_000_000)
     notify(f"EXTEND_TIMEOUT_USEC={extension}")
@@ -38,8 +37,11 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     try:
         with State() as state, progress_reporter() as report:
             wanted = name or record.take_wanted(state, time.time())
+            if not switched_on and not wanted:
+                notify(f"STATUS={_SWITCHED_OFF}")
+                return 0
             proof = last = run_drill(settings, state, state_directory(), report, Order(wanted, identity))
-            while last is not None:
+            while switched_on and last is not None:
                 # A backup may have ended meanwhile: its start of this unit became one with this run.
                 notify(f"EXTEND_TIMEOUT_USEC={extension}")
                 last = run_drill(settings, state, state_directory(), report, Order("", identity))
@@ -50,7 +52,7 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     return 0
 
 
-def follow(name: str) -> int:
+def follow(settings: Settings, name: str) -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
     terminal, began = sys.stderr.isatty(), time.time()
     if name:
@@ -72,8 +74,8 @@ def follow(name: str) -> int:
             raise
     last = _last(began)
     if result.ok:
-        _print(last)
-        return 0
+        _print(last, switched_on=settings.backup.drill.enabled)
+        return EX_UNAVAILABLE if last.get("result") == "no mysqld" else 0
     reason = last.get("reason", "see its log")
     bad = f"backup {last.get('id')} is NOT a good one" if last.get("result") == "disproven" else "no backup was proven"
     click.echo(f"error: {bad} ({_UNIT}: {result.result}): {reason}", err=True)
@@ -81,7 +83,7 @@ def follow(name: str) -> int:
     return result.exit_status or EX_IOERR
 
 
-def _print(last: dict[str, Any]) -> None:
+def _print(last: dict[str, Any], *, switched_on: bool) -> None:
     match last.get("result"):
         case "proven":
             took = format_duration(last["duration_s"])
@@ -90,6 +92,8 @@ def _print(last: dict[str, Any]) -> None:
         case "no mysqld":
             click.echo(f"not proven: {last['reason']}")
             click.echo(f"  try: {last['hint']}", err=True)
+        case _ if not switched_on:
+            click.echo(f"{_SWITCHED_OFF}; to prove one all the same: wbagent backup drill ID")
         case _:
             click.echo("nothing was to be proven; see: wbagent backup list")
 
