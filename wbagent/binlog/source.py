@@ -9,7 +9,7 @@ from typing import Final
 import pymysql
 
 from wbagent.binlog.gtid import GtidSet
-from wbagent.binlog.plan import Offer, Offered
+from wbagent.binlog.plan import Offer, Offered, unlogged
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import Connection, close, connect, explained, rows
 from wbagent.database.facts import ServerFacts, read_server
@@ -42,13 +42,17 @@ class SourceServer:
         with self._session() as connection:
             server = read_server(connection)
             check(server, self._url)
-            files = tuple(
-                Offered(str(name), int(size), _previous(connection, str(name)))
+            # Before the files: what is purged in between is named by the oldest that is left.
+            ((purged,),) = rows(connection, "SELECT @@GLOBAL.gtid_purged")
+            found = [
+                (str(name), int(size), _previous(connection, str(name)))
                 for name, size, *_ in rows(connection, "SHOW BINARY LOGS")
-            )
+            ]
+        beyond = unlogged(GtidSet.parse(str(purged)), found[0][2])
+        files = tuple(Offered(name, size, head | beyond) for name, size, head in found)
         # After the files: what is executed in between is in them or in the next one.
         uuid, executed = self.executed()
-        return Offer(uuid, server.version_text, executed, files)
+        return Offer(uuid, server.version_text, executed, files, beyond)
 
     @contextmanager
     def _session(self) -> Iterator[Connection]:
