@@ -312,6 +312,7 @@ def test_a_server_that_was_restored_from_a_clone(
                 host.until(lambda: executed(restored) <= host.shipped(), "everything is stored")
                 host.service._backup_at = 0.0
                 host.until(lambda: host.service.report.covered, "the backup covers the gap")
+            assert "any moment from" in case.command("binlog", "status").stdout
             moment = time.time()
             restore(case, target, at(moment), moment)
             assert state(server, "copy") == state(restored, "original")

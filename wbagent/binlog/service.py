@@ -130,13 +130,17 @@ class Service:
     def _look(self) -> bool:
         """See what the server has executed, and end a reader that does not belong to that any more."""
         received = self._shipper.received if self._shipper else GtidSet()
-        uuid, executed = self._source.executed()
+        uuid, executed, purged = self._source.executed()
         self._coverage.looked(executed, time.time())
         reading = self._spool.reading()
         if self._reader is None or reading is None:
             return True
         if uuid != reading.uuid or not received <= executed:
             journal.send("the server is another one, or its history is: reading begins anew")
+            self._stop_reader()
+        elif received and not purged <= received:
+            # SET gtid_purged, as a dump that is loaded does: no binary log will ever bring these.
+            journal.send("the server counts as executed what is in no binary log: reading begins anew")
             self._stop_reader()
         elif self._stalled(executed):
             journal.send(f"mysqlbinlog brought nothing for {format_duration(_STALLED_S)}: it is started again")

@@ -31,11 +31,12 @@ class SourceServer:
             close(self._connection)
             self._connection = None
 
-    def executed(self) -> tuple[str, GtidSet]:
-        """The server's UUID, and every transaction that it executed up to now."""
+    def executed(self) -> tuple[str, GtidSet, GtidSet]:
+        """The server's UUID, every transaction that it executed up to now, and those that its files lack of them."""
+        query = "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged"
         with self._session() as connection:
-            ((uuid, executed),) = rows(connection, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed")
-        return str(uuid), GtidSet.parse(str(executed))
+            ((uuid, executed, purged),) = rows(connection, query)
+        return str(uuid), GtidSet.parse(str(executed)), GtidSet.parse(str(purged))
 
     def offer(self) -> Offer:
         """Everything that a plan needs; refuses a server that cannot be read from, with the remedy."""
@@ -51,7 +52,7 @@ class SourceServer:
         beyond = unlogged(GtidSet.parse(str(purged)), found[0][2])
         files = tuple(Offered(name, size, head | beyond) for name, size, head in found)
         # After the files: what is executed in between is in them or in the next one.
-        uuid, executed = self.executed()
+        uuid, executed, _ = self.executed()
         return Offer(uuid, server.version_text, executed, files, beyond)
 
     @contextmanager
