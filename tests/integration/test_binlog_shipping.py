@@ -305,6 +305,29 @@ def test_files_purged_before_they_were_stored(
         assert not executed(server) <= host.stored() | host.catalog()[0].mark.previous
 
 
+def test_transactions_that_no_binary_log_will_ever_name(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """As a loaded dump leaves them with SET gtid_purged: a gap, and what follows it can be stored whole."""
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        write(server, 5)
+        host.until_stored(executed(server))
+        foreign = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-7"
+        server.execute("SET GLOBAL gtid_purged = %s", f"+{foreign}")
+        host.until(lambda: foreign in host.service.report.gap, "the gap is seen")
+        for _ in range(2):
+            write(server, 2)
+            host.until(lambda: executed(server) <= host.shipped(), "everything is stored")
+            server.execute("FLUSH BINARY LOGS")
+        assert_whole(host, server)
+        gap_at = host.service.report.gap_at
+    with shipping(case) as host:
+        write(server, 2)
+        host.until(lambda: executed(server) <= host.shipped(), "everything is stored")
+        assert host.service.report.gap_at == gap_at, "told once"
+
+
 def test_history_that_began_anew(
     tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
 ) -> None:

@@ -15,8 +15,10 @@ import pytest
 from tests.integration.age_key import Key
 from tests.integration.backup_case import Case, ignore
 from tests.integration.binlog_case import REPLICATION, executed, replicate, shipping, shipping_case, wait_for
+from tests.testbed.cache import remove_tree
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.program import WORK
 from tests.testbed.proxy import Proxy
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import RestoreError
@@ -279,6 +281,41 @@ def test_over_a_failover_into_the_original_name_on_another_server(
             other.execute("DROP DATABASE original")
             restore(case, other.url("admin", "original"), at(lost_at), moment)
             assert state(other, "original") == state(server, "original"), "it was the state then"
+
+
+def test_a_server_that_was_restored_from_a_clone(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """What it had executed as the old server is in none of its binary logs, not even at their heads."""
+    if not server.execute("SELECT 1 FROM information_schema.plugins WHERE plugin_name = 'clone'"):
+        server.execute("INSTALL PLUGIN clone SONAME 'mysql_clone.so'")
+    cloned = server.directory / "scratch/cloned"
+    with Proxy((server.address, server.port)) as name:
+        case = shipping_case(tmp_path, replace(url, host=name.address, port=name.port), clients, bucket)
+        with shipping(case) as host:
+            case.run()
+            host.until_stored(executed(server))
+        server.execute("INSERT INTO one (v) VALUES ('never stored')", database="original")
+        server.execute(f"CLONE LOCAL DATA DIRECTORY = '{WORK}/scratch/cloned'")
+        with MysqlServer(data=cloned) as restored:
+            remove_tree(cloned)
+            name.turn_to((restored.address, restored.port))
+            with shipping(case) as host:
+                restored.execute("INSERT INTO one (v) VALUES ('restored')", database="original")
+                restored.execute("FLUSH BINARY LOGS")
+                host.until(lambda: executed(restored) <= host.shipped(), "everything is stored")
+                assert "no longer in the server's binary logs" in host.service.report.gap
+                host.until(lambda: len(host.backups) == 1, "a backup is started")
+                assert not host.service.report.covered
+                case.run()
+                restored.execute("INSERT INTO one (v) VALUES ('after')", database="original")
+                host.until(lambda: executed(restored) <= host.shipped(), "everything is stored")
+                host.service._backup_at = 0.0
+                host.until(lambda: host.service.report.covered, "the backup covers the gap")
+            assert "any moment from" in case.command("binlog", "status").stdout
+            moment = time.time()
+            restore(case, target, at(moment), moment)
+            assert state(server, "copy") == state(restored, "original")
 
 
 def test_retention_removes_what_no_backup_needs(

@@ -114,12 +114,7 @@ class Duties:
             if verb is not None:
                 log.info(f"{overview.BINLOG_UNIT}: {verb}")
                 bus.job(verb, overview.BINLOG_UNIT)
-        self._teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, self._covered(seen), now)
-
-    def _covered(self, seen: overview.Overview) -> bool:
-        """Whether a backup was begun after the last gap."""
-        report, last = seen.binlogs, seen.facts.get(overview.BACKUP_FACT)
-        return report is None or (last is not None and float(last.value["started_at"]) > report.gap_at)
+        self._teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, now)
 
     def back_up_when_due(self, bus: Bus, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""

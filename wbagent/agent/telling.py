@@ -96,14 +96,14 @@ class Teller:
         except OSError as error:
             self._complain(StateError(f"the server's history cannot be read: {error}"))
 
-    def judge_binlogs(self, settings: Settings, report: Report | None, covered: bool, wall: float) -> None:
-        """One look at what the unit noted (None: nothing is asked for); `covered`: a backup followed the last gap."""
+    def judge_binlogs(self, settings: Settings, report: Report | None, wall: float) -> None:
+        """One look at what the unit noted (None: nothing is asked for)."""
         now = Moment.now()
         try:
             lag = report.lag(wall) if report else 0.0
             problem, hint = (report.problem, report.hint) if report else ("", "")
             binlog.judge_lag(self._state, settings, lag, problem, hint, now)
-            binlog.judge_gap(self._state, settings, report.gap if report and not covered else "", now)
+            binlog.judge_gap(self._state, settings, report.gap if report and not report.covered else "", now)
         except StateError as error:
             self._complain(error)
 

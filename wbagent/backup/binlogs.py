@@ -66,8 +66,9 @@ def newest_backup(store: Store, owner: str) -> Newest:
     """The newest backup's position; raises BucketError."""
     records = committed(read_catalog(store, owner))
     if not records:
-        return Newest(exists=False, position=None)
-    return Newest(exists=True, position=position_of(records[-1]))
+        return Newest(exists=False, position=None, exact=None)
+    newest = records[-1]
+    return Newest(exists=True, position=position_of(newest), exact=exact_position(store, newest))
 
 
 def position_of(manifest: Manifest) -> GtidSet | None:
@@ -116,7 +117,7 @@ class _Notes:
         self._next = 0.0
 
     def __call__(self, report: Report) -> None:
-        said = (report.problem, report.behind, report.gap_at, report.backup, report.asked_at)
+        said = (report.problem, report.behind, report.gap_at, report.covered, report.backup, report.asked_at)
         if said == self._said and time.monotonic() < self._next:
             return
         self._said, self._next = said, time.monotonic() + _NOTE_EVERY_S

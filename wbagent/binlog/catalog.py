@@ -28,7 +28,7 @@ class StoredFile:
     @property
     def gtids(self) -> GtidSet:
         """The transactions that are complete in it."""
-        return self.mark.executed - self.mark.previous
+        return self.mark.gtids
 
 
 def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:

@@ -72,7 +72,7 @@ class GtidSet:
         return any(start <= gtid.number < end for start, end in self.intervals.get(gtid.source, ()))
 
     def __or__(self, other: GtidSet) -> GtidSet:
-        return GtidSet.of([*self._flat(), *other._flat()])
+        return GtidSet.of([*self.parts(), *other.parts()])
 
     def __sub__(self, other: GtidSet) -> GtidSet:
         left = {
@@ -93,7 +93,8 @@ class GtidSet:
         """The set with one transaction more."""
         return self | GtidSet({gtid.source: ((gtid.number, gtid.number + 1),)})
 
-    def _flat(self) -> Iterator[tuple[Source, Interval]]:
+    def parts(self) -> Iterator[tuple[Source, Interval]]:
+        """Its intervals one by one: what `of` makes it from."""
         return ((source, interval) for source, intervals in self.intervals.items() for interval in intervals)
 
 

@@ -23,6 +23,7 @@ class Report:
     `covered_at`: all that the server had executed at that moment is stored. `behind`: it has executed more since.
     `since`: when shipping was first asked for. `last_at`: the commit of the newest transaction that is stored.
     `problem` and `hint`: what keeps it from going on, or "". `gap`: what was lost, and when that was seen.
+    `sound_at`: when the newest backup was last seen to lead, by the rule of a restore, to the end of what is stored.
     `backup`: what is wrong with the newest backup as the place to begin from, or ""; `asked_at`: when one was started.
     `version`: of the wbagent that runs there.
     """
@@ -38,9 +39,15 @@ class Report:
     hint: str = ""
     gap: str = ""
     gap_at: float = 0.0
+    sound_at: float = 0.0
     backup: str = ""
     asked_at: float = 0.0
     version: str = ""
+
+    @property
+    def covered(self) -> bool:
+        """Whether a restore crosses or follows the last gap: every moment from the newest backup on can be had."""
+        return self.sound_at > self.gap_at
 
     def lag(self, now: float) -> float:
         """Seconds of work that are not stored; 0 when the server has nothing that is not.

@@ -6,8 +6,8 @@ lie in other files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from wbagent.binlog.gtid import GtidSet
@@ -22,7 +22,7 @@ _LARGEST_POSITION: Final = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A binary log file that the server still has; `previous`: what was executed before it."""
+    """A binary log file that the server still has; `previous`: what was executed before it, `unlogged` included."""
 
     name: str
     size: int
@@ -31,12 +31,13 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A server's identity, everything that it executed, and its files, oldest first."""
+    """A server's identity, everything that it executed, and its files, oldest first; `unlogged`: see there."""
 
     uuid: str
     version: str
     executed: GtidSet
     files: tuple[Offered, ...]
+    unlogged: GtidSet = field(default_factory=GtidSet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,20 @@ class Plan:
     position: int
     have: GtidSet
     gap: str = ""
+
+
+def unlogged(purged: GtidSet, oldest: GtidSet) -> GtidSet:
+    """What a server executed that its binary logs name nowhere; `oldest`: the Previous_gtids of its oldest file.
+
+    Such are the transactions of the server that a restored clone was made of, those of deleted binary logs, and what
+    SET gtid_purged named: MySQL keeps them in mysql.gtid_executed alone and leaves them out of every Previous_gtids, so
+    they count as executed before each of the files. What PURGE BINARY LOGS removed is in gtid_purged too, but the
+    oldest file names it, and files that were stored before that did not come after it.
+
+    Invariant: a transaction that is not stored is never taken for one that is. A file only claims to come after it, and
+    what is stored must then lead there.
+    """
+    return purged - oldest
 
 
 def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None) -> Plan:
@@ -74,18 +89,14 @@ def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None) 
     return _afresh(offer, backup, f"{_count(offer.files[0].previous - have)} are no longer in the server's binary logs")
 
 
-def rolls_forward(stored: Mapping[FileId, Mark], backup: GtidSet) -> bool:
-    """Whether a backup at this position can be rolled forward to the newest stored transaction."""
-    files = _by_history(stored)[::-1]
-    if not files:
-        return False
-    base = stored[files[0]].previous
-    for file in files[1:]:
-        if base <= backup:
-            break
-        if base <= stored[file].executed:
-            base = stored[file].previous
-    return base <= backup
+def whole(marks: Iterable[Mark]) -> GtidSet:
+    """Every transaction that is complete in one of these files."""
+    return GtidSet.of(part for mark in marks for part in mark.gtids.parts())
+
+
+def leads(start: GtidSet, end: GtidSet, stored: GtidSet) -> bool:
+    """Whether a restore of a backup at `start` can be rolled forward to `end` with what is stored."""
+    return start <= end and end - start <= stored
 
 
 def _by_history(stored: Mapping[FileId, Mark]) -> list[FileId]:

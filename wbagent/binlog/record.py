@@ -45,7 +45,7 @@ class Stored:
 class PieceRecord(BaseModel):
     """One piece: bytes `start` to `end` of a file, and what is true of that file at `end`.
 
-    `executed`: every transaction that is complete there, `previous` those of earlier files. Times are of commits, in
+    `executed`: every transaction that is complete there, `previous` those of before the file. Times are of commits, in
     microseconds since the epoch, the first and last of the whole file so far, 0 for none. `next_file` is set in the
     last piece of a file. `size` and `sha256` are of what is stored, under the record's own name with `suffix`.
     """

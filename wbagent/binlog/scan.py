@@ -40,6 +40,15 @@ class Mark:
     next_file: str = ""
 
     @property
+    def gtids(self) -> GtidSet:
+        """The transactions that are complete in the file."""
+        return self.executed - self.previous
+
+    def after(self, unlogged: GtidSet) -> Mark:
+        """The same file of a server that had executed these as well before it, though its head does not say so."""
+        return replace(self, previous=self.previous | unlogged, executed=self.executed | unlogged)
+
+    @property
     def closed(self) -> bool:
         """Whether the server has gone on to another file."""
         return bool(self.next_file)

@@ -16,7 +16,7 @@ from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Coverage, Report
 from wbagent.binlog.layout import FileId
 from wbagent.binlog.packing import Packing
-from wbagent.binlog.plan import Plan, decide, rolls_forward
+from wbagent.binlog.plan import Plan, decide, leads, whole
 from wbagent.binlog.reader import Reader, replica_id
 from wbagent.binlog.scan import Mark
 from wbagent.binlog.shipping import Shipper
@@ -43,10 +43,14 @@ _LAST_TRY_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest backup: whether there is one, and its position, if that was noted."""
+    """The newest backup: whether there is one, and its position, if that was noted.
+
+    `exact`: the transactions that a restore of it gives, None while that is not known.
+    """
 
     exists: bool
     position: GtidSet | None
+    exact: GtidSet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +130,17 @@ class Service:
     def _look(self) -> bool:
         """See what the server has executed, and end a reader that does not belong to that any more."""
         received = self._shipper.received if self._shipper else GtidSet()
-        uuid, executed = self._source.executed()
+        uuid, executed, purged = self._source.executed()
         self._coverage.looked(executed, time.time())
         reading = self._spool.reading()
         if self._reader is None or reading is None:
             return True
         if uuid != reading.uuid or not received <= executed:
             journal.send("the server is another one, or its history is: reading begins anew")
+            self._stop_reader()
+        elif received and not purged <= received:
+            # SET gtid_purged, as a dump that is loaded does: no binary log will ever bring these.
+            journal.send("the server counts as executed what is in no binary log: reading begins anew")
             self._stop_reader()
         elif self._stalled(executed):
             journal.send(f"mysqlbinlog brought nothing for {format_duration(_STALLED_S)}: it is started again")
@@ -178,7 +186,7 @@ class Service:
         if plan.gap:
             self._tell_gap(plan.gap)
         self._drop_shipper()
-        self._spool.begin(Reading(offer.uuid, offer.version, plan.file, plan.position))
+        self._spool.begin(Reading(offer.uuid, offer.version, plan.file, plan.position, str(offer.unlogged)))
         start = (plan.file, plan.position)
         self._reader = Reader(client, self._url, self._spool.directory, start, replica_id(self._settings.owner))
         self._shipper = self._new_shipper(self._stored, plan.have)
@@ -195,14 +203,19 @@ class Service:
 
     def _look_at_backup(self) -> None:
         """Have a backup made when the newest one cannot be rolled forward."""
-        if time.monotonic() < self._backup_at or not self._shipper or not self._shipper.bytes:
+        shipper = self._shipper
+        if time.monotonic() < self._backup_at or not shipper or not (shipper.bytes or shipper.shipped):
             return
         newest = self._hooks.newest_backup()
-        self._backup_at = time.monotonic() + _LOOK_AT_BACKUP_S
+        stored = whole((self._stored or {}).values())
+        if newest.exact is not None and leads(newest.exact, shipper.shipped, stored):
+            self.report = replace(self.report, sound_at=time.time())
+        settled = self.report.covered or not self.report.gap
+        self._backup_at = time.monotonic() + (_LOOK_AT_BACKUP_S if settled else _LONGEST_PAUSE_S)
         wrong = ""
         if newest.exists and newest.position is None:
             wrong = "the newest backup has no position to begin from: wbagent backup show latest"
-        elif newest.position is None or not rolls_forward(self._stored or {}, newest.position):
+        elif newest.position is None or not shipper.shipped - newest.position <= stored:
             wrong = "the newest backup is older than the binary logs" if newest.exists else "there is no backup yet"
             now = time.time()
             if now - self.report.asked_at > _ASK_AGAIN_S or self.report.gap_at > self.report.asked_at:

@@ -49,6 +49,7 @@ class Shipper:
         self._spool = spool
         self._stored = stored
         self._reading = spool.reading()
+        self._unlogged = GtidSet.parse(self._reading.unlogged if self._reading else "")
         self._file: SpooledFile | None = None
         self._id: FileId | None = None
         self._mark = Mark()
@@ -119,7 +120,7 @@ class Shipper:
         """Add an event to the piece that is being cut, unless it is stored already."""
         if event.kind == Kind.FORMAT_DESCRIPTION and self._reading is not None:
             self._id = FileId.of(self._reading.uuid, self._path.name, event.timestamp)
-            self._mark = self._stored.get(self._id, Mark())
+            self._mark = self._stored.get(self._id, Mark()).after(self._unlogged)
             if event.end == 0:
                 return False
         start = 0 if event.kind == Kind.FORMAT_DESCRIPTION else event.start
@@ -131,6 +132,8 @@ class Shipper:
             self._cut_at = start
         self._cut.append(MAGIC + event.data if start == 0 else event.data)
         self._mark, _ = advance(self._mark, event)
+        if event.kind == Kind.PREVIOUS_GTIDS:
+            self._mark = self._mark.after(self._unlogged)
         if event.kind != Kind.FORMAT_DESCRIPTION:
             self.received = self._mark.executed
         return True

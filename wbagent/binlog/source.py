@@ -9,7 +9,7 @@ from typing import Final
 import pymysql
 
 from wbagent.binlog.gtid import GtidSet
-from wbagent.binlog.plan import Offer, Offered
+from wbagent.binlog.plan import Offer, Offered, unlogged
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import Connection, close, connect, explained, rows
 from wbagent.database.facts import ServerFacts, read_server
@@ -31,24 +31,29 @@ class SourceServer:
             close(self._connection)
             self._connection = None
 
-    def executed(self) -> tuple[str, GtidSet]:
-        """The server's UUID, and every transaction that it executed up to now."""
+    def executed(self) -> tuple[str, GtidSet, GtidSet]:
+        """The server's UUID, every transaction that it executed up to now, and those that its files lack of them."""
+        query = "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged"
         with self._session() as connection:
-            ((uuid, executed),) = rows(connection, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed")
-        return str(uuid), GtidSet.parse(str(executed))
+            ((uuid, executed, purged),) = rows(connection, query)
+        return str(uuid), GtidSet.parse(str(executed)), GtidSet.parse(str(purged))
 
     def offer(self) -> Offer:
         """Everything that a plan needs; refuses a server that cannot be read from, with the remedy."""
         with self._session() as connection:
             server = read_server(connection)
             check(server, self._url)
-            files = tuple(
-                Offered(str(name), int(size), _previous(connection, str(name)))
+            # Before the files: what is purged in between is named by the oldest that is left.
+            ((purged,),) = rows(connection, "SELECT @@GLOBAL.gtid_purged")
+            found = [
+                (str(name), int(size), _previous(connection, str(name)))
                 for name, size, *_ in rows(connection, "SHOW BINARY LOGS")
-            )
+            ]
+        beyond = unlogged(GtidSet.parse(str(purged)), found[0][2])
+        files = tuple(Offered(name, size, head | beyond) for name, size, head in found)
         # After the files: what is executed in between is in them or in the next one.
-        uuid, executed = self.executed()
-        return Offer(uuid, server.version_text, executed, files)
+        uuid, executed, _ = self.executed()
+        return Offer(uuid, server.version_text, executed, files, beyond)
 
     @contextmanager
     def _session(self) -> Iterator[Connection]:

@@ -19,12 +19,16 @@ _CHUNK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is being read into the spool: from which server, its first file, and the offset where that begins."""
+    """What is being read into the spool: from which server, its first file, and the offset where that begins.
+
+    `unlogged`: what that server had executed before, and no binary log of it names.
+    """
 
     uuid: str
     version: str
     file: str
     position: int
+    unlogged: str = ""
 
 
 class Spool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import FileId
+from wbagent.binlog.plan import leads, whole
 from wbagent.binlog.scan import Done
 from wbagent.errors import RestoreError
 from wbagent.restore.until import Until, show
@@ -114,9 +115,7 @@ def choose_backup(
     backups: Sequence[Candidate], files: Iterable[StoredFile], wanted: GtidSet, until: Until
 ) -> Candidate:
     """The newest backup (they are given oldest first) from which the stored logs lead to the point without a hole."""
-    stored = GtidSet()
-    for file in files:
-        stored |= file.gtids
+    stored = whole(file.mark for file in files)
     holes: list[str] = []
     for backup in reversed(backups):
         if backup.position is None or not backup.position <= wanted:
@@ -140,19 +139,13 @@ def choose_backup(
 
 def windows(backups: Sequence[Candidate], files: Sequence[StoredFile]) -> tuple[Window, ...]:
     """The spans of time within which every moment can be restored, oldest first."""
-    stored = GtidSet()
-    for file in files:
-        stored |= file.gtids
+    stored = whole(file.mark for file in files)
     found: list[Window] = []
     for backup in backups:
         position = backup.position
         if position is None:
             continue
-        ends = [
-            file.mark.last_at
-            for file in files
-            if position <= file.mark.executed and file.mark.executed - position <= stored
-        ]
+        ends = [file.mark.last_at for file in files if leads(position, file.mark.executed, stored)]
         end = max(ends, default=0)
         if end > backup.at and (not found or found[-1].end != end):
             found.append(Window(backup.at, end, backup.id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Coverage, Report
 
@@ -31,6 +33,12 @@ def test_what_was_executed_and_is_not_stored() -> None:
 def test_a_report_survives_being_noted() -> None:
     report = Report(1.0, 2.0, "host1", covered_at=3.0, problem="x", gap="y", gap_at=4.0)
     assert Report.from_json(report.to_json() | {"of_a_newer_release": 1}) == report
+
+
+def test_a_gap_is_covered_once_a_backup_was_seen_to_lead_over_it() -> None:
+    report = Report(1.0, 2.0, "host1", gap="y", gap_at=4.0, sound_at=3.0)
+    assert not report.covered
+    assert replace(report, sound_at=5.0).covered
 
 
 def test_coverage_under_writes_that_never_end() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import FileId
-from wbagent.binlog.plan import FIRST, Offer, Offered, decide, rolls_forward
+from wbagent.binlog.plan import FIRST, Offer, Offered, decide, leads, unlogged, whole
 from wbagent.binlog.scan import Mark
 
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "40342206-e9a9-11f1-8fc5-02fc00000001"
@@ -104,7 +106,63 @@ def test_without_a_gap_nothing_is_left_out(data: st.DataObject) -> None:
 
 def test_a_backup_is_rolled_forward_over_files_without_a_gap_only() -> None:
     chain = stored(0, 10, "binlog.000001") | stored(10, 20, "binlog.000002") | stored(25, 30, "binlog.000003")
-    assert not rolls_forward(chain, upto(12))
-    assert rolls_forward(chain, upto(25))
-    assert rolls_forward(stored(0, 10, "binlog.000001") | stored(10, 20), upto(3))
-    assert not rolls_forward({}, upto(3))
+    assert not leads(upto(12), upto(30), whole(chain.values()))
+    assert leads(upto(25), upto(30), whole(chain.values()))
+    assert leads(upto(3), upto(20), whole(chain.values()))
+    assert not leads(upto(31), upto(30), whole(chain.values())), "what it has beyond the end was never there"
+
+
+def test_what_no_binary_log_of_the_server_names() -> None:
+    both = upto(100) | upto(5, B)
+    assert unlogged(upto(100), GtidSet()) == upto(100), "a restored clone"
+    assert unlogged(both, upto(5, B)) == upto(100), "and then PURGE BINARY LOGS"
+    assert unlogged(upto(20), upto(20)) == GtidSet(), "PURGE BINARY LOGS"
+    assert unlogged(GtidSet(), GtidSet()) == GtidSet(), "RESET BINARY LOGS AND GTIDS"
+    assert unlogged(upto(20), GtidSet()) == upto(20), "the binary logs were lost"
+    assert unlogged(upto(20), upto(40)) == GtidSet(), "purged between two questions"
+
+
+@given(st.data())
+def test_whatever_became_of_the_server_no_gap_is_hidden_and_none_is_made_up(data: st.DataObject) -> None:
+    """A server goes on as itself, from a clone, or as a replica, with some of its files purged or lost.
+
+    A gap is told exactly when it executed what is neither stored nor in a file of it; what is stored from then on
+    says of each file what was executed before it.
+    """
+    had = data.draw(st.integers(1, 20), label="executed until then")
+    have = data.draw(st.integers(0, 25), label="stored of that")
+    what = data.draw(st.sampled_from(["itself", "clone", "replica", "reset"]))
+    uuid = A if what in {"itself", "reset"} else B
+    # Files begin after so many of A, of which the files name those behind `hidden`, and so many of B.
+    hidden = had if what == "clone" else 0
+    if what == "reset":
+        had = 0
+    numbers = sorted(data.draw(st.lists(st.integers(hidden, had), max_size=3))) if what != "clone" else []
+    begins = [(number, 0) for number in [hidden, *numbers]]
+    new = data.draw(st.integers(0, 9), label="executed by the server of today")
+    begins += [(had, number) for number in sorted(data.draw(st.lists(st.integers(0, new), max_size=3)))]
+    if data.draw(st.booleans(), label="binary logs lost"):
+        hidden, new_hidden = had, new
+        begins, new = [(had, new)], new + data.draw(st.integers(0, 5))
+    else:
+        new_hidden = 0
+        begins = begins[data.draw(st.integers(0, len(begins) - 1), label="purged") :]
+    unnamed = upto(hidden) | upto(new_hidden, B)
+    heads = [(upto(a) | upto(b, B)) - unnamed for a, b in begins]
+    beyond = unlogged(heads[0] | unnamed, heads[0])
+    assert beyond == unnamed
+    files = tuple(Offered(f"log.{number:06d}", 5000, head | beyond) for number, head in enumerate(heads, 1))
+    assert [file.previous for file in files] == [upto(a) | upto(b, B) for a, b in begins], "the truth"
+    executed = upto(had) | upto(new, B)
+    plan = decide(stored(0, have, "old.000001"), Offer(uuid, "9.7.4", executed, files, beyond), None)
+    in_files = executed - files[0].previous
+    lost = executed - upto(have) - in_files
+    assert bool(plan.gap) == bool(lost or upto(have) - executed)
+
+
+def test_a_backup_of_a_restored_clone_is_one_to_begin_from() -> None:
+    head = Mark(end=100, created=1).after(upto(100))
+    mark = replace(head, executed=head.executed | upto(5, B))
+    assert mark.gtids == upto(5, B)
+    assert leads(upto(100) | upto(3, B), mark.executed, whole([mark]))
+    assert not leads(upto(90) | upto(3, B), mark.executed, whole([mark])), "a gap stays one"
