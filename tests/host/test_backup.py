@@ -127,6 +127,17 @@ def test_database_host_backs_up_by_clone(hosts: Bed, sample: None, cloning: Host
     cloning.kill(int(unit["MainPID"]))
     wait_for_property(cloning, BACKUP, "ActiveState", "failed")
     assert cloning.run(["find", "/var/lib/wbagent-clone"]).stdout.split() == ["/var/lib/wbagent-clone"]
+    # Killed while MySQL still clones, which it would go on with into files that are removed under it.
+    hosts.sql("SET GLOBAL clone_max_data_bandwidth = 1; SET GLOBAL clone_autotune_concurrency = OFF")
+    cloning.run(["systemctl", "start", "--no-block", BACKUP])
+    unit = wait_for_unit(cloning, BACKUP, lambda unit: "cloning" in unit.get("StatusText", ""))
+    while "CLONE LOCAL" not in hosts.sql("SHOW FULL PROCESSLIST"):
+        assert cloning.properties(BACKUP)["ActiveState"] == "activating"
+    cloning.kill(int(unit["MainPID"]))
+    wait_for_property(cloning, BACKUP, "ActiveState", "failed")
+    assert "CLONE LOCAL" not in hosts.sql("SHOW FULL PROCESSLIST")
+    hosts.sql("SET GLOBAL clone_max_data_bandwidth = DEFAULT; SET GLOBAL clone_autotune_concurrency = DEFAULT")
+    assert cloning.run(["find", "/var/lib/wbagent-clone"]).stdout.split() == ["/var/lib/wbagent-clone"]
 
 
 def test_dump_killed_half_way(hosts: Bed, sample: None) -> None:

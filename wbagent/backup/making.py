@@ -174,17 +174,15 @@ class Making:
         packing = replace(packing, level=None) if engine.compressed else packing
         file = engine.file + packing.suffix
         key = object_key(self._settings.owner, name, file)
-        meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
-        with (
-            engine.take() as stream,
-            self._store.writer(key, largest=engine.largest) as writer,
-            packed(packing, writer, meter) as pipeline,
-        ):
-            for chunk in stream.chunks():
-                pipeline.write(chunk)
-            stored = pipeline.finish(file)
-            taken = stream.finish()
-            writer.commit()
+        with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
+            # Not before: a clone has a stage of its own first.
+            meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
+            with packed(packing, writer, meter) as pipeline:
+                for chunk in stream.chunks():
+                    pipeline.write(chunk)
+                stored = pipeline.finish(file)
+                taken = stream.finish()
+                writer.commit()
         return stored, taken
 
     def _store_files(

@@ -143,9 +143,15 @@ def prune(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 @click.pass_context
 def clone_directory(ctx: click.Context) -> None:
     """What the unit calls as root before and after a backup: make [backup] clone_directory, and empty it."""
+    from wbagent.backup.engines.clone import end_abandoned  # noqa: PLC0415
     from wbagent.backup.engines.clone_directory import prepare  # noqa: PLC0415
+    from wbagent.database.local import is_local  # noqa: PLC0415
 
-    prepare(Path(load_settings(ctx).backup.clone_directory), owner="mysql", group="wbagent")
+    settings = load_settings(ctx)
+    directory, url = Path(settings.backup.clone_directory), settings.database_url()
+    if url is not None and directory.is_dir() and is_local(url):
+        end_abandoned(url, directory)
+    prepare(directory, owner="mysql", group="wbagent")
 
 
 def _make(settings: Settings) -> int:

@@ -7,8 +7,9 @@ gtid_executed, while writers go on. The clone is a data directory that mysqld st
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,8 @@ from wbagent.database.clone import CloneFacts
 from wbagent.database.connection import close, connect, explained, rows, session
 from wbagent.errors import DatabaseError
 
+_ENDED_WITHIN_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.2
 # The server answers when all is copied.
 _PATIENCE_S: Final = 24 * 3600.0
 _CANNOT_WRITE: Final = "OS errno 13"
@@ -128,6 +131,29 @@ def _position(url: MysqlURL, source: Source) -> Position | None:
         return None
     file, offset, *_, gtid_set = found[0]
     return Position(gtid_set=str(gtid_set).replace("\n", "") or None, file=str(file), offset=int(offset), exact=False)
+
+
+def end_abandoned(url: MysqlURL, directory: Path) -> None:
+    """End the clones into `directory` that nobody waits for any more, and wait until they have ended.
+
+    The server goes on after its client was killed, and hangs when the files are then removed under it.
+    """
+    statement = f"CLONE LOCAL DATA DIRECTORY = '{directory}/"
+    deadline = time.monotonic() + _ENDED_WITHIN_S
+    try:
+        with session(url, database="") as connection:
+            while time.monotonic() < deadline:
+                shown = rows(connection, "SHOW FULL PROCESSLIST")
+                running = [row[0] for row in shown if str(row[7] or "").startswith(statement)]
+                if not running:
+                    return
+                for session_id in running:
+                    with suppress(pymysql.MySQLError):
+                        rows(connection, f"KILL {session_id}")
+                # MySQL tells nobody of the end of another session.
+                time.sleep(_LOOK_EVERY_S)
+    except DatabaseError:
+        return
 
 
 def _kill(url: MysqlURL, session_id: int) -> None:

@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,15 +75,18 @@ def prepare(path: Path, owner: str, group: str) -> None:
     except OSError as error:
         raise StateError(f"{path} cannot be made: {error.strerror}", hint="see [backup] clone_directory") from None
     if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (user, members, _MODE):
-        clear(path)
+        _remove(entry for entry in _entries(path) if _CLONE.fullmatch(entry.name))
 
 
 def clear(path: Path) -> None:
-    """Remove every clone in it that may be removed; what stays is told by the next look at the space."""
-    for entry in _entries(path):
-        if _CLONE.fullmatch(entry.name):
-            # Does not follow links, at the top or below: others of the group may write here, and root comes by.
-            shutil.rmtree(entry, ignore_errors=True)
+    """Remove everything in a directory of our own that may be removed; the next look at the space tells what stays."""
+    _remove(_entries(path))
+
+
+def _remove(entries: Iterable[Path]) -> None:
+    for entry in entries:
+        # Does not follow links, at the top or below: others of the group may write here, and root comes by.
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def _interrupted(path: Path) -> bool:
