@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Final, Self
 
+from wbagent.child import how_it_ended
 from wbagent.errors import BackupError, RestoreError, WbagentError
 
+# What the name of an encrypted object ends in.
+SUFFIX: Final = ".age"
 _CHUNK: Final = 256 << 10
 _MOST_COMPLAINTS: Final = 16 << 10
 
@@ -97,8 +100,9 @@ class Age:
                     yield data
         status = self._process.wait()
         if status:
-            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-            raise self._error(f"age {how}: {self._said() or 'and said nothing'}", hint=_hint(self._said()))
+            raise self._error(
+                f"age {how_it_ended(status)}: {self._said() or 'and said nothing'}", hint=_hint(self._said())
+            )
 
     def _ready(self, writable: int) -> set[int]:
         poll = select.poll()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import zstandard
 
-from wbagent.age import Age, encrypting
-from wbagent.backup.layout import COMPRESSED, ENCRYPTED
+from wbagent.age import SUFFIX, Age, encrypting
+from wbagent.backup.layout import COMPRESSED
 from wbagent.backup.manifest import StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Writer
@@ -30,7 +30,7 @@ class Packing:
     @property
     def suffix(self) -> str:
         """What the stored object's name ends in."""
-        return (COMPRESSED if self.level else "") + (ENCRYPTED if self.recipients else "")
+        return (COMPRESSED if self.level else "") + (SUFFIX if self.recipients else "")
 
 
 @contextmanager

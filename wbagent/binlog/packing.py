@@ -7,12 +7,11 @@ from typing import Final
 
 import zstandard
 
-from wbagent.age import Identity, decrypting, encrypting
+from wbagent.age import SUFFIX, Identity, decrypting, encrypting
 from wbagent.binlog.events import DamagedError
 from wbagent.binlog.layout import DATA
 from wbagent.errors import RestoreError
 
-_ENCRYPTED: Final = ".age"
 _WINDOW: Final = 1 << 27
 
 
@@ -26,7 +25,7 @@ class Packing:
     @property
     def suffix(self) -> str:
         """What the names of stored pieces end in."""
-        return DATA + _ENCRYPTED if self.recipients else DATA
+        return DATA + SUFFIX if self.recipients else DATA
 
     def pack(self, plain: bytes) -> bytes:
         """What is stored of a piece; raises BackupError when it cannot be encrypted."""
@@ -39,7 +38,7 @@ class Packing:
 
 def unpack(stored: bytes, suffix: str, size: int, identity: Identity | None) -> bytes:
     """The piece of `size` bytes again; `suffix` is what its name ends in. Raises DamagedError, RestoreError."""
-    if suffix.endswith(_ENCRYPTED):
+    if suffix.endswith(SUFFIX):
         if identity is None:
             raise RestoreError(
                 "the binary logs are encrypted", hint="give the secret key that belongs to them: --identity FILE"

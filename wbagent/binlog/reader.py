@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from wbagent.child import how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.options_file import environment, options_file
@@ -86,8 +87,7 @@ class Reader:
         ]
         if status == 0 and not lines:
             return "the server closed the connection"
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        return f"mysqlbinlog {how}: {'; '.join(lines)[:600] or 'and said nothing'}"
+        return f"mysqlbinlog {how_it_ended(status)}: {'; '.join(lines)[:600] or 'and said nothing'}"
 
     def stop(self) -> None:
         """End it, and return when it is gone."""

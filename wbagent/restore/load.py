@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import threading
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from wbagent.child import Complaints, how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.options_file import environment, options_file
 from wbagent.errors import RestoreError
 
-_MOST_COMPLAINTS: Final = 64 << 10
 # What writes to it sees a broken pipe a moment before its end can be seen.
 _NOTICE_S: Final = 5.0
 _CODE: Final = re.compile(r"ERROR (\d+)")
@@ -69,9 +67,7 @@ class Load:
                 env=environment(),
                 process_group=0,
             )
-        self._complaints = bytearray()
-        self._listener = threading.Thread(target=self._listen, name="mysql-stderr", daemon=True)
-        self._listener.start()
+        self._complaints = Complaints(self._process.stderr, "mysql")
 
     def __enter__(self) -> Self:
         return self
@@ -83,11 +79,10 @@ class Load:
             # Killed before its input ends: an end would look to it like the end of the dump.
             self._process.kill()
         self._process.wait()
-        self._listener.join()
-        for pipe in (self._process.stdin, self._process.stderr):
-            if pipe:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        self._complaints.close()
+        if self._process.stdin:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
 
     def write(self, data: bytes) -> None:
         """Give it the next statements; raises RestoreError with its reason when it has ended."""
@@ -117,20 +112,13 @@ class Load:
             except BrokenPipeError:
                 broken = True
         status = self._process.wait()
-        self._listener.join()
-        said = "; ".join(line.strip() for line in self._complaints.decode(errors="replace").splitlines())
+        said = "; ".join(line.strip() for line in self._complaints.text().splitlines())
         if status == 0 and not broken:
             return
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         code = _CODE.search(said)
         hint = _HINTS.get(code[1] if code else "", "mend what it says")
         raise LoadError(
-            f"mysql {how}: {said[:600] or 'and said nothing'}",
+            f"mysql {how_it_ended(status)}: {said[:600] or 'and said nothing'}",
             hint=f"{hint}; {_AGAIN}",
             environmental=code is None or code[1] in _NOT_THE_DUMP or _FULL.search(said) is not None,
         )
-
-    def _listen(self) -> None:
-        pipe = self._process.stderr
-        while pipe and (data := os.read(pipe.fileno(), 4096)):
-            self._complaints += data[: _MOST_COMPLAINTS - len(self._complaints)]

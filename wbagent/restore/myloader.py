@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from wbagent.child import how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.options_file import environment, options_file
 from wbagent.errors import RestoreError
@@ -49,8 +50,8 @@ def judge(status: int, said: str) -> None:
     complaints = [line.strip() for line in said.splitlines() if _COMPLAINT.search(line)]
     if status == 0 and not complaints:
         return
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     last = said.strip().splitlines()[-1:] or ["and said nothing"]
     raise RestoreError(
-        f"myloader {how}: {'; '.join(complaints or last)[:600]}", hint="mend what it says, then run the restore again"
+        f"myloader {how_it_ended(status)}: {'; '.join(complaints or last)[:600]}",
+        hint="mend what it says, then run the restore again",
     )

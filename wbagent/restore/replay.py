@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from wbagent.binlog.gtid import GtidSet
+from wbagent.child import how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import ServerFacts
@@ -50,16 +51,13 @@ def refuse_unfit_account(server: ServerFacts) -> None:
         )
 
 
-def mysqlbinlog_options(scope: Scope, gtids: GtidSet, *, keep_gtids: bool) -> list[str]:
+def mysqlbinlog_options(scope: Scope, gtids: GtidSet) -> list[str]:
     """How one file is turned into statements.
 
-    Where the transactions keep their identifiers (a restored data directory, whose own set is exact), the replicas of
-    that server can go on. A logical dump is loaded as new transactions, so what follows must be new too: on the server
-    that it came from, transactions with their old identifiers would be skipped without a word, as executed already.
+    A backup is loaded as new transactions, so what follows must be new too: on the server that it came from,
+    transactions with their old identifiers would be skipped without a word, as executed already.
     """
-    options = ["--verify-binlog-checksum", f"--include-gtids={gtids}"]
-    if not keep_gtids:
-        options.append("--skip-gtids")
+    options = ["--verify-binlog-checksum", f"--include-gtids={gtids}", "--skip-gtids"]
     if scope.renamed:
         options.append(f"--rewrite-db={scope.original}->{scope.target}")
     # Names are changed first, so it is the new one that is chosen.
@@ -69,10 +67,9 @@ def mysqlbinlog_options(scope: Scope, gtids: GtidSet, *, keep_gtids: bool) -> li
 class Replay:
     """A session of mysql that file after file is applied in; leaving the block ends it if it still runs."""
 
-    def __init__(self, programs: Clients, target: MysqlURL, scope: Scope, *, keep_gtids: bool = False) -> None:
+    def __init__(self, programs: Clients, target: MysqlURL, scope: Scope) -> None:
         self._programs = programs
         self._scope = scope
-        self._keep = keep_gtids
         self._load = Load(programs.mysql, target)
 
     def __enter__(self) -> Replay:
@@ -83,7 +80,7 @@ class Replay:
 
     def apply(self, chunks: Iterable[bytes], gtids: GtidSet) -> None:
         """Apply the transactions of one file, given from its beginning on; raises RestoreError."""
-        options = mysqlbinlog_options(self._scope, gtids, keep_gtids=self._keep)
+        options = mysqlbinlog_options(self._scope, gtids)
         with os.fdopen(os.memfd_create("mysqlbinlog-stderr", os.MFD_CLOEXEC), "w+b") as complaints:
             program = _start([self._programs.mysqlbinlog.path, "--no-defaults", *options], self._load, complaints)
             try:
@@ -96,9 +93,8 @@ class Replay:
                 # When mysql ended, its own reason is the one that matters.
                 self._load.check()
                 said = os.pread(complaints.fileno(), _MOST_COMPLAINTS, 0).decode(errors="replace").strip()
-                how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
                 raise RestoreError(
-                    f"mysqlbinlog {how}: {said[:600] or 'and said nothing'}",
+                    f"mysqlbinlog {how_it_ended(status)}: {said[:600] or 'and said nothing'}",
                     hint="the target database is somewhere before the moment: drop it and run the restore again",
                 )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
+from wbagent.child import Complaints, how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import ServerFacts
@@ -20,7 +20,6 @@ from wbagent.errors import BackupError
 
 _CHUNK: Final = 1 << 20
 _LOCK_WAIT_S: Final = 30
-_MOST_COMPLAINTS: Final = 64 << 10
 _HARMLESS: Final = ("A partial dump from a server that has GTIDs will by default include the GTIDs",)
 
 
@@ -97,9 +96,7 @@ class Dump:
                 # Ctrl-C on the terminal is for this process, which then ends the dump in order.
                 process_group=0,
             )
-        self._complaints = bytearray()
-        self._listener = threading.Thread(target=self._listen, name="mysqldump-stderr", daemon=True)
-        self._listener.start()
+        self._complaints = Complaints(self._process.stderr, "mysqldump")
 
     def __enter__(self) -> Self:
         return self
@@ -110,10 +107,9 @@ class Dump:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._listener.join()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe:
-                pipe.close()
+        self._complaints.close()
+        if self._process.stdout:
+            self._process.stdout.close()
 
     @property
     def pid(self) -> int:
@@ -122,7 +118,9 @@ class Dump:
 
     def chunks(self) -> Iterator[bytes]:
         """The dump as it comes, in pieces of at most 1 MiB."""
-        descriptor = _descriptor(self._process.stdout)
+        if self._process.stdout is None:
+            return
+        descriptor = self._process.stdout.fileno()
         # Fewer wake-ups of both sides; a limit on pipes for this user is no reason to fail.
         with suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _CHUNK)
@@ -131,18 +129,7 @@ class Dump:
 
     def finish(self) -> tuple[str, ...]:
         """Wait for its end and judge it; returns warnings, raises BackupError."""
-        status = self._process.wait()
-        self._listener.join()
-        return judge(status, self._complaints.decode(errors="replace"))
-
-    def _listen(self) -> None:
-        while data := os.read(_descriptor(self._process.stderr), 4096):
-            # Read on after the limit, or the program would wait for ever; the first lines say what went wrong.
-            self._complaints += data[: _MOST_COMPLAINTS - len(self._complaints)]
-
-
-def _descriptor(pipe: IO[bytes] | None) -> int:
-    return pipe.fileno() if pipe else -1
+        return judge(self._process.wait(), self._complaints.text())
 
 
 def judge(status: int, complaints: str) -> tuple[str, ...]:
@@ -155,9 +142,8 @@ def judge(status: int, complaints: str) -> tuple[str, ...]:
     errors = [line for line in lines if line not in warnings]
     if status == 0 and not errors:
         return tuple(line for line in warnings if not any(text in line for text in _HARMLESS))
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     said = "; ".join(errors)[:600] or "and said nothing"
-    raise BackupError(f"mysqldump {how}: {said}", hint=_hint(said))
+    raise BackupError(f"mysqldump {how_it_ended(status)}: {said}", hint=_hint(said))
 
 
 def _hint(said: str) -> str:

@@ -16,6 +16,7 @@ import psutil
 
 from wbagent.backup.engines.engine import UnfitError
 from wbagent.backup.engines.mydumper_metadata import FILE, Metadata, parse_metadata
+from wbagent.child import how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.options_file import environment, options_file
 
@@ -69,7 +70,7 @@ def _listen(process: subprocess.Popen[bytes]) -> str:
             # Read on after the limit, or it would wait for ever; the first lines say what went wrong.
             complaints += data[: _MOST_COMPLAINTS - len(complaints)]
         elif status := failed_child(process.pid):
-            how = f"was killed by signal {status & 0x7F}" if status & 0x7F else f"ended with status {status >> 8}"
+            how = how_it_ended(os.waitstatus_to_exitcode(status))
             said = "; ".join(_read(complaints.decode(errors="replace"))[0])[:600] or "and said nothing"
             raise UnfitError(
                 f"mydumper's compressor zstd {how}: {said}",
@@ -101,9 +102,8 @@ def judge(status: int, complaints: str) -> tuple[str, ...]:
     errors, warnings = _read(complaints)
     if status == 0 and not errors:
         return tuple(f"mydumper: {text}" for text in warnings)
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     said = "; ".join([*errors, *warnings])[:600] or "and said nothing"
-    raise UnfitError(f"mydumper {how}: {said}", hint=_hint(said))
+    raise UnfitError(f"mydumper {how_it_ended(status)}: {said}", hint=_hint(said))
 
 
 def _read(complaints: str) -> tuple[list[str], list[str]]:
