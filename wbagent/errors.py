@@ -35,6 +35,15 @@ class WbagentError(Exception):
         return self.message
 
 
+def foreseen(error: Exception, kind: type[WbagentError]) -> WbagentError:
+    """The error itself, or what a person can do with one that nobody foresaw: told as any other of its `kind` is."""
+    if isinstance(error, WbagentError):
+        return error
+    return kind(
+        f"{type(error).__name__}: {error}", hint="this is a fault of wbagent; please report it with the unit's journal"
+    )
+
+
 class UsageError(WbagentError):
     """A command was called with arguments that make no sense together."""
 

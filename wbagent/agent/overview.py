@@ -15,6 +15,7 @@ from wbagent.binlog import lag
 from wbagent.binlog.lag import Report
 from wbagent.errors import WbagentError
 from wbagent.moment import Moment
+from wbagent.monitor import backup_facts
 from wbagent.monitor.freshness import WATCH_FACT
 from wbagent.quantities import format_duration, format_size
 from wbagent.server import door, history, pause
@@ -33,11 +34,11 @@ DELIVER_UNIT: Final = "wbagent-deliver.service"
 BINLOG_UNIT: Final = "wbagent-binlog.service"
 
 DATABASE_FACT: Final = "database"
-BACKUP_FACT: Final = "backup.last"
-BACKUP_FAILURE_FACT: Final = "backup.last_failure"
+BACKUP_FACT: Final = backup_facts.LAST
+BACKUP_FAILURE_FACT: Final = backup_facts.LAST_FAILURE
 ATTEMPT_FACT: Final = "backup.attempt"
-DRILL_FACT: Final = "drill.last"
-PROVEN_FACT: Final = "drill.proven"
+DRILL_FACT: Final = backup_facts.DRILL
+PROVEN_FACT: Final = backup_facts.PROVEN
 CONFIG_FACT: Final = "config"
 BINLOG_FACT: Final = lag.FACT
 WANTED_FACT: Final = "server.wanted"

@@ -7,13 +7,14 @@ from typing import Final
 
 from wbagent.alerts.unit_failure import Ended
 from wbagent.errors import WbagentError
+from wbagent.monitor import backup_facts
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.journal_lines import newest_lines
 
 BACKUP_UNIT: Final = "wbagent-backup.service"
 DRILL_UNIT: Final = "wbagent-drill.service"
-_FAILURES: Final = {BACKUP_UNIT: "backup.last_failure", DRILL_UNIT: "drill.last"}
+_FAILURES: Final = {BACKUP_UNIT: backup_facts.LAST_FAILURE, DRILL_UNIT: backup_facts.DRILL}
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0
 _HINT: Final = "\n  try: "

@@ -22,7 +22,7 @@ from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
-from wbagent.errors import BackupError, ConfigError, WbagentError
+from wbagent.errors import BackupError, ConfigError, WbagentError, foreseen
 from wbagent.monitor.backup_facts import LAST, LOADABLE
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
@@ -66,7 +66,7 @@ def run_backup(
                 making = Making(settings.backup, origin, store, directory / _STAGING, report, clock)
                 manifest = making.make(previous)
         except Exception as error:
-            failure = _failure(error)
+            failure = foreseen(error, BackupError)
             record.put_failure(state, failure, clock())
             _tell_failure(failure, error, time.monotonic() - began)
             raise BackupFailedError(f"no backup was made: {failure.message}", hint=failure.hint) from error
@@ -88,15 +88,6 @@ def _database(settings: Settings) -> MysqlURL:
             hint="set it in /etc/wbagent.toml, then: wbagent config check",
         )
     return url
-
-
-def _failure(error: Exception) -> WbagentError:
-    """The error itself, or what a person can do with one that nobody foresaw: it is told like every other."""
-    if isinstance(error, WbagentError):
-        return error
-    return BackupError(
-        f"{type(error).__name__}: {error}", hint="this is a fault of wbagent; please report it with the unit's journal"
-    )
 
 
 def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> None:

@@ -10,10 +10,9 @@ from wbagent.backup.catalog import Stored
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import Proof
 from wbagent.bucket.store import Store
-from wbagent.errors import StateError, WbagentError
-from wbagent.monitor.backup_facts import LAST, LAST_FAILURE
+from wbagent.errors import WbagentError
+from wbagent.monitor.backup_facts import LAST, LAST_FAILURE, note
 from wbagent.state import State
-from wbagent.systemd import journal
 
 LIST: Final = "backup.list"
 
@@ -31,7 +30,7 @@ class Circumstances:
 
 def put_success(state: State, manifest: Manifest, store: Store, known: Circumstances, now: float) -> None:
     """Fact "backup.last": the newest backup that was committed."""
-    _put(
+    note(
         state,
         LAST,
         {
@@ -57,20 +56,12 @@ def put_success(state: State, manifest: Manifest, store: Store, known: Circumsta
 
 def put_failure(state: State, error: WbagentError, now: float) -> None:
     """Fact "backup.last_failure"; whether it is the last word is told by its time beside that of "backup.last"."""
-    _put(state, LAST_FAILURE, {"at": now, "reason": error.message, "hint": error.hint}, now)
+    note(state, LAST_FAILURE, {"at": now, "reason": error.message, "hint": error.hint}, now)
 
 
 def put_list(state: State, catalog: Iterable[Stored], now: float) -> None:
     """Fact "backup.list": one short row for each thing stored, oldest first."""
-    _put(state, LIST, [short_row(each) for each in catalog], now)
-
-
-def _put(state: State, key: str, value: Any, now: float) -> None:
-    """Note a fact; that it cannot be noted (a full disk) neither undoes a backup nor hides why there is none."""
-    try:
-        state.put(key, value, now)
-    except StateError as error:
-        journal.send(f"the result of the backup cannot be noted: {error.message}; {error.hint}", level="warning")
+    note(state, LIST, [short_row(each) for each in catalog], now)
 
 
 def short_row(stored: Stored) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from wbagent.cli.context import load_settings
 from wbagent.errors import EX_IOERR, AccessError, StateError
+from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.state_directory import state_directory
@@ -173,25 +173,10 @@ def _make(settings: Settings) -> int:
 
 def _follow() -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
-    from wbagent.backup.progress import Progress  # noqa: PLC0415
-    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
-    from wbagent.systemd.jobs import run_unit  # noqa: PLC0415
+    from wbagent.cli.following import follow_unit  # noqa: PLC0415
 
-    terminal, began = sys.stderr.isatty(), time.time()
-    with progress_reporter() as report:
-
-        def show_status(line: str) -> None:
-            progress = Progress.parse(line)
-            if terminal and progress:
-                report(progress)
-            elif not terminal:
-                click.echo(line, err=True)
-
-        try:
-            result = run_unit(_UNIT, show_status)
-        except KeyboardInterrupt:
-            click.echo(f"the backup goes on without this command; to stop it: systemctl stop {_UNIT}", err=True)
-            raise
+    began = time.time()
+    result = follow_unit(_UNIT, "backup")
     last, failure = _facts(began)
     if result.ok:
         if last is None:
@@ -212,7 +197,7 @@ def _facts(began: float) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """What the run that ended since `began` left in the state file: its result, or the reason for its failure."""
     try:
         with State(read_only=True) as state:
-            facts = [state.get(key) for key in ("backup.last", "backup.last_failure")]
+            facts = [state.get(key) for key in (backup_facts.LAST, backup_facts.LAST_FAILURE)]
     except (AccessError, StateError):
         return None, None
     last, failure = (fact.value if fact and fact.at >= began else None for fact in facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -10,16 +9,16 @@ from typing import Any, Final
 import click
 
 from wbagent.age import Identity
-from wbagent.backup.progress import Progress
+from wbagent.cli.following import follow_unit
 from wbagent.cli.progress import progress_reporter
 from wbagent.config import Settings
 from wbagent.drill import record
 from wbagent.drill.job import DrillFailedError, Order, run_drill
 from wbagent.errors import EX_IOERR, EX_UNAVAILABLE, AccessError, StateError
+from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.state_directory import state_directory
-from wbagent.systemd.jobs import run_unit
 from wbagent.systemd.notify import notify
 
 _UNIT: Final = "wbagent-drill.service"
@@ -54,24 +53,11 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
 
 def follow(settings: Settings, name: str) -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
-    terminal, began = sys.stderr.isatty(), time.time()
+    began = time.time()
     if name:
         with State() as state:
             state.put(record.WANTED, name, began)
-    with progress_reporter() as report:
-
-        def show_status(line: str) -> None:
-            progress = Progress.parse(line)
-            if terminal and progress:
-                report(progress)
-            elif not terminal:
-                click.echo(line, err=True)
-
-        try:
-            result = run_unit(_UNIT, show_status)
-        except KeyboardInterrupt:
-            click.echo(f"the drill goes on without this command; to stop it: systemctl stop {_UNIT}", err=True)
-            raise
+    result = follow_unit(_UNIT, "drill")
     last = _last(began)
     if result.ok:
         _print(last, switched_on=settings.backup.drill.enabled)
@@ -102,7 +88,7 @@ def _last(began: float) -> dict[str, Any]:
     """What the run that ended since `began` left in the state file."""
     try:
         with State(read_only=True) as state:
-            fact = state.get(record.LAST)
+            fact = state.get(backup_facts.DRILL)
     except (AccessError, StateError):
         return {}
     return dict(fact.value) if fact and fact.at >= began else {}

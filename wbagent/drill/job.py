@@ -25,7 +25,7 @@ from wbagent.database.mysqld import NoServerProgramError, find_mysqld
 from wbagent.drill import record
 from wbagent.drill.choice import choose
 from wbagent.drill.proving import damaged, prove
-from wbagent.errors import DamagedError, DrillError, RestoreError, WbagentError
+from wbagent.errors import DamagedError, DrillError, RestoreError, WbagentError, foreseen
 from wbagent.quantities import format_duration
 from wbagent.restore.stored import StoredBackup
 from wbagent.state import State
@@ -68,7 +68,7 @@ def run_drill(
             _tell_missing(state, error, clock())
             return None
         except Exception as problem:
-            failure = _foreseen(problem)
+            failure = foreseen(problem, DrillError)
             record.put_not_done(state, "not done", failure, clock())
             said = f"the drill could not be made, which says nothing about the backup: {failure.message}"
             _tell_failure(said, failure)
@@ -91,15 +91,6 @@ def _choose(store: Store, owner: str, name: str) -> Stored | None:
         if found is None or found.manifest is None:
             raise
         return Stored(name, "damaged", 0, found.manifest, error.message)
-
-
-def _foreseen(problem: Exception) -> WbagentError:
-    if isinstance(problem, WbagentError):
-        return problem
-    return DrillError(
-        f"{type(problem).__name__}: {problem}",
-        hint="this is a fault of wbagent; please report it with the unit's journal",
-    )
 
 
 def _is_proven(store: Store, manifest: Manifest) -> bool:

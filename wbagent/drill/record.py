@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import Proof
-from wbagent.errors import StateError, WbagentError
+from wbagent.errors import WbagentError
+from wbagent.monitor.backup_facts import DRILL, PROVEN, note
 from wbagent.state import State
-from wbagent.systemd import journal
 
-# The last drill, however it ended.
-LAST: Final = "drill.last"
-# The newest backup that a drill has proven; its `finished_at` is the age that counts.
-PROVEN: Final = "drill.proven"
 # What a person asked to have drilled: taken by the next run of the unit.
 WANTED: Final = "drill.wanted"
 
@@ -34,19 +30,19 @@ def put_proof(state: State, manifest: Manifest, proof: Proof, now: float) -> Non
         "rows": sum(table.rows for table in proof.tables),
         "server": proof.server,
     }
-    _put(state, LAST, value, now)
+    note(state, DRILL, value, now)
     if proof.ok and not _newer_is_proven(state, manifest):
-        _put(state, PROVEN, value, now)
+        note(state, PROVEN, value, now)
 
 
 def put_not_done(state: State, result: Result, error: WbagentError, now: float) -> None:
     """Fact "drill.last" of a drill that says nothing about a backup, because it could not be made."""
-    _put(state, LAST, {"id": "", "result": result, "reason": error.message, "hint": error.hint}, now)
+    note(state, DRILL, {"id": "", "result": result, "reason": error.message, "hint": error.hint}, now)
 
 
 def last_result(state: State) -> str:
     """The `result` of the last drill, or ""."""
-    fact = state.get(LAST)
+    fact = state.get(DRILL)
     return str(fact.value["result"]) if fact else ""
 
 
@@ -65,10 +61,3 @@ def _newer_is_proven(state: State, manifest: Manifest) -> bool:
     if fact is None or fact.value["owner"] != manifest.owner:
         return False
     return float(fact.value["finished_at"]) > manifest.finished_at.timestamp()
-
-
-def _put(state: State, key: str, value: dict[str, Any], now: float) -> None:
-    try:
-        state.put(key, value, now)
-    except StateError as error:
-        journal.send(f"the result of the drill cannot be noted: {error.message}; {error.hint}", level="warning")

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from wbagent.config.model import BackupSettings
+from wbagent.errors import StateError
 from wbagent.monitor.freshness import Good
 from wbagent.state import State
+from wbagent.systemd import journal
+
+if TYPE_CHECKING:
+    # pydantic: `wbagent status` does without.
+    from wbagent.config.model import BackupSettings
 
 LAST: Final = "backup.last"
 LAST_FAILURE: Final = "backup.last_failure"
+# The last drill, however it ended.
 DRILL: Final = "drill.last"
+# The newest backup that a drill has proven; its `finished_at` is the age that counts.
 PROVEN: Final = "drill.proven"
 # Noted by who starts a backup that it may have to load back itself: a clone would take a mysqld of its own for that.
 LOADABLE: Final = "backup.loadable"
@@ -65,3 +72,12 @@ def why_unproven_count(backup: BackupSettings, drill: _Value) -> str:
     if drill.get("result") == "no mysqld":
         return f"no drill can be made on this host: {drill.get('reason', '')}"
     return ""
+
+
+def note(state: State, key: str, value: Any, now: float) -> None:
+    """Write a fact; that it cannot be noted (a full disk) neither undoes what was done nor hides what was not."""
+    try:
+        state.put(key, value, now)
+    except StateError as error:
+        what, _, _ = key.partition(".")
+        journal.send(f"the result of the {what} cannot be noted: {error.message}; {error.hint}", level="warning")

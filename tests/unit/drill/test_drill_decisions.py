@@ -19,6 +19,7 @@ from wbagent.bucket.store import NotAllowedError
 from wbagent.drill import record
 from wbagent.drill.choice import choose
 from wbagent.errors import DatabaseError
+from wbagent.monitor import backup_facts
 from wbagent.state import State
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
@@ -82,7 +83,7 @@ def test_newest_proven_backup_stays_the_newest(state: State) -> None:
     older = manifest(id="20261120T030000Z", finished_at=newest.finished_at - timedelta(days=4))
     for backup in (newest, older):
         record.put_proof(state, backup, proof(backup), 1.0)
-    last, proven = state.get(record.LAST), state.get(record.PROVEN)
+    last, proven = state.get(backup_facts.DRILL), state.get(backup_facts.PROVEN)
     assert last
     assert proven
     assert (last.value["id"], proven.value["id"]) == (older.id, newest.id)
@@ -92,7 +93,7 @@ def test_newest_proven_backup_stays_the_newest(state: State) -> None:
 def test_bad_proof_takes_nothing_away(state: State) -> None:
     backup = manifest()
     record.put_proof(state, backup, proof(backup, ok=False, reason="table runs has 2 rows instead of 3"), 1.0)
-    assert state.get(record.PROVEN) is None
+    assert state.get(backup_facts.PROVEN) is None
     assert record.last_result(state) == "disproven"
     record.put_not_done(state, "not done", DatabaseError("away", hint="mend it"), 2.0)
     assert record.last_result(state) == "not done"

@@ -81,14 +81,13 @@ class Clone:
         meter = Growth(target, Meter("cloning", self._report, expected=self._facts.data_bytes))
         try:
             with meter:
-                ((session_id,),) = rows(connection, "SELECT CONNECTION_ID()")
-                try:
-                    rows(connection, "CLONE LOCAL DATA DIRECTORY = %s", str(target))
-                except (pymysql.MySQLError, OSError) as error:
-                    raise _failed(explained(error, self._url), target) from None
-                except BaseException:
-                    _kill(self._url, session_id)
-                    raise
+                rows(connection, "CLONE LOCAL DATA DIRECTORY = %s", str(target))
+        except BaseException as error:
+            # A signal, a time limit, a connection that was lost: the server would go on.
+            end_abandoned(self._url, self._directory)
+            if isinstance(error, pymysql.MySQLError | OSError):
+                raise _failed(explained(error, self._url), target) from None
+            raise
         finally:
             close(connection)
         if not (target / "ibdata1").exists():
@@ -152,15 +151,6 @@ def end_abandoned(url: MysqlURL, directory: Path) -> None:
                         rows(connection, f"KILL {session_id}")
                 # MySQL tells nobody of the end of another session.
                 time.sleep(_LOOK_EVERY_S)
-    except DatabaseError:
-        return
-
-
-def _kill(url: MysqlURL, session_id: int) -> None:
-    """End a clone that is under way: the server would finish it for nobody."""
-    try:
-        with session(url) as other:
-            rows(other, f"KILL {session_id}")
     except DatabaseError:
         return
 
