@@ -15,7 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.sample import fill
 from wbagent.backup.catalog import Stored, read_catalog
 from wbagent.backup.job import Outcome, run_backup
 from wbagent.backup.progress import Progress
@@ -188,3 +190,15 @@ def killed_while(case: Case, stage: str, *arguments: str) -> list[psutil.Process
             process.kill()
     path.unlink()
     return children
+
+
+@contextmanager
+def sample_database(mysql: MysqlServer, name: str, megabytes: float) -> Iterator[MysqlURL]:
+    """A filled database NAME_sample, whose account has the rights of W&B's guide and may read routines."""
+    url = mysql.create(f"{name}_sample", f"{name}_user", "password")
+    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+    with mysql.connect(url.database) as connection:
+        fill(connection, megabytes)
+    yield url
+    mysql.execute(f"DROP DATABASE `{url.database}`")
+    mysql.execute("DROP USER %s@'%%'", url.user)

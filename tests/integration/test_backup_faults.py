@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup_case import Case, make_case
+from tests.integration.backup_case import Case, make_case, sample_database
 from tests.testbed.ceph import Ceph
 from tests.testbed.faulty_store import Fault, FaultyStore
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from tests.testbed.sample import fill
 from wbagent.backup.job import BackupFailedError
 from wbagent.bucket.s3 import S3Store
 from wbagent.config.dsn import S3URL, MysqlURL
@@ -34,13 +33,8 @@ STAGES = {
 
 @pytest.fixture(scope="module")
 def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
-    url = mysql.create("fault_sample", "fault_user", "password")
-    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
-    with mysql.connect(url.database) as connection:
-        fill(connection, 1)
-    yield url
-    mysql.execute(f"DROP DATABASE `{url.database}`")
-    mysql.execute("DROP USER %s@'%%'", url.user)
+    with sample_database(mysql, "fault", 1) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -9,24 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.backup_case import make_case, running
+from tests.integration.backup_case import make_case, running, sample_database
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
-from tests.testbed.sample import fill
 from wbagent.config.dsn import S3URL, MysqlURL
 
 
 @pytest.fixture(scope="module")
 def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
-    url = mysql.create("killed_sample", "killed_user", "password")
-    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
-    with mysql.connect(url.database) as connection:
-        fill(connection, 24)
-    yield url
-    mysql.execute(f"DROP DATABASE `{url.database}`")
-    mysql.execute("DROP USER %s@'%%'", url.user)
+    with sample_database(mysql, "killed", 24) as url:
+        yield url
 
 
 @pytest.mark.parametrize("off_site", [True, False])

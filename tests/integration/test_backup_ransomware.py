@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.backup_case import Case, make_case
+from tests.integration.backup_case import Case, make_case, sample_database
 from tests.testbed.ceph import Ceph, Credentials
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from tests.testbed.sample import fill
 from wbagent.backup.job import BackupFailedError
 from wbagent.backup.layout import manifest_key
 from wbagent.bucket.policy import least_policy
@@ -35,13 +34,8 @@ KEY = "host1/backups/20260101T000000Z/manifest.json"
 
 @pytest.fixture(scope="module")
 def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
-    url = mysql.create("ransom_sample", "ransom_user", "password")
-    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
-    with mysql.connect(url.database) as connection:
-        fill(connection, 1)
-    yield url
-    mysql.execute(f"DROP DATABASE `{url.database}`")
-    mysql.execute("DROP USER %s@'%%'", url.user)
+    with sample_database(mysql, "ransom", 1) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,26 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup_case import Once, make_case
+from tests.integration.backup_case import Once, make_case, sample_database
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
-from tests.testbed.sample import fill
 from wbagent.backup.job import BackupFailedError
 from wbagent.config.dsn import S3URL, MysqlURL
 
 
 @pytest.fixture(scope="module")
 def sample(mysql: MysqlServer) -> Iterator[MysqlURL]:
-    url = mysql.create("store_sample", "store_user", "password")
-    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
-    with mysql.connect(url.database) as connection:
-        fill(connection, 24)
-    yield url
-    mysql.execute(f"DROP DATABASE `{url.database}`")
-    mysql.execute("DROP USER %s@'%%'", url.user)
+    with sample_database(mysql, "store", 24) as url:
+        yield url
 
 
 @pytest.fixture
