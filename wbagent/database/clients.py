@@ -43,23 +43,27 @@ def find_client(name: str, key: str) -> ClientProgram:
     path = shutil.which(name)
     if path is None:
         raise DatabaseError(f"the program {name!r} was not found or cannot be run", hint=_GET_IT.format(key=key))
-    try:
-        answer = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment(),
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise DatabaseError(f"{path} --version failed: {error}", hint=_GET_IT.format(key=key)) from None
+    answer = asked_for_version(path, hint=_GET_IT.format(key=key))
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip()[:300]
         raise DatabaseError(
             f"{path} --version failed with status {answer.returncode}: {said}", hint=_GET_IT.format(key=key)
         )
     return parse_client(path, answer.stdout.decode(errors="replace"))
+
+
+def asked_for_version(path: str, *options: str, hint: str, timeout: float = 30) -> subprocess.CompletedProcess[bytes]:
+    """What the program does when it is called with `options` and --version.
+
+    Raises DatabaseError when it cannot be run or has not ended after `timeout` seconds.
+    """
+    command = [path, *options, "--version"]
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=timeout, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise DatabaseError(f"{path} --version failed: {error}", hint=hint) from None
 
 
 def check_client(client: ClientProgram, server: Version, key: str) -> tuple[str, ...]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from itertools import pairwise
 from typing import Final
 
-from wbagent.database.clients import ClientProgram, parse_client
+from wbagent.database.clients import ClientProgram, asked_for_version, parse_client
 from wbagent.database.facts import Version, show_version
-from wbagent.database.options_file import environment
 from wbagent.errors import DatabaseError
 
 # Where the packages of Debian, MySQL and Red Hat put it, which is not on every user's PATH.
@@ -37,18 +35,8 @@ def find_mysqld(name: str) -> ClientProgram:
     path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_PLACES]))
     if path is None:
         raise NoServerProgramError(f"there is no mysqld on this host ({name!r} was not found)", hint=_INSTALL)
-    try:
-        # --no-defaults: a broken /etc/mysql/my.cnf is not of interest here.
-        answer = subprocess.run(
-            [path, "--no-defaults", "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment(),
-            timeout=60,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise DatabaseError(f"{path} --version failed: {error}", hint=_INSTALL) from None
+    # --no-defaults: a broken /etc/mysql/my.cnf is not of interest here.
+    answer = asked_for_version(path, "--no-defaults", hint=_INSTALL, timeout=60)
     program = parse_client(path, answer.stdout.decode(errors="replace"))
     if answer.returncode or program.version == (0, 0, 0):
         said = answer.stderr.decode(errors="replace").strip()[:300] or program.text

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from typing import Final
 
 from wbagent.backup.manifest import Manifest
 from wbagent.config.model import BackupSettings
-from wbagent.database.clients import ClientProgram, check_client, find_client
+from wbagent.database.clients import ClientProgram, asked_for_version, check_client, find_client
 from wbagent.database.facts import Version, parse_version, show_version
 from wbagent.database.mysqld import check_mysqld, find_mysqld
-from wbagent.database.options_file import environment
 from wbagent.errors import DatabaseError
 
 # Older ones end with status 1 after a good restore, or with 0 after they left out routines and events.
@@ -55,10 +53,7 @@ class Programs:
             raise DatabaseError(
                 f"the backup was made by mydumper and {self.settings.myloader!r} was not found", hint=_MYLOADER
             )
-        answer = subprocess.run(
-            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, env=environment(), check=False
-        )
-        said = answer.stdout.decode(errors="replace")
+        said = asked_for_version(path, hint=_MYLOADER).stdout.decode(errors="replace")
         found = re.search(r"myloader v?(\d+\.\d+\.\d+)", said)
         version = parse_version(found[1]) if found else (0, 0, 0)
         if version < _OLDEST_MYLOADER:

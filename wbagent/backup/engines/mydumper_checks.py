@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from wbagent.backup.engines.engine import WhyNot
 from wbagent.backup.source import Source, some
 from wbagent.config import embedded as own
 from wbagent.config.dsn import MysqlURL
+from wbagent.database.clients import asked_for_version
 from wbagent.database.facts import ServerFacts, Version, parse_version, show_version
-from wbagent.database.options_file import environment
 from wbagent.database.schema import DatabaseFacts
+from wbagent.errors import DatabaseError
 from wbagent.quantities import format_size
 
 _SINCE: Final = (1, 0, 1)
@@ -59,13 +59,10 @@ def find_program(name: str) -> Program | WhyNot:
         return WhyNot(f"the program {name!r} was not found", _GET_IT)
     if shutil.which("zstd") is None:
         return WhyNot("mydumper needs the program zstd", "apt install zstd")
-    command = [path, "--version"]
     try:
-        answer = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=30, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return WhyNot(f"{path} --version failed: {error}", _GET_IT)
+        answer = asked_for_version(path, hint=_GET_IT)
+    except DatabaseError as error:
+        return WhyNot(error.message, error.hint)
     return parse_program(path, answer.stdout.decode(errors="replace"))
 
 
