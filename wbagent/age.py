@@ -17,6 +17,7 @@ from wbagent.errors import BackupError, RestoreError, WbagentError
 # What the name of an encrypted object ends in.
 SUFFIX: Final = ".age"
 _CHUNK: Final = 256 << 10
+_DESCRIPTORS: Final = "/dev/fd/"
 _MOST_COMPLAINTS: Final = 16 << 10
 
 
@@ -42,9 +43,10 @@ class Age:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=descriptors,
-                # No plugin of a home directory, and Ctrl-C is for this process, which then ends it in order.
+                # No plugin of a home directory; no terminal, on which it would wait for a passphrase, and from which
+                # Ctrl-C is for this process, which then ends it in order.
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-                process_group=0,
+                start_new_session=True,
             )
         except OSError as failure:
             raise error(f"age cannot be run: {failure.strerror}", hint="apt install age") from None
@@ -73,7 +75,12 @@ class Age:
     @property
     def refused_input(self) -> bool:
         """Whether it ended by itself because of what it was fed, not for want of the right key."""
-        return (self._process.poll() or 0) > 0 and "identit" not in self._said()
+        return (self._process.poll() or 0) > 0 and not _about_identity(self._said())
+
+    @property
+    def refused_key(self) -> bool:
+        """Whether it ended by itself because of the identity: the wrong one, or none that it can use."""
+        return (self._process.poll() or 0) > 0 and _about_identity(self._said())
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Give it `data`; yields what it has ready meanwhile. Raises the error of its kind when it ended."""
@@ -143,15 +150,22 @@ def decrypting(identity: Identity) -> Iterator[Age]:
     try:
         os.write(descriptor, identity.text.encode())
         # Opened by its name in /proc it is read from its beginning.
-        with Age(["--decrypt", "--identity", f"/dev/fd/{descriptor}"], RestoreError, (descriptor,)) as age:
+        with Age(["--decrypt", "--identity", f"{_DESCRIPTORS}{descriptor}"], RestoreError, (descriptor,)) as age:
             yield age
     finally:
         os.close(descriptor)
 
 
+def _about_identity(said: str) -> bool:
+    """Whether it complains about the identity: by that word, or by the name that its file has for it."""
+    return "identit" in said or _DESCRIPTORS in said
+
+
 def _hint(said: str) -> str:
+    if "passphrase" in said:
+        return "a key with a passphrase cannot be used: take it off a copy of the file (ssh-keygen -p -f COPY)"
     if "no identity matched" in said or "incorrect identity" in said:
         return "give the secret key that belongs to one of the public keys in the commit record: --identity FILE"
-    if "identit" in said:
+    if _about_identity(said):
         return "--identity wants a file as age-keygen writes it, or an SSH private key"
     return "mend what it says"

@@ -34,6 +34,11 @@ class WbagentError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def also(self, what: str, remedy: str = "") -> None:
+        """Say one more thing that is so now, and what to do after the hint."""
+        self.message = f"{self.message}; {what}"
+        self.hint = "; ".join(part for part in (self.hint, remedy) if part)
+
 
 def foreseen(error: Exception, kind: type[WbagentError]) -> WbagentError:
     """The error itself, or what a person can do with one that nobody foresaw: told as any other of its `kind` is."""

@@ -14,7 +14,7 @@ from typing import Final, Literal, Self
 
 from tests.testbed.errors import BedError
 
-Fault = Literal["403", "503", "cut", "stall", "lost answer"]
+Fault = Literal["403", "503", "cut", "cut short", "stall", "lost answer"]
 _RESET: Final = struct.pack("ii", 1, 0)
 _CODES: Final = {"403": "AccessDenied", "503": "SlowDown"}
 _UNWANTED: Final = {"connection", "expect", "transfer-encoding", "keep-alive"}
@@ -98,11 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"<Error><Code>{_CODES[fault]}</Code><Message>injected</Message></Error>".encode()
             self._answer(int(fault), [("Content-Type", "application/xml")], text)
         else:
-            self._pass_on(body, lost=fault == "lost answer")
+            self._pass_on(body, fault)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - http.server looks for these names
 
-    def _pass_on(self, body: bytes, *, lost: bool) -> None:
+    def _pass_on(self, body: bytes, fault: Fault | None) -> None:
         connection = http.client.HTTPConnection(*self.server.store.target)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
@@ -112,12 +112,13 @@ class _Handler(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         data = answer.read()
         connection.close()
-        if lost:
+        if fault != "lost answer":
+            self._answer(answer.status, answer.getheaders(), data, len(data) // 2 if fault == "cut short" else None)
+        if fault:
             self._reset()
-        else:
-            self._answer(answer.status, answer.getheaders(), data)
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes, end: int | None = None) -> None:
+        """Answer with the first `end` bytes of `data`."""
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in _UNWANTED and (name.lower() != "content-length" or self.command == "HEAD"):
@@ -126,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data)
+            self.wfile.write(data[:end])
 
     def _reset(self) -> None:
         with suppress(OSError):

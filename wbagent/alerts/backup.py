@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from wbagent import events
 from wbagent.alerts import raising
 from wbagent.alerts.destination import configured
 from wbagent.alerts.message import Kind, Message
 from wbagent.config import Settings
+from wbagent.config.model import AlertSettings
 from wbagent.moment import Moment
 from wbagent.monitor.backup_facts import BackupFacts, why_unproven_count
 from wbagent.monitor.freshness import WATCH_FACT, Watch, age, look
@@ -55,7 +56,7 @@ def judge(state: State, settings: Settings, now: Moment) -> float | None:
         state.put(WATCH_FACT, watch.to_json(), now.wall)
     old = age(watch, now)
     for finding in findings(settings, facts, old, now):
-        _raise(state, settings, finding, now)
+        _raise(state, settings.alerts, finding, now)
     return old
 
 
@@ -83,15 +84,7 @@ def findings(settings: Settings, facts: BackupFacts, old: float | None, now: Mom
         "look for tables that are missing or empty; if data was lost, restore an older backup beside it",
         "The newest backup is about as large as the one before it.",
     )  # fmt: skip
-    yield Finding(
-        "backup-drill", Severity.CRITICAL, events.BACKUP_DISPROVEN,
-        float(wanted and backup.drill.enabled and drill.get("result") == "disproven"), 1.0,
-        "the newest backup that was tried does not restore",
-        f"The drill of backup {drill.get('id')} failed: {drill.get('reason')}",
-        "it would not bring the database back; while it is so, no older backup is removed",
-        str(drill.get("hint") or "wbagent backup run"),
-        "The newest drill was a success, or drills are switched off.",
-    )  # fmt: skip
+    yield _disproven(drill, wanted=wanted and backup.drill.enabled)
     yield Finding(
         "backup-beside", Severity.WARNING, events.BACKUP_BESIDE,
         float(wanted and bool(last.get("beside_database"))), 1.0,
@@ -101,6 +94,26 @@ def findings(settings: Settings, facts: BackupFacts, old: float | None, now: Mom
         "name a bucket elsewhere in [backup] destination, then: systemctl reload wbagent && wbagent backup run",
         "The newest backup is on another machine than the database.",
         seldom=True,
+    )  # fmt: skip
+
+
+def tell_disproven(state: State, alerts: AlertSettings, drill: Mapping[str, Any], now: Moment) -> Message | None:
+    """Raise the alert about a bad backup at once; None when it is told already. Raises StateError.
+
+    The drill's end tells of it and the agent's next look does: whoever comes first, it is one alert.
+    """
+    return _raise(state, alerts, _disproven(drill, wanted=True), now)
+
+
+def _disproven(drill: Mapping[str, Any], *, wanted: bool) -> Finding:
+    return Finding(
+        "backup-drill", Severity.CRITICAL, events.BACKUP_DISPROVEN,
+        float(wanted and drill.get("result") == "disproven"), 1.0,
+        "the newest backup that was tried does not restore",
+        f"The drill of backup {drill.get('id')} failed: {drill.get('reason')}",
+        "it would not bring the database back; while it is so, no older backup is removed",
+        str(drill.get("hint") or "wbagent backup run"),
+        "The newest drill was a success, or drills are switched off.",
     )  # fmt: skip
 
 
@@ -135,8 +148,8 @@ def _newest_trouble(facts: BackupFacts) -> dict[str, str]:
     return {"reason": f"{words}: {value.get('reason', '')}", "hint": str(value.get("hint", ""))}
 
 
-def _raise(state: State, settings: Settings, finding: Finding, now: Moment) -> None:
-    repeat = settings.alerts.repeat_every
+def _raise(state: State, alerts: AlertSettings, finding: Finding, now: Moment) -> Message | None:
+    repeat = alerts.repeat_every
     rule = Rule(
         fingerprint=finding.fingerprint,
         title=finding.title,
@@ -162,4 +175,4 @@ def _raise(state: State, settings: Settings, finding: Finding, now: Moment) -> N
             look="" if ended else _LOOK,
         )
 
-    raising.judge(state, rule, finding.value, now, compose, configured(settings.alerts), event=finding.event)
+    return raising.judge(state, rule, finding.value, now, compose, configured(alerts), event=finding.event)

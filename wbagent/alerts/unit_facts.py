@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from wbagent.alerts.unit_failure import Ended
 from wbagent.errors import WbagentError
@@ -35,14 +36,12 @@ def how_it_ended(unit: str) -> Ended:
     return Ended(str(properties.get("Result", "")), code, str(properties.get("ExecMainStatus", "")), "")
 
 
-def own_words(unit: str, state: State | None, now: float) -> tuple[str, str]:
-    """(reason, hint) that the unit itself left in the state file, both empty where it left none."""
+def own_words(unit: str, state: State | None, now: float) -> Mapping[str, Any]:
+    """What the unit itself left in the state file, "reason" and "hint" among it; {} where it left nothing."""
     if unit not in _FAILURES or state is None:
-        return "", ""
+        return {}
     fact = state.get(_FAILURES[unit])
-    if fact is None or not 0 <= now - fact.at <= _FRESH_S:
-        return "", ""
-    return str(fact.value.get("reason", "")), str(fact.value.get("hint", ""))
+    return fact.value if fact is not None and 0 <= now - fact.at <= _FRESH_S else {}
 
 
 def last_words(unit: str, invocation: str) -> tuple[str, str]:

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from wbagent import events
 from wbagent.alerts import courier, outbox
+from wbagent.alerts.backup import tell_disproven
 from wbagent.alerts.courier import Answer, Parcel
-from wbagent.alerts.destination import Destination
+from wbagent.alerts.destination import Destination, configured
 from wbagent.alerts.message import Message, write_to_journal
 from wbagent.alerts.throttle import Burst, Event, decide
 from wbagent.alerts.unit_facts import BACKUP_UNIT, DRILL_UNIT, how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
+from wbagent.config.model import AlertSettings
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
@@ -24,14 +26,18 @@ _EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, DRILL_UNIT, "wbagent-upgrade.serv
 _REMEMBERED: Final = 100
 
 
-def report(state: State | None, unit: str, to: Sequence[Destination], now: Moment) -> Message | None:
+def report(state: State | None, unit: str, alerts: AlertSettings, now: Moment) -> Message | None:
     """Compose the message about `unit`, put it into the outbox and write it to the journal.
 
     None when it is only counted: a unit that fails in a loop is told at once, then in summaries (see throttle). Each
-    failed backup or upgrade is told. Without a state file (None) it goes to the journal alone. Raises StateError.
+    failed backup or upgrade is told. That a drill found a bad backup is an alert of its own, which lasts: None when it
+    is told already. Without a state file (None) it goes to the journal alone. Raises StateError.
     """
-    ended = how_it_ended(unit)
-    reason, hint = own_words(unit, state, now.wall)
+    own = own_words(unit, state, now.wall)
+    if state is not None and unit == DRILL_UNIT and own.get("result") == "disproven":
+        return tell_disproven(state, alerts, own, now)
+    ended, to = how_it_ended(unit), configured(alerts)
+    reason, hint = str(own.get("reason", "")), str(own.get("hint", ""))
     if not reason:
         reason, hint = last_words(unit, ended.invocation)
     message = compose(unit, ended, reason, hint, now.wall)

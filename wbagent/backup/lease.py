@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from wbagent.backup.layout import is_backup_id, lease_prefix
-from wbagent.bucket.store import NotStoredError, Store
+from wbagent.bucket.store import NotAllowedError, NotStoredError, Store
 from wbagent.errors import BucketError
 from wbagent.systemd import journal
 
@@ -60,6 +60,20 @@ def leased(store: Store, owner: str, now: datetime) -> frozenset[str]:
     )
 
 
+def clear_expired(store: Store, owner: str, now: datetime) -> int:
+    """Remove the leases that readers who died left, and say how many; raises BucketError for what cannot be listed.
+
+    One that this key may not read or remove stays: it does no harm. A reader that was only asleep writes it anew.
+    """
+    count = 0
+    for entry in store.entries(lease_prefix(owner)):
+        with suppress(NotAllowedError):
+            if not _counts(store, entry.key, now):
+                store.delete(entry.key)
+                count += 1
+    return count
+
+
 def _counts(store: Store, key: str, now: datetime) -> bool:
     try:
         return is_held(Lease.model_validate_json(b"".join(store.get(key))), now)
@@ -80,8 +94,10 @@ def lease(
     """
     key = f"{lease_prefix(owner)}{backup}-{secrets.token_hex(4)}"
     holder = socket.gethostname()
+    # It is renewed long before it ends, and ends by itself: a store that is away must not hold up who gives up on it.
+    courtesy = store.hurried()
 
-    def write() -> bool:
+    def write(store: Store) -> bool:
         expires = datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=LIFETIME_S)
         text = Lease(backup=backup, holder=holder, purpose=purpose, expires_at=expires).model_dump_json()
         try:
@@ -98,9 +114,9 @@ def lease(
 
     def renew() -> None:
         while not ended.wait(RENEW_S):
-            write()
+            write(courtesy)
 
-    if not write():
+    if not write(store):
         yield
         return
     renewal = threading.Thread(target=renew, name="lease", daemon=True)
@@ -112,4 +128,4 @@ def lease(
         renewal.join()
         # It expires by itself where it may not be removed.
         with suppress(BucketError):
-            store.delete(key)
+            courtesy.delete(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from wbagent import events
 from wbagent.backup import record
 from wbagent.backup.binlogs import position_of
 from wbagent.backup.catalog import Stored, committed, read_catalog
-from wbagent.backup.lease import leased
+from wbagent.backup.lease import clear_expired, leased
 from wbagent.backup.lock import nobody_restores, only_one
 from wbagent.backup.making import Clock
 from wbagent.backup.retention import Policy, Verdict, decide
@@ -71,10 +72,16 @@ def prune(backup: BackupSettings, state: State, directory: Path, clock: Clock) -
     return thinned
 
 
+def tidy_after_proof(store: Store, backup: BackupSettings, state: State, directory: Path, clock: Clock) -> None:
+    """Retention after a drill: a fresh proof may let older backups go. While a backup runs, that has its own."""
+    with suppress(BackupError), only_one(directory):
+        tidy_after_backup(store, backup, state, directory, clock)
+
+
 def tidy_after_backup(
     store: Store, backup: BackupSettings, state: State, directory: Path, clock: Clock
 ) -> Thinned | None:
-    """Retention after a backup; None when it failed, which is told: the backup is made all the same."""
+    """Retention by who holds the backup lock; None when it failed, which is told: what it came after is done."""
     try:
         return tidy(store, backup, state, directory, clock)
     except (BucketError, StateError) as error:
@@ -90,6 +97,7 @@ def tidy(store: Store, backup: BackupSettings, state: State, directory: Path, cl
         planned = plan(store, backup, state, now)
         if free:
             thinned = thin_out(store, backup.owner, planned.verdicts, now)
+            clear_expired(store, backup.owner, now)
         else:
             thinned = Thinned((), refusal=_IN_USE, verdicts=planned.verdicts)
             journal.send(f"old backups were not thinned out: {_IN_USE}", message_id=events.RETENTION_DONE)

@@ -105,6 +105,11 @@ def _decrypted(chunks: Iterator[bytes], manifest: Manifest, identity: Identity |
                 yield from age.feed(chunk)
             yield from age.finish()
         except RestoreError as error:
+            if age.refused_key:
+                # It shows at the first byte, and everything is read before anything is replaced.
+                to = ", ".join(manifest.encryption.recipients)
+                error.message = f"backup {manifest.id} is encrypted to {to}, and cannot be opened: {error.message}"
+                error.also("nothing was touched")
             if not age.refused_input:
                 raise
             # The key fits, the content does not: somebody or something has changed it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, cast
 
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
@@ -30,12 +29,11 @@ def open_store(
     from wbagent.bucket.s3 import S3Store  # noqa: PLC0415 - as above
     from wbagent.bucket.versions import ObjectLock  # noqa: PLC0415 - as above
 
-    checksums = cast(Literal["when_supported", "when_required"], backup.request_checksum_calculation)
     lock = ObjectLock(backup.lock_mode, backup.lock_days) if backup.lock_days else None
     return S3Store(
         backup.destination,
         part_size=backup.part_size,
-        checksums=checksums,
+        checksums=backup.request_checksum_calculation,
         timeout=backup.timeout,
         retry_for=backup.retry_for if patient else 0.0,
         bandwidth=backup.bandwidth if paced else None,

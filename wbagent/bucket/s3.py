@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ _CHUNK: Final = 1 << 20
 _MOST_FRUITLESS: Final = 3
 # Putting thousands of parts together takes some stores minutes, during which they say nothing: so many time-outs.
 _COMPLETION: Final = 20
-# An abort is a courtesy that the next run makes up for: it must not hold up the end of a run whose link is down.
+# What the next run makes up for, such as an abort, must not hold up the end of a run whose link is down.
 _FOR_COURTESY: Final = Patience(5, 5, 1)
 _NO_LOCK: Final = {"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "InvalidRequest"}
 _NOT_ALLOWED: Final = {"AccessDenied", "403"}
@@ -87,6 +88,13 @@ class S3Store:
     @property
     def address(self) -> str:
         return f"s3://{self._url.address}"
+
+    def hurried(self) -> S3Store:
+        other = copy.copy(self)
+        other._retry_for, other._usual = 0.0, _FOR_COURTESY
+        other._persist = Persistence(0.0, other._tell)
+        other._client = other._client_for(_FOR_COURTESY)
+        return other
 
     def check_ready(self) -> None:
         if self._lock is None:

@@ -25,6 +25,7 @@ _HINTS: Final = {
     "XAmzContentSHA256Mismatch": 'set request_checksum_calculation = "when_required" in [backup]',
     "NotImplemented": 'set request_checksum_calculation = "when_required" in [backup]',
 }
+_UNKNOWN_AUTHORITY: Final = ("unable to get local issuer", "unable to get issuer", "self-signed", "self signed")
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
 _REFUSED: Final = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "MethodNotAllowed", "NotImplemented"}
 
@@ -42,10 +43,7 @@ def explained(url: S3URL, action: str) -> Iterator[None]:
             f"{where}: there are no credentials", hint="write the keys into the connection string: s3://KEY:SECRET@…"
         ) from None
     except exceptions.SSLError as error:
-        raise BucketError(
-            f"{where}: {_short(error)}",
-            hint="check the store's certificate, and the option tls= of the connection string",
-        ) from None
+        raise BucketError(f"{where}: {_short(error)}", hint=_tls_hint(str(error))) from None
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
         raise BucketError(
             f"{where}: {_short(error)}", hint="check the network to the store, and that it is up, then do it again"
@@ -67,6 +65,17 @@ def _refusal(error: exceptions.ClientError, where: str) -> BucketError:
         hint = _HINTS.get(code, "allow this to the access key in the store's policy, or check the keys")
         return NotAllowedError(message, hint=hint)
     return BucketError(message, hint=_HINTS.get(code, "ask the store's administrator"))
+
+
+def _tls_hint(said: str) -> str:
+    if any(words in said for words in _UNKNOWN_AUTHORITY):
+        return (
+            "this host does not know who signed the store's certificate: put that authority's own (PEM) into"
+            " /usr/local/share/ca-certificates/NAME.crt, then: update-ca-certificates"
+        )
+    if "WRONG_VERSION_NUMBER" in said:
+        return "the store does not speak TLS there: check the port, and tls= in the connection string"
+    return "check the store's certificate, and tls= in the connection string"
 
 
 def _short(error: Exception) -> str:

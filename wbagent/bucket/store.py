@@ -59,6 +59,9 @@ class Store(Protocol):
     def off_site(self) -> bool:
         """Whether what it holds outlives this host."""
 
+    def hurried(self) -> Store:
+        """The same place, for a courtesy that must not hold anything up: no request takes longer than some seconds."""
+
     def check_ready(self) -> None:
         """Whether it can hold backups as the configuration wants them; raises BucketError that says what is missing."""
 

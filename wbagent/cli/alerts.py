@@ -25,6 +25,7 @@ from wbagent.state import State
 
 if TYPE_CHECKING:
     from wbagent.alerts.delivery import Round
+    from wbagent.config.model import AlertSettings
 
 _JOURNAL_ONLY = "[alerts] to names no destination: alerts go to the journal only (journalctl -t wbagent)"
 
@@ -121,13 +122,15 @@ def unit_failed(ctx: click.Context, unit: str) -> None:
     to, now = configured(settings), Moment.now()
     try:
         with State() as state:
-            message = report(state, unit, to, now)
+            message = report(state, unit, settings, now)
             done = _deliver(state, to, settings.repeat_every)
     except StateError:
-        _tell_past_outbox(unit, to, now)
+        _tell_past_outbox(unit, settings, now)
         raise
     click.echo(
-        f'told: "{message.title}"' if message else f"{unit} failed again; counted, and told with the next summary"
+        f'told: "{message.title}"'
+        if message
+        else f"{unit} failed; that is told already, or will be with the next summary"
     )
     _fail_unless_delivered(done)
 
@@ -145,11 +148,11 @@ def _deliver(state: State, to: Sequence[Destination], repeat_every: float) -> Ro
     return Round(first.delivered + second.delivered, first.failures + second.failures)
 
 
-def _tell_past_outbox(unit: str, to: Sequence[Destination], now: Moment) -> None:
+def _tell_past_outbox(unit: str, settings: AlertSettings, now: Moment) -> None:
     from wbagent.alerts.unit_report import report, send_past_outbox  # noqa: PLC0415 - only when the disk is full
 
-    message = report(None, unit, to, now)
-    for answer in send_past_outbox(message, to) if message else ():
+    message = report(None, unit, settings, now)
+    for answer in send_past_outbox(message, configured(settings)) if message else ():
         click.echo(f"{answer.destination.label}: {answer.error or 'taken'}", err=True)
 
 

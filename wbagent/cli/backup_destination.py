@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 import click
 
-from wbagent.bucket.client import Checksums
 from wbagent.bucket.nearness import on_this_machine
 from wbagent.bucket.policy import Kind, least_policy
 from wbagent.bucket.powers import probe
@@ -22,10 +21,7 @@ _SIGNS = {"good": "ok", "bad": "MEND", "note": "note"}
 def check(settings: Settings, *, as_json: bool) -> int:
     """Probe and print; returns the exit status: 0 when nothing is to be mended, else 1. Raises BucketError."""
     url, backup = _bucket(settings), settings.backup
-    checksums: Checksums = (
-        "when_required" if backup.request_checksum_calculation == "when_required" else "when_supported"
-    )
-    powers = probe(url, backup.owner, checksums)
+    powers = probe(url, backup.owner, backup.request_checksum_calculation)
     lock = backup.lock_mode if backup.lock_days else ""
     means = Means(lock, encrypted=bool(backup.encrypt_to), tls=url.tls, same_machine=on_this_machine(url))
     verdict = judge(powers, means)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--datadir",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Make DIR a data directory that MySQL starts on. It must be empty or absent, and MySQL's server program here.",
 )
 @click.option(
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "--files",
     "files_path",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="Write the files of an embedded server (/vol/env) to FILE, a tar that only you can read.",
 )
 @click.option(
@@ -93,6 +93,10 @@ def restore(
         raise UsageError("standard input cannot be two things", hint="give one of them as a file")
     if into is not None and datadir is not None:
         raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
+    if datadir is not None and datadir.exists() and not datadir.is_dir():
+        raise UsageError(f"--datadir {datadir} is a file", hint="name a directory that is empty or does not exist yet")
+    if files_path is not None and files_path.is_dir():
+        raise UsageError(f"--files {files_path} is a directory", hint=f"name a file, such as {files_path / 'env.tar'}")
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.age import Identity  # noqa: PLC0415
     from wbagent.backup.lock import restoring  # noqa: PLC0415

@@ -27,6 +27,13 @@ from wbagent.config.model import Settings
 from wbagent.config.sources import configuration_files, credentials_directory
 from wbagent.errors import ConfigError
 
+# What pydantic calls a number that is out of its range: the name of the bound, and words for it.
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
 DEFAULT_PATH: Final = Path("/etc/wbagent.toml")
 
 
@@ -126,9 +133,17 @@ def _expected(details: ErrorDetails) -> str:
         "int_type": "a whole number",
         "float_type": "a number",
         "string_type": "a text in quotes",
+        "tuple_type": "a list",
+        "dict_type": "a table",
+        "model_type": "a table",
     }
     if wanted := words.get(details["type"]):
         return f"expected {wanted}"
+    context = details.get("ctx", {})
+    if details["type"] == "literal_error":
+        return f"expected {context['expected']}".replace("'", '"')
+    if bound := _BOUNDS.get(details["type"]):
+        return f"expected {bound[1]} {context[bound[0]]}"
     # "Input should be…" is pydantic's; a name in capitals is the operator's.
     return message if message[:2].isupper() else message[:1].lower() + message[1:]
 

@@ -26,6 +26,18 @@ def _time_of_day(value: str) -> str:
     return value
 
 
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or not value.strip("/"):
+        raise ValueError("expected the absolute path of a directory")
+    return value
+
+
+def _metrics_file(value: str) -> str:
+    if not (value.startswith("/") and value.endswith(".prom")):
+        raise ValueError("expected an absolute path that ends in .prom: node_exporter reads no other file")
+    return value
+
+
 class DatabaseSettings(Section):
     """The MySQL server that is backed up and watched, where it differs from [server].mysql."""
 
@@ -62,11 +74,11 @@ class BackupSettings(Section):
     keep_monthly: int = Field(0, ge=0, le=120, description="of so many months that have a backup, the newest is kept")
     fresh_within: Duration = Field(26 * 3600.0, gt=0, description="an alert fires when the newest backup is older")
     owner: str = Field(default_factory=socket.gethostname, description="whose backups these are in the bucket")
-    engine: str = Field(
-        "auto", pattern="^(auto|clone|mydumper|mysqldump)$", description="how backups are made; see the manual"
+    engine: Literal["auto", "clone", "mydumper", "mysqldump"] = Field(
+        "auto", description="how backups are made; see the manual"
     )
-    clone_directory: str = Field(
-        "/var/lib/wbagent-clone", pattern="^/.", description="where MySQL clones its data to before it is stored"
+    clone_directory: Annotated[str, AfterValidator(_absolute)] = Field(
+        "/var/lib/wbagent-clone", description="where MySQL clones its data to before it is stored"
     )
     mydumper: str = Field("mydumper", description="mydumper 1.0.1 or later: a name on PATH or an absolute path")
     mysqldump: str = Field("mysqldump", description="MySQL's own mysqldump: a name on PATH or an absolute path")
@@ -92,10 +104,8 @@ class BackupSettings(Section):
     )
     catch_up_after: Duration = Field(60.0, description="after a boot, how long until a missed backup is made up for")
     time_limit: Duration = Field(6 * 3600.0, description="a backup that takes longer is ended and has failed")
-    request_checksum_calculation: str = Field(
-        "when_supported",
-        pattern="^when_(supported|required)$",
-        description='"when_required" for old object stores',
+    request_checksum_calculation: Literal["when_supported", "when_required"] = Field(
+        "when_supported", description='"when_required" for old object stores'
     )
     binlog: BinlogSettings = Field(default_factory=BinlogSettings)
     drill: DrillSettings = Field(default_factory=DrillSettings)
@@ -149,8 +159,8 @@ class AlertSettings(Section):
 class MetricsSettings(Section):
     """What Prometheus gets."""
 
-    textfile: str | None = Field(
-        None, pattern="^/.*[.]prom$", description="file for node_exporter's textfile collector; none is written without"
+    textfile: Annotated[str, AfterValidator(_metrics_file)] | None = Field(
+        None, description="file for node_exporter's textfile collector; none is written without"
     )
 
 

@@ -17,6 +17,7 @@ from wbagent.backup.lock import only_one_drill, restoring
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
 from wbagent.backup.proof import Proof, read_proof, write_proof
+from wbagent.backup.pruning import tidy_after_proof
 from wbagent.backup.stop import ended_in_order
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import NotAllowedError, Store
@@ -57,7 +58,7 @@ def run_drill(
     with only_one_drill(directory):
         try:
             find_mysqld(settings.backup.drill.mysqld)
-            store = open_store(settings.backup, directory)
+            store = open_store(settings.backup, directory, patient=True)
             with _limited(settings), restoring(directory):
                 chosen = _choose(store, settings.backup.owner, order.name)
                 if chosen is None:
@@ -74,7 +75,9 @@ def run_drill(
             _tell_failure(said, failure)
             raise DrillFailedError(f"no backup was proven: {failure.message}", hint=failure.hint) from problem
         record.put_proof(state, manifest, proof, clock())
-        return _judged(proof, manifest)
+        judged = _judged(proof, manifest)
+        tidy_after_proof(store, settings.backup, state, directory, clock)
+        return judged
 
 
 def _limited(settings: Settings) -> AbstractContextManager[None]:

@@ -107,8 +107,11 @@ def restore_datadir(
             with filling.brought_up(data) as server:
                 result, gtid_executed = _compare(server, stored, report)
             _move_up(work, data, directory)
-        except BaseException:
+        except BaseException as error:
+            begun = (directory / UNFINISHED).is_dir()
             _tidy(directory, created=created)
+            if begun and isinstance(error, WbagentError):
+                _tell_left(error, directory, state)
             raise
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, str(directory), seconds)
@@ -237,6 +240,17 @@ def _move_up(work: Path, data: Path, directory: Path) -> None:
         raise RestoreError(
             f"{directory} cannot be written: {error.strerror}", hint=f"mend the disk: df {directory}"
         ) from None
+
+
+def _tell_left(error: WbagentError, directory: Path, before: State) -> None:
+    """Say what the directory is now: it was tidied up, as far as that can be done."""
+    again = "" if isinstance(error, DamagedError) else "then run the restore again"
+    if directory.exists() and state_of(_names(directory)) == "unfinished":
+        error.also(f"{directory} is half restored, and no MySQL starts on it", again)
+    elif before == "occupied":
+        error.also(f"what was in {directory} before is gone", again)
+    elif again:
+        error.also(f"nothing is left in {directory}", again)
 
 
 def _tidy(directory: Path, *, created: bool) -> None:

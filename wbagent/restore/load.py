@@ -17,7 +17,6 @@ from wbagent.errors import RestoreError
 # What writes to it sees a broken pipe a moment before its end can be seen.
 _NOTICE_S: Final = 5.0
 _CODE: Final = re.compile(r"ERROR (\d+)")
-_AGAIN: Final = "then run the restore again: it begins anew"
 # A server that went away or is short of something (disk, memory, time), and rights that the account lacks.
 _NOT_THE_DUMP: Final = frozenset(
     {"2002", "2003", "2006", "2013", "1021", "1037", "1038", "1041", "1044", "1045", "1053", "1114", "1142", "1153",
@@ -119,6 +118,6 @@ class Load:
         hint = _HINTS.get(code[1] if code else "", "mend what it says")
         raise LoadError(
             f"mysql {how_it_ended(status)}: {said[:600] or 'and said nothing'}",
-            hint=f"{hint}; {_AGAIN}",
+            hint=hint,
             environmental=code is None or code[1] in _NOT_THE_DUMP or _FULL.search(said) is not None,
         )

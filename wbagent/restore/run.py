@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from wbagent.config.model import BackupSettings
 from wbagent.database.connection import session
 from wbagent.database.facts import Version
 from wbagent.database.unfinished import unmark
-from wbagent.errors import DamagedError
+from wbagent.errors import DamagedError, WbagentError
 from wbagent.restore.compare import differences
 from wbagent.restore.filling import Filling
 from wbagent.restore.programs import Programs
@@ -94,6 +94,7 @@ def restore_backup(
         if replacing is not None:
             replacing()
         created = make_ready(target, found, stored, overwrite=overwrite)
+        stack.enter_context(_half_restored(target))
         fill(target, found.server.version)
         with session(target, database="", read_timeout=6 * 3600) as connection:
             version = found.server.version
@@ -111,6 +112,18 @@ def restore_backup(
     return Restored(
         manifest, target.address, created, tables, result.counted, result.row_count, seconds, found.half_restored
     )
+
+
+@contextmanager
+def _half_restored(target: MysqlURL) -> Iterator[None]:
+    """Let whoever reads of a failure from here on know what the target is now."""
+    try:
+        yield
+    except DamagedError:
+        raise  # It says so itself, and nothing is to be run again.
+    except WbagentError as error:
+        error.also(f"{target.database} is half restored, and marked so", "then run the restore again: it begins anew")
+        raise
 
 
 def tell_restored(manifest: Manifest, where: str, seconds: float) -> None:

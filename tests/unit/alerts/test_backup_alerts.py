@@ -9,6 +9,7 @@ import pytest
 from wbagent.alerts import backup, outbox, states
 from wbagent.alerts.message import Kind, Message
 from wbagent.alerts.state_file import tell_damage
+from wbagent.alerts.unit_report import report
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.moment import Moment
@@ -157,3 +158,22 @@ def test_a_state_file_that_was_set_aside_is_told_once(state: State) -> None:
     assert "it is now /x/state.db.damaged-1" in message.what
     assert [row.message for row in outbox.waiting(state)] == [message]
     assert tell_damage(state, settings(), at(1)) is None
+
+
+@pytest.mark.parametrize("agent_first", [True, False])
+def test_a_bad_backup_is_one_alert_whoever_sees_it_first(
+    state: State, monkeypatch: pytest.MonkeyPatch, agent_first: bool
+) -> None:
+    """The drill's unit, which has failed with it, or the agent."""
+    monkeypatch.setenv("MONITOR_UNIT", "wbagent-drill.service")
+    monkeypatch.setenv("MONITOR_SERVICE_RESULT", "exit-code")
+    chosen = settings(drill=True)
+    put(state, "drill.proven", 0)
+    put(state, "drill.last", 0, result="disproven", reason="table runs is missing", hint="make another")
+    if agent_first:
+        told(state, chosen, 0.01)
+    message = report(state, "wbagent-drill.service", chosen.alerts, at(0.02))
+    assert (message is None) == agent_first
+    assert told(state, chosen, 0.03) == []
+    (row,) = outbox.waiting(state)
+    assert (row.message.fingerprint, "table runs is missing" in row.message.what) == ("backup-drill", True)

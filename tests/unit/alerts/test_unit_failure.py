@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from wbagent.alerts import outbox
-from wbagent.alerts.destination import destinations
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.unit_failure import Ended, compose
 from wbagent.alerts.unit_report import report
 from wbagent.config import load
+from wbagent.config.model import AlertSettings
 from wbagent.errors import ConfigError
 from wbagent.moment import Moment
 from wbagent.state import State
 
-TO = destinations(["json://alerts.example.com/"])
+TO = AlertSettings.model_validate({"to": ["json://alerts.example.com/"]})
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,15 @@ def test_every_failed_backup_is_told(state: State) -> None:
     for second in range(3):
         assert report(state, "wbagent-backup.service", TO, Moment(1000.0 + second, second, "boot"))
     assert len(outbox.waiting(state)) == 3
+
+
+def test_a_drill_that_could_not_be_made_is_told_by_its_unit(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONITOR_UNIT", "wbagent-drill.service")
+    monkeypatch.setenv("MONITOR_SERVICE_RESULT", "exit-code")
+    state.put("drill.last", {"id": "", "result": "not done", "reason": "the store is away", "hint": ""}, 1000.0)
+    message = report(state, "wbagent-drill.service", TO, Moment(1001.0, 2.0, "boot"))
+    assert message
+    assert (message.title, "the store is away" in message.what) == ("a backup is not proven", True)
 
 
 def test_a_unit_that_fails_in_a_loop_is_told_in_summaries(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
