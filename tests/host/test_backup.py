@@ -8,12 +8,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
 from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.testbed.faulty_store import FaultyStore
 from tests.testbed.host import Host
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
@@ -138,6 +140,47 @@ def test_database_host_backs_up_by_clone(hosts: Bed, sample: None, cloning: Host
     assert "CLONE LOCAL" not in hosts.sql("SHOW FULL PROCESSLIST")
     hosts.sql("SET GLOBAL clone_max_data_bandwidth = DEFAULT; SET GLOBAL clone_autotune_concurrency = DEFAULT")
     assert cloning.run(["find", "/var/lib/wbagent-clone"]).stdout.split() == ["/var/lib/wbagent-clone"]
+
+
+@pytest.fixture
+def authority(hosts: Bed, tmp_path: Path) -> Iterator[Path]:
+    """An authority of one's own that db1 has the certificate of, in /root/ca.crt, and a key and certificate by it."""
+    db, name = hosts.db, "/CN=Own Authority"
+    new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
+    usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    db.run([*new, "-x509", "-subj", name, *usage, "-keyout", "/root/ca.key", "-out", "/root/ca.crt"])
+    names = ["-addext", f"subjectAltName=IP:{hosts.bridge.gateway}"]
+    db.run([*new, "-subj", "/CN=store", *names, "-keyout", "/root/store.key", "-out", "/root/store.csr"])
+    signer = ["-CA", "/root/ca.crt", "-CAkey", "/root/ca.key", "-copy_extensions", "copy"]
+    db.run(["openssl", "x509", "-req", "-in", "/root/store.csr", *signer, "-out", "/root/store.crt"])
+    pair = tmp_path / "store.pem"
+    pair.write_text(db.read("/root/store.key") + db.read("/root/store.crt"))
+    yield pair
+    db.run(["rm", "-f", "/usr/local/share/ca-certificates/own.crt"])
+    db.run(["update-ca-certificates", "--fresh"])
+
+
+def test_store_of_a_private_authority(hosts: Bed, sample: None, authority: Path) -> None:
+    """It is refused, with what to do, until the host knows the authority; wbagent has no list of its own."""
+    db = hosts.db
+    target = (hosts.store.address, hosts.store.port)
+    with FaultyStore(target, address=hosts.bridge.gateway, certificate=authority) as store:
+        tls = (("region", "us-east-1"), ("tls", "true"))
+        url = replace(hosts.bucket("wandb-backups", "db1"), host=store.address, port=store.port, options=tls)
+        source = str(replace(hosts.backup_url, database=DATABASE))
+        keys = {"destination": str(url), "retry_for": "5s"}
+        configure(db, hosts.db_settings(database={"url": source}, backup=keys))
+        db.run(["systemctl", "reload", AGENT])
+        refused = db.run(["wbagent", "backup", "run"], check=False, timeout=120)
+        assert refused.returncode == 74
+        assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
+        assert "/usr/local/share/ca-certificates/NAME.crt, then: update-ca-certificates" in refused.stderr
+        db.run(["cp", "/root/ca.crt", "/usr/local/share/ca-certificates/own.crt"])
+        db.run(["update-ca-certificates"])
+        assert "is complete" in db.run(["wbagent", "backup", "run"], timeout=120).stdout
+        assert "ok" in db.run(["wbagent", "backup", "check-destination"], check=False).stdout
+        plain = db.run(["wbagent", "backup", "list"]).stdout
+        assert "complete" in plain
 
 
 def test_dump_killed_half_way(hosts: Bed, sample: None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pymysql
@@ -12,6 +12,7 @@ import pytest
 from tests.testbed.bed import PASSWORD, Bed, configure
 from tests.testbed.host import Host
 from tests.testbed.sample import fill
+from tests.testbed.sample_fingerprint import fingerprint
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
 
@@ -35,9 +36,10 @@ def sample(booted: Bed) -> Iterator[None]:
     booted.sql(f"DROP DATABASE IF EXISTS {DATABASE}; DROP USER 'admin'@'%'")
 
 
-def take_up(bed: Bed, **drill: object) -> None:
+def take_up(bed: Bed, backup: Mapping[str, object] | None = None, **drill: object) -> None:
     url = str(replace(bed.backup_url, database=DATABASE))
-    configure(bed.db, bed.db_settings(database={"url": url}, **{"backup.drill": {"enabled": True, **drill}}))
+    drills = {"backup.drill": {"enabled": True, **drill}}
+    configure(bed.db, bed.db_settings(database={"url": url}, backup=backup or {}, **drills))
     bed.db.run(["systemctl", "reload", AGENT])
 
 
@@ -62,6 +64,32 @@ def test_each_backup_is_proven(hosts: Bed, sample: None) -> None:
     assert ", proven" in db.run(["wbagent", "status"], check=False).stdout
     again = db.run(["wbagent", "backup", "drill", str(backup["id"])], timeout=120)
     assert f"backup {backup['id']} is proven" in again.stdout
+
+
+def test_encrypted_backup_is_proven_by_the_one_time_key_and_restored_by_the_own_one(hosts: Bed, sample: None) -> None:
+    db = hosts.db
+    db.run(["sh", "-c", "rm -f /root/key; age-keygen -o /root/key"])
+    public = db.read("/root/key").split("public key: ")[1].split()[0]
+    take_up(hosts, {"encrypt_to": [public]})
+    with journal_from_now(db, f"_SYSTEMD_UNIT={DRILL}") as journal:
+        db.run(["wbagent", "backup", "run"], timeout=120)
+        done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.DRILL_DONE, timeout=120)
+    wait_for_property(db, DRILL, "ActiveState", "inactive")
+    ((backup),) = listed(hosts)
+    assert (backup["id"], backup["proven"]) == (done["WBAGENT_ID"], True)
+    assert any(key.endswith("/database.sql.zst.age") for key in hosts.store.keys("wandb-backups"))
+    assert db.run(["ls", "-A", "/run/wbagent-drill"]).stdout == "", "nothing on this host opens it any more"
+
+    admin = replace(hosts.mysql_url, user="admin", database="restored")
+    db.write("/root/into", f"{admin}\n", mode=0o600)
+    command = ["wbagent", "restore", "latest", "--into", "@/root/into"]
+    refused = db.run(command, check=False)
+    assert (refused.returncode, "--identity FILE" in refused.stderr) == (74, True)
+    restored = db.run([*command, "--identity", "/root/key"], timeout=120)
+    assert "the checksum was right" in restored.stdout
+    with pymysql.connect(host=db.address, user="admin", password=PASSWORD, charset="utf8mb4") as connection:
+        assert fingerprint(connection, "restored") == fingerprint(connection, DATABASE)
+    hosts.sql("DROP DATABASE restored")
 
 
 @pytest.fixture
@@ -103,10 +131,15 @@ def test_bad_backup_is_told(hosts: Bed, sample: None) -> None:
     drilled = db.run(["wbagent", "backup", "drill"], timeout=120, check=False)
     assert drilled.returncode == 74
     assert "is NOT a good one" in drilled.stderr
-    told = hosts.receiver.wait_for(lambda alert: "a backup is not proven" in alert.text, timeout=60)
+    told = hosts.receiver.wait_for(lambda alert: "does not restore" in alert.text, timeout=60)
     assert "wbagent backup run" in told.text
+    assert "is not what was stored" in told.text or "cannot be decompressed" in told.text
     ((backup),) = listed(hosts)
     assert backup["proven"] is False
     status = db.run(["wbagent", "status"], check=False)
     assert "NOT PROVEN: the drill failed" in status.stdout
     assert status.returncode == 3
+    wait_for_property(db, f"wbagent-alert@{DRILL}.service", "ActiveState", "inactive")
+    wait_for_unit(db, AGENT, lambda unit: "NOT PROVEN" in unit.get("StatusText", ""))
+    about = [alert for alert in hosts.receiver.alerts if "not restore" in alert.text or "not proven" in alert.text]
+    assert len(about) == 1

@@ -116,6 +116,25 @@ def test_database_and_files_come_back_from_the_bucket(embedded: Bed) -> None:
     web.run(["rm", "/root/env.tar", "/root/into"])
 
 
+def test_encrypted_files_come_back_with_the_secret_key_alone(embedded: Bed) -> None:
+    web = embedded.web
+    web.run(["sh", "-c", "rm -f /root/key /root/env.tar; age-keygen -o /root/key"])
+    public = web.read("/root/key").split("public key: ")[1].split()[0]
+    web.run(["mkdir", "-p", "/etc/wbagent.toml.d"])
+    web.write("/etc/wbagent.toml.d/encrypt.toml", f'[backup]\nencrypt_to = ["{public}"]\n', mode=0o644)
+    key = web.read("/var/lib/docker/volumes/wandb/_data/env/internal_signer.key")
+    web.run(["wbagent", "backup", "run"], timeout=120)
+    names = [name.rpartition("/")[2] for name in embedded.store.keys("wandb-backups")]
+    assert names == ["database.sql.zst.age", "files.tar.zst.age", "manifest.json"]
+    command = ["wbagent", "restore", "latest", "--files", "/root/env.tar"]
+    refused = web.run(command, check=False)
+    assert (refused.returncode, "--identity FILE" in refused.stderr) == (74, True)
+    assert not web.exists("/root/env.tar")
+    web.run([*command, "--identity", "/root/key"])
+    assert web.run(["tar", "-xOf", "/root/env.tar", "env/internal_signer.key"]).stdout == key
+    web.run(["rm", "/root/env.tar", "/root/key"])
+
+
 def test_backup_after_a_crash_goes_through_the_new_container(embedded: Bed) -> None:
     web = embedded.web
     before = web.run(["readlink", "/run/wandb-local/netns"]).stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +19,17 @@ from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from tests.testbed.scratch import scratch
+from wbagent.age import Identity
 from wbagent.backup import drill_key
 from wbagent.backup.job import BackupFailedError
 from wbagent.backup.layout import object_key
+from wbagent.backup.proof import read_proof
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.drill.job import DrillFailedError, Order, run_drill
 from wbagent.errors import RestoreError
 from wbagent.restore.run import restore_backup
+
+needs_ssh_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs openssh-client")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +65,7 @@ def test_each_recipient_and_the_drill_restore_it_and_nobody_else(
     assert stored.startswith(b"age-encryption.org/v1\n")
 
     target = MysqlURL(sample.user, sample.password, sample.host, sample.port, "restored_sample", sample.options)
-    for identity, message in ((None, "is encrypted to age1"), (keys[2].identity, "no identity matched")):
+    for identity, message in ((None, "is encrypted to age1"), (keys[2].identity, "no identity matched .* nothing was")):
         with pytest.raises(RestoreError, match=message) as caught:
             restore_backup(case.store, case.settings.backup, "latest", target, ignore, identity=identity)
         assert "--identity" in caught.value.hint
@@ -71,6 +77,65 @@ def test_each_recipient_and_the_drill_restore_it_and_nobody_else(
             restore_backup(case.store, case.settings.backup, "latest", target, ignore, identity=identity)
             assert fingerprint(connection, "restored_sample") == original
             mysql.execute("DROP DATABASE restored_sample")
+
+
+@pytest.fixture
+def ssh_keys(tmp_path: Path) -> dict[str, Path]:
+    """SSH keys as ssh-keygen makes them, one with a passphrase; each public one is beside it."""
+    made = {}
+    for name, options in {"ed25519": ["-N", ""], "rsa": ["-N", "", "-b", "2048"], "locked": ["-N", "words"]}.items():
+        made[name] = tmp_path / f"ssh-{name}"
+        kind = "rsa" if name == "rsa" else "ed25519"
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-f", made[name], *options], check=True)
+    return made
+
+
+@needs_ssh_keygen
+def test_ssh_keys_open_it_and_what_cannot_be_used_is_no_fault_of_the_backup(
+    tmp_path: Path,
+    mysql: MysqlServer,
+    sample: MysqlURL,
+    clients: ClientPrograms,
+    mysqld: Path,
+    bucket: S3URL,
+    keys: list[Key],
+    ssh_keys: dict[str, Path],
+) -> None:
+    public = [path.with_suffix(".pub").read_text().strip() for path in ssh_keys.values()]
+    with scratch("ssh") as directory:
+        drill = {"mysqld": str(mysqld)}
+        host = make_case(
+            directory / "host", sample, clients, bucket, encrypt_to=public, engine="mysqldump", drill=drill
+        )
+        os.chown(host.state_directory, 65534, 65534)
+        manifest = host.run().manifest
+        # The comment behind a key says whose it is: that is nobody's business at the store.
+        assert manifest.encryption
+        assert manifest.encryption.recipients == tuple(" ".join(key.split()[:2]) for key in public)
+        target = MysqlURL(sample.user, sample.password, sample.host, sample.port, "restored_sample", sample.options)
+        useless = {
+            "no identity matched": keys[0].path.read_text(),
+            "passphrase": ssh_keys["locked"].read_text(),
+            "unknown identity type": public[0],
+            "no secret keys": "",
+        }
+        for said, text in useless.items():
+            with pytest.raises(
+                RestoreError, match=f"backup {manifest.id} is encrypted to .*{said}.*; nothing was touched"
+            ):
+                restore_backup(host.store, host.settings.backup, "latest", target, ignore, identity=Identity(text))
+            assert mysql.execute("SHOW DATABASES LIKE 'restored_sample'") == []
+            order = Order(manifest.id, Identity(text))
+            with host.state() as state, pytest.raises(DrillFailedError, match=f"no backup was proven: .*{said}"):
+                run_drill(host.settings, state, host.state_directory, ignore, order)
+        assert read_proof(host.store, manifest) is None
+        with mysql.connect() as connection:
+            original = fingerprint(connection, sample.database)
+            for name in ("ed25519", "rsa"):
+                identity = Identity(ssh_keys[name].read_text())
+                restore_backup(host.store, host.settings.backup, "latest", target, ignore, identity=identity)
+                assert fingerprint(connection, "restored_sample") == original
+                mysql.execute("DROP DATABASE restored_sample")
 
 
 def test_command_takes_the_key_from_a_file_or_standard_input(case: Case, mysql: MysqlServer, keys: list[Key]) -> None:

@@ -88,6 +88,22 @@ def test_what_lasts_leaves_what_there_was(
     assert ceph.unfinished_uploads(bucket.bucket) == []
 
 
+def test_full_bucket_is_told_and_keeps_what_it_has(
+    tmp_path: Path, ceph: Ceph, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = make_case(tmp_path, sample, clients, bucket, timeout="5s", retry_for="20s")
+    before = case.run().manifest.id
+    for arguments in (("quota", "set", "--max-size=1K"), ("quota", "enable")):
+        ceph.administer(*arguments, "--quota-scope=bucket", f"--bucket={bucket.bucket}")
+    began = time.monotonic()
+    with pytest.raises(BackupFailedError, match="QuotaExceeded") as caught:
+        case.run()
+    assert time.monotonic() - began < 15, "a refusal is final"
+    assert "raise the bucket's quota" in caught.value.hint
+    assert case.stored() == {before: "complete"}
+    assert ceph.unfinished_uploads(bucket.bucket) == []
+
+
 def test_signal_ends_a_run_whose_store_says_nothing(case: Case, store: FaultyStore) -> None:
     """The exception of the handler comes up in the midst of a request, where botocore sees a broken connection."""
     store.fail([STAGES["complete"]], "stall")

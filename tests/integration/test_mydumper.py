@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.integration.age_key import Key
 from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.command import run
@@ -150,6 +151,46 @@ def test_restored_and_proven_by_wbagent(
             proof = run_drill(drilled, facts, host.state_directory, ignore, Order(manifest.id))
         assert proof
         assert proof.ok
+
+
+@needs_mydumper
+def test_encrypted_it_is_restored_and_proven(
+    mysql: MysqlServer,
+    plain: MysqlURL,
+    clients: ClientPrograms,
+    mysqld: Path,
+    keys: list[Key],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scratch("mydumper") as directory:
+        drill = {"mysqld": str(mysqld)}
+        host = make_case(
+            directory / "case",
+            plain,
+            clients,
+            engine="mydumper",
+            mydumper=os.environ["WBAGENT_MYDUMPER"],
+            myloader=os.environ["WBAGENT_MYLOADER"],
+            encrypt_to=keys[0].public,
+            drill=drill,
+        )
+        os.chown(host.state_directory, 65534, 65534)
+        monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(host.state_directory))
+        manifest = host.run().manifest
+        assert (manifest.engine, manifest.data.file) == ("mydumper", "mydumper.tar.age")
+        with host.state() as facts:
+            proof = run_drill(host.settings, facts, host.state_directory, ignore, Order())
+        assert proof
+        assert proof.ok
+        target = mysql.create("mydumper_back", "mydumper_back", PASSWORD)
+        mysql.execute("GRANT ALL ON *.* TO %s@'%%'", target.user)
+        try:
+            restore_backup(host.store, host.settings.backup, "latest", target, ignore, identity=keys[0].identity)
+            with mysql.connect() as connection:
+                assert fingerprint(connection, target.database) == fingerprint(connection, plain.database)
+        finally:
+            mysql.execute(f"DROP DATABASE `{target.database}`")
+            mysql.execute("DROP USER %s@'%%'", target.user)
 
 
 @needs_mydumper

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.age_key import Key
-from tests.integration.backup_case import Case, ignore
+from tests.integration.backup_case import Case, Once, ignore
 from tests.integration.binlog_case import REPLICATION, executed, replicate, shipping, shipping_case, wait_for
 from tests.testbed.cache import remove_tree
 from tests.testbed.mysql import MysqlServer
@@ -24,6 +24,8 @@ from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import RestoreError
 from wbagent.restore.point_in_time import PointInTime, RolledForward
 from wbagent.restore.until import Until, parse_until
+
+UNFINISHED = ("wbagent_restore_unfinished",)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,18 @@ def test_state_of_the_moment_with_writers_running(
         written(server, 50)
         server.execute("FLUSH BINARY LOGS")
         host.until_stored(executed(server))
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    # Between the backup's state and the moment it is neither: nobody takes it for either.
+    stopping = Once("applying binary logs", interrupt, from_start=True)
+    with pytest.raises(KeyboardInterrupt):
+        PointInTime(case.store, case.settings.backup, at(moment), None, stopping).restore(target)
+    assert UNFINISHED in server.execute("SHOW TABLES FROM copy")
     done = restore(case, target, at(moment))
+    assert "half restored" in done.restored.replaced
+    assert UNFINISHED not in server.execute("SHOW TABLES FROM copy")
     assert state(server, "copy") == expected
     assert done.survey.count > 100
     assert done.survey.last

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show
+from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
@@ -82,6 +83,31 @@ def test_everything_is_equal_in_an_empty_server(
         "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata"
         " WHERE schema_name = 'restored'"
     ) == [("utf8mb4", "utf8mb4_general_ci")]
+
+
+def test_dumped_under_writers_it_is_of_one_moment(
+    backed_up: Case, mysql: MysqlServer, empty_server: MysqlServer, target: MysqlURL, tmp_path: Path
+) -> None:
+    """Between the two tables that are written in one transaction the dump has a large one."""
+    url = backed_up.settings.database_url()
+    assert url
+    make_two_tables(mysql, url.database)
+    programs = ClientPrograms(Path(backed_up.settings.backup.mysqldump), Path(backed_up.settings.backup.mysql))
+    case = make_case(tmp_path / "writers", url, programs, engine="mysqldump")
+    try:
+        with writer(mysql, url.database):
+            manifest = case.run().manifest
+        assert manifest.engine == "mysqldump"
+        ((went_on,),) = mysql.execute(f"SELECT COUNT(*) FROM {TABLES[0]}", database=url.database)
+        restore(case, target)
+        one, two = (
+            empty_server.execute(f"SELECT COUNT(*), MAX(n) FROM {name}", database="restored") for name in TABLES
+        )
+        assert one == two != [(0, None)]
+        assert one[0][0] < went_on
+    finally:
+        for name in TABLES:
+            mysql.execute(f"DROP TABLE {name}", database=url.database)
 
 
 def test_restored_rows_reach_the_binary_log(backed_up: Case, empty_server: MysqlServer, target: MysqlURL) -> None:
@@ -248,6 +274,13 @@ def test_command_line(backed_up: Case, target: MysqlURL, tmp_path: Path, way: st
     again = backed_up.command("restore", "latest", "--into", into, text=f"{target}\n")
     assert (again.returncode, "is not empty" in again.stderr) == (74, True)
     assert PASSWORD not in done.stdout + done.stderr + again.stderr
+
+
+def test_file_in_the_place_of_a_directory_is_told(backed_up: Case, tmp_path: Path) -> None:
+    for option, path, told in (("--datadir", backed_up.configuration, "is a file"), ("--files", tmp_path, "directory")):
+        wrong = backed_up.command("restore", "latest", option, str(path))
+        assert (wrong.returncode, told in wrong.stderr, "try: name a" in wrong.stderr) == (64, True, True)
+        assert "Usage:" not in wrong.stderr
 
 
 def test_wrong_connection_string_is_explained(backed_up: Case) -> None:

@@ -337,8 +337,9 @@ def test_disk_of_the_target_that_fills(reader: Reader, small_server: tuple[Mysql
     server.create("unused", "admin", "password")
     server.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
     there = replace(reader, mysql=server, target=server.url("admin", TARGET))
-    with pytest.raises(WbagentError, match=FULL) as caught:
+    # The server ends itself when its binary log has no room, or refuses the rows before.
+    with pytest.raises(WbagentError, match=f"{FULL}|Lost connection") as caught:
         there.read("into", Once("restoring", fill_up, from_start=True))
-    assert "make room on the target server's disk" in caught.value.hint
+    assert ("a full disk" if "Lost" in caught.value.message else "make room on the disk") in caught.value.hint
     assert "it begins anew" in caught.value.hint
     assert "half restored" in caught.value.message

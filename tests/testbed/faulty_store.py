@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final, Literal, Self
 
 from tests.testbed.errors import BedError
@@ -21,17 +23,27 @@ _UNWANTED: Final = {"connection", "expect", "transfer-encoding", "keep-alive"}
 
 
 class FaultyStore:
-    """Passes every request on to `target` with its headers as they are, so that signatures stay right."""
+    """Passes every request on to `target` with its headers as they are, so that signatures stay right.
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    With `certificate`, a file that holds a key and its certificate, clients have to speak TLS.
+    """
+
+    def __init__(self, target: tuple[str, int], *, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.target = target
         self._fault: Fault = "cut"
         self._left: dict[str, int] = {}
         self._change = threading.Condition()
         self.met: set[str] = set()
         self.released = threading.Event()
-        self._server = _Server(self)
-        self.address, self.port = "127.0.0.1", int(self._server.server_address[1])
+        self._server = _Server(self, address)
+        self.address, self.port = address, int(self._server.server_address[1])
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # Not while accepting: one client that says nothing would keep all others out.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="faulty-store", daemon=True).start()
@@ -75,9 +87,9 @@ class FaultyStore:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, store: FaultyStore) -> None:
+    def __init__(self, store: FaultyStore, address: str) -> None:
         self.store = store
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__((address, 0), _Handler)
 
     def handle_error(self, *_: object) -> None:
         pass  # Clients that give up are what the tests are about.

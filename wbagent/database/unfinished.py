@@ -40,7 +40,7 @@ def mark(connection: Connection, database: str, backup: str) -> None:
 
 def unmark(connection: Connection, database: str) -> None:
     """Take the mark away: the restore is complete and compared; raises PyMySQL's errors."""
-    rows(connection, f"DROP TABLE {quoted_name(database)}.{quoted_name(TABLE)}")
+    rows(connection, f"DROP TABLE IF EXISTS {quoted_name(database)}.{quoted_name(TABLE)}")
 
 
 def find_mark(connection: Connection, database: str) -> Unfinished | None:

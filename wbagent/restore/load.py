@@ -24,14 +24,18 @@ _NOT_THE_DUMP: Final = frozenset(
 )  # fmt: skip
 # Whatever number the server gives it.
 _FULL: Final = re.compile(r"No space left|disk is full|is full\b")
+# A server whose binary log has no room ends itself (binlog_error_action).
+_SEE_ITS_LOG: Final = "see the error log of the target's server: a full disk ends it, and want of memory too"
 _HINTS: Final = {
+    "2006": _SEE_ITS_LOG,
+    "2013": _SEE_ITS_LOG,
     "1227": "restore as an administrator: the dump holds objects of other definers (SET_ANY_DEFINER)",
     "1419": "restore as an administrator, or SET GLOBAL log_bin_trust_function_creators = 1",
     "1044": "GRANT ALL on the target database to the account in --into",
     "1142": "GRANT ALL on the target database to the account in --into",
     "1153": "SET GLOBAL max_allowed_packet = 1073741824 on the target server",
-    "1114": "make room on the target server's disk",
-    "3675": "make room on the target server's disk",
+    "1114": "make room on the disk of the target's server",
+    "3675": "make room on the disk of the target's server",
 }
 
 

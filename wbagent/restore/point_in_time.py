@@ -24,6 +24,7 @@ from wbagent.config.model import BackupSettings
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import rows, session
 from wbagent.database.facts import ServerFacts, read_server
+from wbagent.database.unfinished import unmark
 from wbagent.errors import RestoreError
 from wbagent.restore.history import (
     Candidate,
@@ -37,7 +38,7 @@ from wbagent.restore.history import (
     steps,
 )
 from wbagent.restore.replay import Clients, Replay, refuse_unfit_account
-from wbagent.restore.run import Restored, restore_backup
+from wbagent.restore.run import Restored, half_restored, restore_backup
 from wbagent.restore.statements import Scope, judge
 from wbagent.restore.until import Until, show
 from wbagent.systemd import journal
@@ -107,8 +108,12 @@ class PointInTime:
             self._report,
             overwrite=overwrite,
             identity=self._identity,
+            more_follows=True,
         )
-        self.roll_forward(way, survey, Replay(programs, target, scope))
+        with half_restored(target):
+            self.roll_forward(way, survey, Replay(programs, target, scope))
+            with session(target, database="") as connection:
+                unmark(connection, target.database)
         seconds = round(time.monotonic() - began, 3)
         self._tell(restored, survey, seconds, server)
         return RolledForward(restored, survey, seconds)

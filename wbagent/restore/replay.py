@@ -95,7 +95,7 @@ class Replay:
                 said = os.pread(complaints.fileno(), _MOST_COMPLAINTS, 0).decode(errors="replace").strip()
                 raise RestoreError(
                     f"mysqlbinlog {how_it_ended(status)}: {said[:600] or 'and said nothing'}",
-                    hint="the target database is somewhere before the moment: drop it and run the restore again",
+                    hint="mend what it says",
                 )
 
     def finish(self) -> None:

@@ -62,6 +62,7 @@ def restore_backup(
     identity: Identity | None = None,
     replacing: Callable[[], None] | None = None,
     overwrite: bool = False,
+    more_follows: bool = False,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
 
@@ -69,7 +70,8 @@ def restore_backup(
     up), or what an interrupted restore left. Everything is proven before anything is touched: the commit record, the
     stored object's size and SHA-256, that `identity` opens what is encrypted, programs, room, the target. With
     `overwrite` the database may hold anything: it is dropped and made anew; `replacing` means the same and is called
-    before that. Raises RestoreError, DatabaseError, BucketError.
+    before that. When `more_follows`, the database stays marked as half restored, which its caller ends. Raises
+    RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     overwrite = overwrite or replacing is not None
@@ -94,12 +96,12 @@ def restore_backup(
         if replacing is not None:
             replacing()
         created = make_ready(target, found, stored, overwrite=overwrite)
-        stack.enter_context(_half_restored(target))
+        stack.enter_context(half_restored(target))
         fill(target, found.server.version)
         with session(target, database="", read_timeout=6 * 3600) as connection:
             version = found.server.version
             result = differences(connection, target.database, version, manifest, Meter("comparing", report))
-            if not result.wrong:
+            if not (result.wrong or more_follows):
                 unmark(connection, target.database)
     if result.wrong:
         raise DamagedError(
@@ -115,7 +117,7 @@ def restore_backup(
 
 
 @contextmanager
-def _half_restored(target: MysqlURL) -> Iterator[None]:
+def half_restored(target: MysqlURL) -> Iterator[None]:
     """Let whoever reads of a failure from here on know what the target is now."""
     try:
         yield

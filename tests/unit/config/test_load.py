@@ -170,3 +170,23 @@ def test_an_embedded_server_needs_neither_database_nor_bucket(file: Path) -> Non
     elsewhere = load(write(file, EMBEDDED + '[database]\nurl = "mysql://u:p@h/db"\n')).settings
     assert elsewhere.files_socket() is None
     assert load(write(file, SERVER)).settings.files_socket() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[backup]\nengine = "mysqlpump"', 'expected "auto", "clone", "mydumper" or "mysqldump"'),
+        ('[backup]\nrequest_checksum_calculation = "never"', 'expected "when_supported" or "when_required"'),
+        ('[backup]\nclone_directory = "clones"', "expected the absolute path of a directory"),
+        ('[metrics]\ntextfile = "/run/wbagent.txt"', "expected an absolute path that ends in .prom"),
+        ("[backup]\nkeep_days = 0", "expected at least 1"),
+        ("[backup]\nkeep_days = 5000", "expected at most 3650"),
+        ("[monitor.cpu]\nabove_percent = 0.0", "expected more than 0"),
+        ("[monitor.cpu]\nabove_percent = 100.0", "expected less than 100"),
+        ("[backup]\ndrill = 5", "expected a table"),
+    ],
+)
+def test_what_was_expected_is_said_in_words(file: Path, text: str, told: str) -> None:
+    (problem,) = problems(file, text)
+    assert told in problem
+    assert "nput should" not in problem
