@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         fault = self.server.store.fault_for(f"{self.command} {self.path}")
         if fault == "stall":
             self.server.store.released.wait()
@@ -114,12 +114,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - http.server looks for these names
 
+    def _body(self) -> bytes:
+        """In whichever way it comes: over TLS boto3 does not say how long it will be."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(chunks)
+
     def _pass_on(self, body: bytes, fault: Fault | None) -> None:
         connection = http.client.HTTPConnection(*self.server.store.target)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in _UNWANTED:
                 connection.putheader(name, value)
+        if body and "Content-Length" not in self.headers:
+            connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         answer = connection.getresponse()
         data = answer.read()

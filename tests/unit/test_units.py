@@ -12,6 +12,7 @@ import pytest
 
 import wbagent
 from wbagent import events
+from wbagent.backup import drill_key
 from wbagent.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,13 @@ def test_jobs_get_the_shared_sandbox() -> None:
     assert jobs == {f"wbagent-{job}.service" for job in ("alert@", "backup", "binlog", "deliver", "drill")}
     for name in jobs:
         assert not _values(UNITS / name, "User"), "the drop-in gives it; a second one would win or lose unseen"
+
+
+def test_backup_and_drill_share_the_directory_of_the_one_time_key() -> None:
+    for unit in ("wbagent-backup.service", "wbagent-drill.service"):
+        assert _values(UNITS / unit, "RuntimeDirectory") == [drill_key.DIRECTORY.name]
+        assert _values(UNITS / unit, "RuntimeDirectoryMode") == ["0700"]
+        assert _values(UNITS / unit, "RuntimeDirectoryPreserve") == ["yes"]
 
 
 def test_polkit_rule_names_the_services() -> None:

@@ -19,8 +19,8 @@ _NOTICE_S: Final = 5.0
 _CODE: Final = re.compile(r"ERROR (\d+)")
 # A server that went away or is short of something (disk, memory, time), and rights that the account lacks.
 _NOT_THE_DUMP: Final = frozenset(
-    {"2002", "2003", "2006", "2013", "1021", "1037", "1038", "1041", "1044", "1045", "1053", "1114", "1142", "1153",
-     "1205", "1206", "1227", "1419", "1026", "1030", "3675"}
+    {"2002", "2003", "2006", "2013", "2026", "2055", "1021", "1037", "1038", "1041", "1044", "1045", "1053", "1114",
+     "1142", "1153", "1205", "1206", "1227", "1419", "1026", "1030", "3675"}
 )  # fmt: skip
 # Whatever number the server gives it.
 _FULL: Final = re.compile(r"No space left|disk is full|is full\b")
@@ -29,6 +29,8 @@ _SEE_ITS_LOG: Final = "see the error log of the target's server: a full disk end
 _HINTS: Final = {
     "2006": _SEE_ITS_LOG,
     "2013": _SEE_ITS_LOG,
+    # What a connection with TLS says of the same.
+    "2026": _SEE_ITS_LOG,
     "1227": "restore as an administrator: the dump holds objects of other definers (SET_ANY_DEFINER)",
     "1419": "restore as an administrator, or SET GLOBAL log_bin_trust_function_creators = 1",
     "1044": "GRANT ALL on the target database to the account in --into",
