@@ -14,6 +14,7 @@ from wbagent.systemd.journal_lines import newest_lines
 
 BACKUP_UNIT: Final = "wbagent-backup.service"
 DRILL_UNIT: Final = "wbagent-drill.service"
+BINLOG_UNIT: Final = "wbagent-binlog.service"
 _FAILURES: Final = {BACKUP_UNIT: backup_facts.LAST_FAILURE, DRILL_UNIT: backup_facts.DRILL}
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0
