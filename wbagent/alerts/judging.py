@@ -17,6 +17,7 @@ from wbagent.config.model import AlertSettings
 from wbagent.moment import Moment
 from wbagent.monitor.rules import INACTIVE, AlertState, Transition, evaluate
 from wbagent.state import State
+from wbagent.systemd import journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ def _judge_one(
         # Seen by the conditions that come after this one: a cause stands before what follows from it.
         known[condition.fingerprint] = alert
         states.save(state, alert)
+    if after.phase is not before.phase:
+        journal.send(f"{condition.fingerprint}: {before.phase} -> {after.phase}", level="debug")
     if after.fires != before.fires:
         history.note(state, condition.fingerprint, condition.name(settings.language), began=after.fires, at=now.wall)
     if result.transition is None:

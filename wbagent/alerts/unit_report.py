@@ -37,7 +37,7 @@ def report(state: State | None, unit: str, to: Sequence[Destination], now: Momen
     ended = how_it_ended(unit)
     reason, hint = own_words(unit, state, now.wall)
     if not reason:
-        reason, hint = last_words(unit, ended.invocation)
+        reason, hint = last_words(unit, ended)
     message = compose(unit, ended, reason, hint, now.wall, language)
     event = Event(ended.invocation or f"{now.wall:.6f}", now.wall, message.what)
     if state is None:
