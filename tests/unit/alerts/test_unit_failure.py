@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wbagent.alerts import outbox
+from wbagent.alerts import database, judging, outbox
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.unit_failure import Ended, compose
 from wbagent.alerts.unit_report import report
@@ -32,7 +32,7 @@ TO = AlertSettings.model_validate({"to": ["json://alerts.example.com/"]})
     ],
 )
 def test_how_it_ended_in_words(ended: Ended, words: str) -> None:
-    assert ended.sentence() == words
+    assert ended.sentence("en") == words
 
 
 def test_systemd_tells_the_unit_that_it_starts() -> None:
@@ -51,7 +51,7 @@ def test_systemd_tells_the_unit_that_it_starts() -> None:
     "unit", ["wandb-local.service", "wbagent.service", "wbagent-backup.service", "wbagent-drill.service"]
 )
 def test_every_part_is_there(unit: str) -> None:
-    message = compose(unit, Ended("exit-code", "exited", "1", ""), "the disk is full", "", 0.0)
+    message = compose(unit, Ended("exit-code", "exited", "1", ""), "the disk is full", "", 0.0, "en")
     assert message.what == f"{unit} ended with exit status 1: the disk is full"
     assert message.why
     assert message.remedy
@@ -59,7 +59,7 @@ def test_every_part_is_there(unit: str) -> None:
 
 
 def test_the_units_own_hint_goes_before_ours() -> None:
-    message = compose("wbagent-backup.service", Ended("", "", "", ""), "no space", "make room in the bucket", 0.0)
+    message = compose("wbagent-backup.service", Ended("", "", "", ""), "no space", "make room in the bucket", 0.0, "en")
     assert message.remedy == "make room in the bucket"
 
 
@@ -96,6 +96,16 @@ def test_every_failed_backup_is_told(state: State) -> None:
     for second in range(3):
         assert report(state, "wbagent-backup.service", TO, Moment(1000.0 + second, second, "boot"))
     assert len(outbox.waiting(state)) == 3
+
+
+@pytest.mark.usefixtures("backup_ended")
+def test_a_backup_that_fails_because_the_database_is_away_is_not_told_beside_that(state: State) -> None:
+    for second in range(0, 61, 30):
+        now = Moment(1000.0 + second, float(second), "boot")
+        gone = database.away("en", "db1:3306", "MySQL at db1:3306 refuses connections", "", 30.0)
+        judging.judge(state, AlertSettings(), {database.AWAY}, [gone], now)
+    assert report(state, "wbagent-backup.service", TO, Moment(1061.0, 61.0, "boot"))
+    assert outbox.waiting(state) == ()
 
 
 def test_a_drill_that_could_not_be_made_is_told_by_its_unit(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
