@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ import zstandard
 
 from tests.integration.backup_case import Case, Once, child, ignore, killed_while, make_case
 from tests.integration.clone_case import clone_backup, store
+from tests.integration.test_prune import put_backup
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run as run_command
 from tests.testbed.mysql import MysqlServer
@@ -116,6 +117,16 @@ def test_good_backup_is_proven_once(host: Drilled) -> None:
     assert host.fact("drill.proven")["id"] == manifest.id
     assert host.drill() is None, "it is proven already"
     assert host.drill(manifest.id), "but a person may ask again"
+
+
+def test_proof_lets_older_backups_go_at_once(host: Drilled) -> None:
+    keep = host.settings.backup.model_copy(update={"keep_at_least": 1})
+    one = Drilled(host.directory, host.settings.model_copy(update={"backup": keep}))
+    old = {put_backup(one.store, "host1", timedelta(days=days)) for days in (30, 40)}
+    manifest = one.run().manifest
+    assert set(one.stored()) == {manifest.id, *old}, "the new one does not count yet"
+    assert one.drill()
+    assert set(one.stored()) == {manifest.id}
 
 
 def test_clone_is_proven(host: Drilled, mysql: MysqlServer) -> None:
