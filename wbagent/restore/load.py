@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import subprocess
 from contextlib import suppress
 from types import TracebackType
@@ -13,9 +15,12 @@ from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.options_file import environment, options_file
 from wbagent.errors import RestoreError
+from wbagent.systemd import journal
 
 # What writes to it sees a broken pipe a moment before its end can be seen.
 _NOTICE_S: Final = 5.0
+# Longer than any statement of a dump takes, of a MiB of rows at most, on a server that is well.
+_SILENT_S: Final = 20
 _CODE: Final = re.compile(r"ERROR (\d+)")
 # A server that went away or is short of something (disk, memory, time), and rights that the account lacks.
 _NOT_THE_DUMP: Final = frozenset(
@@ -73,6 +78,7 @@ class Load:
                 process_group=0,
             )
         self._complaints = Complaints(self._process.stderr, "mysql")
+        self._told = False
 
     def __enter__(self) -> Self:
         return self
@@ -91,11 +97,34 @@ class Load:
 
     def write(self, data: bytes) -> None:
         """Give it the next statements; raises RestoreError with its reason when it has ended."""
-        if self._process.stdin:
+        descriptor, rest = self.descriptor, memoryview(data)
+        # Only here: a program that writes to it by itself wants to be kept waiting.
+        os.set_blocking(descriptor, False)
+        while rest:
+            self._wait_until_taken(descriptor)
             try:
-                self._process.stdin.write(data)
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                continue
             except BrokenPipeError:
                 self.finish()
+                return
+
+    def _wait_until_taken(self, descriptor: int) -> None:
+        """Return when it takes something; what keeps it from that for long is told once."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        while not poll.poll(_SILENT_S * 1000):
+            self._tell_silence()
+
+    def _tell_silence(self) -> None:
+        if not self._told:
+            self._told = True
+            journal.send(
+                f"the target's server has done nothing for {_SILENT_S} s: it is busy, or waits for room on its disk (its"
+                " error log says so), and goes on then",
+                level="warning",
+            )
 
     @property
     def descriptor(self) -> int:
@@ -116,7 +145,11 @@ class Load:
                 self._process.stdin.close()
             except BrokenPipeError:
                 broken = True
-        status = self._process.wait()
+        try:
+            status = self._process.wait(_SILENT_S)
+        except subprocess.TimeoutExpired:
+            self._tell_silence()
+            status = self._process.wait()
         said = "; ".join(line.strip() for line in self._complaints.text().splitlines())
         if status == 0 and not broken:
             return
