@@ -121,8 +121,8 @@ class Load:
         if not self._told:
             self._told = True
             journal.send(
-                f"the target's server has done nothing for {_SILENT_S} s: it is busy, or waits for room on its disk (its"
-                " error log says so), and goes on then",
+                f"the target's server has done nothing for {_SILENT_S} s: it is busy, or waits for room on its disk"
+                " (its error log says so), and goes on then",
                 level="warning",
             )
 
