@@ -272,7 +272,7 @@ def test_link_cut(unproven: tuple[Drilled, Manifest]) -> None:
     assert destination
     with Proxy((str(destination.host), int(destination.port or 0))) as link:
         url = replace(destination, host=link.address, port=link.port)
-        backup = host.settings.backup.model_copy(update={"destination": url})
+        backup = host.settings.backup.model_copy(update={"destination": url, "retry_for": 1.0})
         far = Drilled(host.directory, host.settings.model_copy(update={"backup": backup}))
         with pytest.raises(DrillFailedError, match="no backup was proven"):
             far.drill(report=Once("restoring", link.refuse, from_start=True))

@@ -140,14 +140,14 @@ class PointInTime:
     def roll_forward(self, way: Way, survey: Survey, replay: Replay) -> None:
         """Apply what the survey allowed to what the backup's restore made."""
         whole = sum(survey.ends)
-        meter = Meter("applying binary logs", self._report, expected=whole)
         with replay as running:
+            meter = Meter("applying binary logs", self._report, expected=whole)
             for step, end in zip(way.steps, survey.ends, strict=True):
                 chosen = step.gtids - survey.left_out
                 if chosen:
                     running.apply(self._metered(step.file, end, meter), chosen)
             running.finish()
-        meter.done()
+            meter.done()
 
     def _metered(self, file: StoredFile, upto: int, meter: Meter) -> Iterator[bytes]:
         for chunk in fetch(self._store, self._settings.owner, self._identity, file, upto):
