@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import PurePath
 from typing import IO, Final, cast
 
@@ -114,6 +114,10 @@ def _decrypted(chunks: Iterator[bytes], manifest: Manifest, identity: Identity |
                 raise
             # The key fits, the content does not: somebody or something has changed it.
             raise DamagedError(error.message, hint="use another: wbagent backup list") from None
+        finally:
+            # The error's traceback would keep the store's connection open.
+            if isinstance(chunks, Generator):
+                chunks.close()
 
 
 def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
