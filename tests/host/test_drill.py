@@ -11,6 +11,7 @@ import pytest
 
 from tests.testbed.bed import PASSWORD, Bed, configure
 from tests.testbed.host import Host
+from tests.testbed.mysql_image import CHANGES, IMAGE, mysql_image_tar
 from tests.testbed.sample import fill
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
@@ -110,3 +111,51 @@ def test_bad_backup_is_told(hosts: Bed, sample: None) -> None:
     status = db.run(["wbagent", "status"], check=False)
     assert "NOT PROVEN: the drill failed" in status.stdout
     assert status.returncode == 3
+
+
+# --- on a host without mysqld: in a container ---
+
+CONTAINER = "wandb-local-drill"
+
+
+@pytest.fixture(scope="module")
+def image(booted: Bed) -> None:
+    booted.web.import_image(mysql_image_tar(), IMAGE, CHANGES)
+
+
+@pytest.fixture
+def contained(hosts: Bed, sample: None, image: None) -> Bed:
+    """web1 makes backups of its own, has Docker and no mysqld."""
+    take_up_contained(hosts)
+    return hosts
+
+
+def take_up_contained(bed: Bed, backup: dict[str, object] | None = None, **drill: object) -> None:
+    url = str(replace(bed.backup_url, host=bed.db.address, database=DATABASE))
+    sections = {"backup": backup or {}, "backup.drill": {"image": IMAGE, **drill}}
+    configure(bed.web, bed.web_settings(database={"url": url}, **sections))
+    bed.web.run(["systemctl", "reload", AGENT])
+
+
+def assert_nothing_is_left(host: Host) -> None:
+    """Neither of the container, nor of its volumes, nor on the disk."""
+    assert host.run(["docker", "ps", "--all", "--quiet", "--filter", f"name={CONTAINER}"]).stdout == ""
+    assert host.run(["docker", "volume", "ls", "--quiet"]).stdout == ""
+    assert host.run(["ls", "/var/lib/wbagent/scratch"]).stdout == ""
+
+
+def test_dump_is_proven_in_a_container(contained: Bed) -> None:
+    web = contained.web
+    with journal_from_now(web, f"_SYSTEMD_UNIT={DRILL}") as journal:
+        web.run(["wbagent", "backup", "run"], timeout=120)
+        done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.DRILL_DONE, timeout=120)
+    print(done["MESSAGE"])
+    assert f"restored into a container of {IMAGE}" in done["MESSAGE"]
+    wait_for_property(web, DRILL, "ActiveState", "inactive")
+    assert_nothing_is_left(web)
+    (key,) = (key for key in contained.store.keys("wandb-backups") if key.endswith("proof.json"))
+    proof = json.loads(contained.store.client().get_object(Bucket="wandb-backups", Key=key)["Body"].read())
+    assert (proof["ok"], proof["image"]) == (True, IMAGE)
+    wait_for_unit(web, AGENT, lambda unit: f"proven (in {IMAGE})" in unit.get("StatusText", ""))
+    assert f"proven     in {IMAGE}" in web.run(["wbagent", "backup", "list"]).stdout
+    assert f"of image {IMAGE}" in web.run(["wbagent", "backup", "show", "latest"]).stdout

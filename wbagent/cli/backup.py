@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wbagent.cli.context import load_settings
+from wbagent.cli.context import load_section, load_settings
 from wbagent.errors import EX_IOERR, AccessError, StateError
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
@@ -128,6 +130,22 @@ def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | N
     ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(settings, name))
 
 
+@backup.command("drill-container", hidden=True)
+@click.option("--clean-up", is_flag=True, help="Remove what a run that was killed has left.")
+@click.pass_context
+def drill_container(ctx: click.Context, *, clean_up: bool) -> None:
+    """Run MySQL in a container for the drill on standard input (ExecStart= of wandb-local-drill@.service)."""
+    if clean_up and os.environ.get("SERVICE_RESULT") == "success":
+        return
+    from wbagent.drill import cage  # noqa: PLC0415 - as above
+
+    if clean_up:
+        cage.remove_own()
+        return
+    with socket.socket(fileno=os.dup(0)) as accepted:
+        cage.serve(accepted, load_section(ctx, "backup").backup.drill.image)
+
+
 @backup.command()
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed, and why.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -242,6 +260,8 @@ def _standing(proof: Proof | None) -> str:
     """How far a backup can be trusted, in words of equal length but for the bad one's reason."""
     if proof is None:
         return "not proven"
+    if proof.ok and proof.image:
+        return f"proven     in {proof.image}, "
     return "proven    " if proof.ok else f"BAD: {proof.reason};"
 
 
@@ -280,6 +300,10 @@ def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> No
         click.echo(f"{'warning':<10} {warning}")
 
 
+def _of(image: str) -> str:
+    return f" of image {image}" if image else ""
+
+
 def _proof_line(proof: Proof | None) -> str:
     if proof is None:
         return "none yet: wbagent backup drill"
@@ -288,4 +312,6 @@ def _proof_line(proof: Proof | None) -> str:
         return f"BAD, found {when}: {proof.reason}"
     rows = sum(table.rows for table in proof.tables)
     took = format_duration(proof.duration_s)
-    return f"restored into {proof.server} in {took}, {when}: {len(proof.tables)} tables with {rows} rows"
+    return (
+        f"restored into {proof.server}{_of(proof.image)} in {took}, {when}: {len(proof.tables)} tables with {rows} rows"
+    )

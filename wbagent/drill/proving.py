@@ -18,8 +18,10 @@ from wbagent.backup.proof import Proof, TableProof, manifest_digest
 from wbagent.bucket.store import NotStoredError
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import Connection, rows, session
-from wbagent.database.instance import Instance, NoStartError
+from wbagent.database.contained import contained_mysqld
+from wbagent.database.instance import Instance
 from wbagent.database.mysqld import last_lines
+from wbagent.database.process import NoStartError
 from wbagent.errors import DamagedError
 from wbagent.restore.compare import differences, unsound
 from wbagent.restore.filling import Filling
@@ -42,6 +44,7 @@ class Found:
     """What a throw-away server held: empty when it never came so far."""
 
     server: str = ""
+    image: str = ""
     compared: tuple[str, ...] = ()
     tables: tuple[TableProof, ...] = ()
     gtid_executed: str | None = None
@@ -76,6 +79,7 @@ def prove(backup: StoredBackup, settings: BackupSettings, parent: Path, report: 
         reason=reason,
         compared=found.compared,
         server=found.server,
+        image=found.image,
         tables=found.tables,
         gtid_executed=found.gtid_executed,
         **_frame(backup.manifest, now, seconds),
@@ -100,7 +104,8 @@ def _frame(manifest: Manifest, started: float, seconds: float) -> dict[str, Any]
 
 
 def _find_out(backup: StoredBackup, settings: BackupSettings, parent: Path, report: Reporter) -> Found:
-    programs = Programs(settings)
+    image = settings.drill.image
+    programs = Programs(settings, contained_mysqld(image) if image else None)
     # What is lacking on this host is found before gigabytes are fetched.
     programs.mysqld(backup.manifest)
     with scratch(parent) as (room, account):
@@ -135,8 +140,10 @@ def _compare(manifest: Manifest, server: Instance, connection: Connection, meter
             said = last_lines(list(server.log))
         elif code not in _BROKEN:
             raise
-        return Found(server.version_text, tuple(compared), wrong=(f"it cannot be read to its end: {said}",))
-    return Found(server.version_text, tuple(compared), result.tables, gtid_executed or None, tuple(wrong))
+        return Found(
+            server.version_text, server.image, tuple(compared), wrong=(f"it cannot be read to its end: {said}",)
+        )
+    return Found(server.version_text, server.image, tuple(compared), result.tables, gtid_executed or None, tuple(wrong))
 
 
 def _behind(connection: Connection, manifest: Manifest, executed: str) -> list[str]:
