@@ -48,7 +48,7 @@ class Request:
         try:
             said = json.loads(line)
             return cls(tuple(str(option) for option in said["options"]), str(said["room"]))
-        except (KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"no request: {error}") from None
 
 

@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from types import FrameType
 from typing import Any, Final
@@ -22,7 +22,7 @@ from wbagent import events
 from wbagent.database.contained import Request
 from wbagent.database.process import Blow
 from wbagent.errors import DockerError, UsageError, WbagentError
-from wbagent.server.container import SOCKET, Docker, DockerAwayError, ImageMissingError
+from wbagent.server.container import SOCKET, Docker, DockerAwayError
 from wbagent.server.specification import Specification
 from wbagent.systemd import journal
 
@@ -44,11 +44,14 @@ _REQUEST_S: Final = 10.0
 _KILLED: Final = 128 + signal.SIGKILL
 
 
-def cage(image: str, request: Request, owner: tuple[int, int], invocation: str) -> Specification:
+def cage(
+    image: str, request: Request, owner: tuple[int, int], invocation: str, volumes: Iterable[str]
+) -> Specification:
     """The container: no network, no capability, nothing to write to but `request.room`, as user and group `owner`.
 
     Invariant: whatever the options are, what runs in it can do no more than a process of `owner` that sees the files
-    of the image and of that one directory. Raises UsageError for a room that is none of the restores'.
+    of the image and of that one directory, and it leaves nothing but what is in there: of the `volumes` that the image
+    asks for Docker makes none. Raises UsageError for a room that is none of the restores'.
     """
     if request.room and not _ROOM.fullmatch(request.room):
         raise UsageError(f"{request.room!r} is no room for a restore")
@@ -61,7 +64,7 @@ def cage(image: str, request: Request, owner: tuple[int, int], invocation: str) 
         # A daemon that maps users (userns-remap) would let nobody into the room.
         "UsernsMode": "host",
         "Mounts": mounts,
-        "Tmpfs": {"/tmp": "size=16m,noexec,nosuid,nodev"},  # noqa: S108 - the container's own
+        "Tmpfs": dict.fromkeys(["/tmp", *volumes], "size=16m,noexec,nosuid,nodev"),  # noqa: S108 - the container's own
         "Memory": _MEMORY,
         "MemorySwap": _MEMORY,
         "CpuPeriod": _PERIOD_US,
@@ -116,11 +119,12 @@ def _serve(connection: socket.socket, image: str | None, line: bytes) -> None:
         if image is None:
             raise UsageError("[backup.drill] image is not set any more", hint="wbagent backup drill, once more")
         entry = pwd.getpwnam(_USER)
-        asked = cage(image, request, (entry.pw_uid, entry.pw_gid), _invocation())
         engine = Docker()
         _remove_leftover(engine)
+        volumes = (_image(engine, image)["Config"] or {}).get("Volumes") or {}
+        asked = cage(image, request, (entry.pw_uid, entry.pw_gid), _invocation(), volumes)
         try:
-            container = _created(engine, asked)
+            container = engine.create(asked, NAME)
             output = engine.attach(container)
             engine.start(container)
         except BaseException:
@@ -180,13 +184,15 @@ def _remove_leftover(engine: Docker) -> None:
     engine.remove(details["Id"])
 
 
-def _created(engine: Docker, asked: Specification) -> str:
-    try:
-        return engine.create(asked, NAME)
-    except ImageMissingError:
-        journal.send(f"fetching {asked.image} for the drill: [backup.drill] image names it, and it is not on this host")
-        _pull(asked.image)
-        return engine.create(asked, NAME)
+def _image(engine: Docker, name: str) -> dict[str, Any]:
+    """What Docker tells of it, fetched when it is not on this host."""
+    if (details := engine.inspect_image(name)) is not None:
+        return details
+    journal.send(f"fetching {name} for the drill: [backup.drill] image names it, and it is not on this host")
+    _pull(name)
+    if (details := engine.inspect_image(name)) is None:
+        raise DockerError(f"the registry gave something else than {name}", hint=f"docker pull {name}; docker image ls")
+    return details
 
 
 def _pull(image: str) -> None:
