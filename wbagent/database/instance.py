@@ -288,13 +288,13 @@ class Instance:
         )
         full = "No space left" in text or "errno: 28" in text or "error 28" in text
         killed = self._status == -signal.SIGKILL
-        log = last_lines(list(self._log)) or "nothing"
-        said = "it was killed (SIGKILL)" if killed else log
+        said = "it was killed (SIGKILL)" if killed else last_lines(list(self._log)) or "it said nothing"
         hint = denied or "read its last lines; run it again to see whether it stays"
         if full or killed:
             hint = "make room on that disk" if full else "look whether memory ran out: journalctl -k -g oom"
         if self._blow is not None:
-            said, hint = f"{self._blow.what}; the last that mysqld said: {log}", self._blow.hint
+            words = last_lines(list(self._log), 1) or "none"
+            said, hint = f"{self._blow.what}; mysqld's last words: {words}", self._blow.hint
         where = f"in {self._data}" if here else f"(in a container of {self._program.image})"
         return NoStartError(
             f"mysqld {what} {where}: {said}",

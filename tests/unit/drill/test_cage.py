@@ -70,7 +70,7 @@ def test_a_request_arrives_as_it_was_sent(options: list[str], room: str) -> None
 
 @pytest.mark.parametrize("line", [b"", b"GET / HTTP/1.1\r\n", b"[]\n", b'{"options": 3, "room": ""}\n', b"{}\n"])
 def test_what_is_no_request(line: bytes) -> None:
-    with pytest.raises(ValueError, match="^no request"):
+    with pytest.raises(ValueError, match=r"^no request"):
         Request.from_line(line)
 
 
