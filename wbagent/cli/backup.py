@@ -137,13 +137,13 @@ def drill_container(ctx: click.Context, *, clean_up: bool) -> None:
     """Run MySQL in a container for the drill on standard input (ExecStart= of wandb-local-drill@.service)."""
     if clean_up and os.environ.get("SERVICE_RESULT") == "success":
         return
-    from wbagent.drill import cage  # noqa: PLC0415 - as above
+    from wbagent.drill import container  # noqa: PLC0415 - as above
 
     if clean_up:
-        cage.remove_own()
+        container.remove_own()
         return
     with socket.socket(fileno=os.dup(0)) as accepted:
-        cage.serve(accepted, load_section(ctx, "backup").backup.drill.image)
+        container.serve(accepted, load_section(ctx, "backup").backup.drill.image)
 
 
 @backup.command()

@@ -24,8 +24,9 @@ from wbagent.errors import DatabaseError
 SOCKET: Final = Path("/run/wbagent/drill.sock")
 UNIT: Final = "wandb-local-drill.socket"
 LOOK: Final = "journalctl -u 'wandb-local-drill@*' -n 20"
-# Docker may need so long to remove a container; after that it is somebody else's to look at.
-_REMOVAL_S: Final = 90.0
+# Docker may need so long to remove a container; after that it is somebody else's to look at, and a drill that is being
+# stopped (TimeoutStopSec=) has other things to tidy up.
+_REMOVAL_S: Final = 40.0
 _NEWER: Final = (
     "name an image of MySQL {version} in [backup.drill] image, or of a newer one that may take over its data"
 )

@@ -20,7 +20,7 @@ from wbagent.config.model import BackupSettings
 from wbagent.database.connection import Connection, rows, session
 from wbagent.database.contained import contained_mysqld
 from wbagent.database.instance import Instance
-from wbagent.database.mysqld import last_lines
+from wbagent.database.mysqld import Mysqld, last_lines
 from wbagent.database.process import NoStartError
 from wbagent.errors import DamagedError
 from wbagent.restore.compare import differences, unsound
@@ -29,6 +29,7 @@ from wbagent.restore.load import LoadError
 from wbagent.restore.programs import Programs
 from wbagent.restore.scratch import check_room, room_needed, scratch
 from wbagent.restore.stored import StoredBackup
+from wbagent.systemd.notify import notify
 
 # What MySQL says of a table whose file is broken; anything else may be the fault of this host.
 _BROKEN: Final = frozenset(
@@ -104,8 +105,7 @@ def _frame(manifest: Manifest, started: float, seconds: float) -> dict[str, Any]
 
 
 def _find_out(backup: StoredBackup, settings: BackupSettings, parent: Path, report: Reporter) -> Found:
-    image = settings.drill.image
-    programs = Programs(settings, contained_mysqld(image) if image else None)
+    programs = Programs(settings, _contained(settings.drill.image))
     # What is lacking on this host is found before gigabytes are fetched.
     programs.mysqld(backup.manifest)
     with scratch(parent) as (room, account):
@@ -117,6 +117,13 @@ def _find_out(backup: StoredBackup, settings: BackupSettings, parent: Path, repo
             session(server.url(), read_timeout=_ONE_ANSWER_S) as connection,
         ):
             return _compare(backup.manifest, server, connection, Meter("comparing", report))
+
+
+def _contained(image: str | None) -> Mysqld | None:
+    if image is None:
+        return None
+    notify(f"STATUS=asking {image} for its MySQL; it is fetched when it is not on this host")
+    return contained_mysqld(image)
 
 
 def _compare(manifest: Manifest, server: Instance, connection: Connection, meter: Meter) -> Found:

@@ -19,7 +19,8 @@ from wbagent.database import contained
 from wbagent.database.contained import Contained, ContainedMysqld, Request, contained_mysqld
 from wbagent.database.mysqld import check_mysqld
 from wbagent.database.process import NoStartError
-from wbagent.drill.cage import _lines, cage
+from wbagent.drill.cage import cage
+from wbagent.drill.container import _lines
 from wbagent.errors import DatabaseError, UsageError
 
 ROOM = "/var/lib/wbagent/scratch/restoring-a1_b2"
@@ -40,7 +41,15 @@ def test_no_option_widens_the_cage(options: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "room",
-    ["/", "/etc", "/var/lib/wbagent/scratch", f"{ROOM}/data", "/var/lib/wbagent/scratch/restoring-/..", f"{ROOM}\n"],
+    [
+        "/",
+        "/etc",
+        "/var/lib/wbagent/scratch",
+        f"{ROOM}/data",
+        "/var/lib/wbagent/scratch/restoring-/..",
+        f"{ROOM}\n",
+        "/var/lib/wbagent/../scratch/restoring-a",
+    ],
 )
 def test_only_a_restores_room_is_let_in(room: str) -> None:
     with pytest.raises(UsageError, match="is no room for a restore"):
