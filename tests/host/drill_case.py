@@ -20,7 +20,7 @@ DATABASE: Final = "drill_sample"
 
 
 @contextmanager
-def filled(bed: Bed) -> Iterator[None]:
+def filled(bed: Bed, megabytes: int = 8) -> Iterator[None]:
     """The database on db1, and an administrator who made it."""
     bed.sql(
         f"CREATE USER 'admin'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'admin'@'%';"
@@ -30,7 +30,7 @@ def filled(bed: Bed) -> Iterator[None]:
         host=bed.db.address, user="admin", password=PASSWORD, charset="utf8mb4", autocommit=True
     ) as connection:
         connection.select_db(DATABASE)
-        fill(connection, 8)
+        fill(connection, megabytes)
     yield
     bed.sql(f"DROP DATABASE IF EXISTS {DATABASE}; DROP USER 'admin'@'%'")
 

@@ -42,7 +42,7 @@ def backed_up(booted: Bed) -> Iterator[Bed]:
     """web1, with Docker and without mysqld, has made one backup, and drills were off."""
     set_back(booted)
     booted.web.import_image(mysql_image_tar(), IMAGE, CHANGES)
-    with filled(booted):
+    with filled(booted, megabytes=1):
         configure_web(booted, enabled=False)
         booted.web.run(["wbagent", "backup", "run"], timeout=120)
         yield booted
@@ -153,33 +153,45 @@ def test_docker_that_goes_says_nothing_about_the_backup(contained: Bed, docker_a
     assert listed(web)[0]["proven"] is None
 
 
-def test_image_is_fetched_when_it_is_missing_and_proves_a_dump(contained: Bed) -> None:
+def test_image_that_is_missing_is_fetched(contained: Bed) -> None:
     web = contained.web
-    own = f"{ADDRESS}/{IMAGE}"
+    own = f"{ADDRESS}/empty:1"
     configure_web(contained, image=own)
     missing = web.run(["wbagent", "backup", "drill", newest(web)], check=False)
     print(missing.stderr)
     assert missing.returncode == 74
     assert f"{own} is not on this host and could not be fetched" in missing.stderr
     assert f"docker pull {own}" in missing.stderr
-    # As after a power cut: a container that nobody vouches for does not stand in the way, nor does what is on the disk.
-    web.run(["docker", "create", "--name", CONTAINER, "--label", "wbagent.drill=another", IMAGE])
     with registry(web), journal_from_now(web) as journal:
-        web.run(["docker", "tag", IMAGE, own])
+        # A tar without anything in it.
+        web.run(["docker", "import", "-", own], input=bytes(10240))
         web.run(["docker", "push", "--quiet", own])
         web.run(["docker", "rmi", own])
-        drilled = web.run(["wbagent", "backup", "drill", newest(web)], timeout=120)
+        drilled = web.run(["wbagent", "backup", "drill", newest(web)], check=False)
         journal.wait_for(f"fetching {own} for the drill")
+    print(drilled.stderr)
+    assert drilled.returncode == 74
+    assert '"mysqld": executable file not found' in drilled.stderr
+    assert "name an image of MySQL in [backup.drill] image" in drilled.stderr
+    assert listed(web)[0]["proven"] is None
+    web.run(["docker", "rmi", own])
+
+
+def test_dump_is_proven(contained: Bed) -> None:
+    web = contained.web
+    # As after a power cut: a container that nobody vouches for does not stand in the way, nor does what is on the disk.
+    web.run(["docker", "create", "--name", CONTAINER, "--label", "wbagent.drill=another", IMAGE])
+    with journal_from_now(web, f"_SYSTEMD_UNIT={DRILL}") as journal:
+        drilled = web.run(["wbagent", "backup", "drill", newest(web)], timeout=120)
         done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.DRILL_DONE)
     print(done["MESSAGE"], drilled.stdout)
-    assert f"restored into a container of {own}" in done["MESSAGE"]
-    assert f"of image {own}" in drilled.stdout
+    assert f"restored into a container of {IMAGE}" in done["MESSAGE"]
+    assert f"of image {IMAGE}" in drilled.stdout
     found = proof(contained)
-    assert (found["ok"], found["image"]) == (True, own)
-    wait_for_unit(web, AGENT, lambda unit: f"proven (in {own})" in unit.get("StatusText", ""))
-    assert f"proven     in {own}" in web.run(["wbagent", "backup", "list"]).stdout
-    assert f"of image {own}" in web.run(["wbagent", "backup", "show", "latest"]).stdout
-    web.run(["docker", "rmi", own])
+    assert (found["ok"], found["image"]) == (True, IMAGE)
+    wait_for_unit(web, AGENT, lambda unit: f"proven (in {IMAGE})" in unit.get("StatusText", ""))
+    assert f"proven     in {IMAGE}" in web.run(["wbagent", "backup", "list"]).stdout
+    assert f"of image {IMAGE}" in web.run(["wbagent", "backup", "show", "latest"]).stdout
     assert_nothing_is_left(web)
 
 
