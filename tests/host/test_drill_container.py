@@ -44,7 +44,10 @@ def backed_up(booted: Bed) -> Iterator[Bed]:
     booted.web.import_image(mysql_image_tar(), IMAGE, CHANGES)
     with filled(booted, megabytes=1):
         configure_web(booted, enabled=False)
-        booted.web.run(["wbagent", "backup", "run"], timeout=120)
+        with journal_from_now(booted.web, f"UNIT={DRILL}") as journal:
+            booted.web.run(["wbagent", "backup", "run"], timeout=120)
+            # The unit that a backup is followed by has looked, and seen that drills are off.
+            journal.wait_for("Deactivated successfully")
         yield booted
 
 
