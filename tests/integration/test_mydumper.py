@@ -137,7 +137,7 @@ def test_restored_and_proven_by_wbagent(
         mysql.execute("GRANT ALL ON *.* TO %s@'%%'", target.user)
         try:
             done = restore_backup(host.store, settings, manifest.id, target, ignore)
-            assert done.counted == len(manifest.tables)
+            assert done.compared.counted == len(manifest.tables)
             with mysql.connect() as connection:
                 assert fingerprint(connection, target.database) == fingerprint(connection, plain.database)
         finally:

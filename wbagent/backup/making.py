@@ -21,6 +21,7 @@ from wbagent.backup.files import fetched, store_files
 from wbagent.backup.layout import backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import (
     DatabaseRecord,
+    DefinitionRecord,
     Encryption,
     FilesRecord,
     Manifest,
@@ -235,6 +236,7 @@ def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict
                 engine=table.engine,
                 rows=counts.get(table.name),
                 rows_estimate=table.rows_estimate,
+                auto_increment=table.auto_increment,
             )
             for table in database.tables
         ),
@@ -243,6 +245,10 @@ def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict
         "triggers": database.triggers,
         "events": database.events,
         "definers": database.definers,
+        "definitions": tuple(
+            DefinitionRecord(object=each.object, sha256=each.sha256, sql_mode=each.sql_mode)
+            for each in source.definitions
+        ),
     }
 
 
