@@ -32,6 +32,7 @@ _UNREADABLE: Final = frozenset(
 # Quotes and what is left out follow the session, and so does the time in the default of a TIMESTAMP.
 _SESSION: Final = "SET SESSION sql_mode = '', sql_quote_show_create = 1, time_zone = '+00:00'"
 _COUNTER: Final = re.compile(r"(\n\) [^\n]*?) AUTO_INCREMENT=\d+")
+_TABLE: Final = re.compile(r"\A(CREATE TABLE [^\n]*)\n(.*?)\n(\) .*)\Z", re.DOTALL)
 # The character set that a collation implies is spelled out or not, by how the table came about.
 _IMPLIED: Final = re.compile(r"CHARACTER SET (\w+) (?=COLLATE \1_)")
 # Until then a release within one series could write the same definition in another way (8.0.19: widths of integers).
@@ -100,4 +101,11 @@ def comparable(text: str, names: Iterable[str]) -> str:
     text = _IMPLIED.sub("", _COUNTER.sub(r"\1", text, count=1))
     for name in names:
         text = text.replace(f"{quoted_name(name)}.", "")
-    return text
+    return _TABLE.sub(_ordered, text)
+
+
+def _ordered(table: re.Match[str]) -> str:
+    """Columns as they stand, keys and constraints sorted: their order is that in which they were added."""
+    lines = [line.removesuffix(",") for line in table[2].split("\n")]
+    columns = [line for line in lines if line.startswith("  `")]
+    return "\n".join((table[1], *columns, *sorted(set(lines) - set(columns)), table[3]))

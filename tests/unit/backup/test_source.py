@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from wbagent.backup.engines.mysqldump import inexact
-from wbagent.backup.source import check_complete
+from wbagent.backup.source import check_complete, refuse_changed
+from wbagent.database.definitions import Definition
 from wbagent.database.schema import DatabaseFacts, TableFacts
 from wbagent.errors import BackupError
 
@@ -35,6 +36,14 @@ def test_table_missing_in_the_dump() -> None:
 def test_table_altered_or_dropped_meanwhile(after: DatabaseFacts) -> None:
     with pytest.raises(BackupError, match="altered, truncated or dropped"):
         check_complete(database(table("a")), after, ["a"])
+
+
+def test_anything_else_changed_or_dropped_meanwhile() -> None:
+    before = (Definition("VIEW v", "a"), Definition("TRIGGER t", "b", "STRICT_TRANS_TABLES"))
+    refuse_changed(before, (*before, Definition("EVENT new", "c")))
+    for after in (before[:1], (before[0], Definition("TRIGGER t", "b"))):
+        with pytest.raises(BackupError, match="1 definitions were changed or dropped during the backup: TRIGGER t"):
+            refuse_changed(before, after)
 
 
 def test_table_made_meanwhile_is_told() -> None:
