@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from shutil import rmtree
 
 import pymysql
 import pytest
@@ -21,7 +23,7 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.program import WORK
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
-from wbagent.backup.engines.clone_run import cloned
+from wbagent.backup.engines.clone_run import cloned, end_abandoned
 from wbagent.backup.engines.engine import UnfitError
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter
@@ -219,6 +221,24 @@ def test_clone_that_waits_for_ever_is_ended(server: MysqlServer, url: MysqlURL, 
     with cloned(url, shared / "clone-2", Meter("cloning", ignore)):
         assert (shared / "clone-2/ibdata1").exists()
     assert list(shared.iterdir()) == []
+
+
+def test_clone_of_a_server_that_stands_still(server: MysqlServer, url: MysqlURL, shared: Path) -> None:
+    """Nobody can say that it has ended, so its files stay: without them the server would hang for good."""
+    server.execute("SET GLOBAL clone_max_data_bandwidth = 1")
+    server.execute("SET GLOBAL clone_autotune_concurrency = OFF")
+    target = shared / "clone-1"
+    stop = Once("cloning", lambda: os.kill(server.pid, signal.SIGSTOP))
+    try:
+        made = cloned(url, target, Meter("cloning", stop), still=2.0)
+        with pytest.raises(UnfitError, match="could not be ended: until mysqld is restarted"), made:
+            pass
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
+    assert (target / "ibdata1").exists()
+    assert end_abandoned(url, shared)
+    rmtree(target)
 
 
 def test_clone_beside_another_one(case: Case, server: MysqlServer) -> None:

@@ -113,7 +113,7 @@ def _hangs(still: float, *, over: bool) -> UnfitError:
     if over:
         return UnfitError(f"{what}; it was ended", hint="look what it waited for: MySQL's error log, the disk")
     return UnfitError(
-        f"{what}, and the clone does not end: it refuses every other one (error 3634) until mysqld is restarted",
+        f"{what}, and it could not be ended: until mysqld is restarted, the server may refuse every other (error 3634)",
         hint="look at MySQL's error log and the disk, and restart mysqld when people can do without it",
     )
 
