@@ -211,7 +211,7 @@ def test_clone_that_waits_for_ever_is_ended(server: MysqlServer, url: MysqlURL, 
             while server.execute(waiting) == [(0,)]:
                 assert not alter.done()
             made = cloned(url, shared / "clone-1", Meter("cloning", ignore), still=2.0)
-            with pytest.raises(UnfitError, match=r"wrote nothing of the clone for 2\.0s; it was ended"), made:
+            with pytest.raises(UnfitError, match="wrote nothing of the clone for 2s; it was ended"), made:
                 pass
             rows(reader, "ROLLBACK")
             alter.result()

@@ -17,15 +17,14 @@ from tests.integration.clone_case import clone_backup
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from tests.testbed.sample import change_one_row, fill
+from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from tests.testbed.scratch import scratch
 from wbagent.backup.lease import leased
 from wbagent.backup.manifest import Manifest
 from wbagent.database.instance import Account, Instance
 from wbagent.database.mysqld import find_mysqld
-from wbagent.drill.job import Order, run_drill
-from wbagent.errors import DamagedError, DatabaseError, RestoreError
+from wbagent.errors import DatabaseError, RestoreError
 from wbagent.restore.datadir import UNFINISHED, restore_datadir
 from wbagent.restore.programs import Programs
 from wbagent.restore.run import restore_backup
@@ -43,7 +42,7 @@ def backed_up(
     url = mysql.create(DATABASE, "datadir_user", "password")
     mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
     with mysql.connect(url.database) as connection:
-        fill(connection, 8, rough_floats=True)
+        fill(connection, 8)
     ceph.create_bucket("datadir-sample")
     made = {}
     for engine in ("mysqldump", "clone"):
@@ -173,72 +172,6 @@ def test_clone_comes_back_as_a_database_of_another_server(
         mysql.execute("DROP DATABASE came_back")
         mysql.execute("DROP USER came_back@'%'")
     assert list((place / "scratch").iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def proven(backed_up: dict[str, tuple[Case, Manifest]]) -> dict[str, tuple[Case, Manifest]]:
-    """The same, drilled, of a database whose FLOAT column needs more digits than a dump has."""
-    for case, manifest in backed_up.values():
-        os.chown(case.state_directory, NOBODY.uid, NOBODY.gid)
-        with case.state() as state:
-            proof = run_drill(case.settings, state, case.state_directory, ignore, Order(manifest.id))
-        assert proof
-        assert "definitions (SHOW CREATE)" in proof.compared
-        lossy = [note for note in proof.notes if "6 significant digits of FLOAT columns" in note]
-        assert len(lossy) == (1 if manifest.engine == "mysqldump" else 0)
-    return backed_up
-
-
-@pytest.mark.parametrize("engine", ["mysqldump", "clone"])
-def test_restored_database_is_what_was_proven(
-    proven: dict[str, tuple[Case, Manifest]],
-    mysql: MysqlServer,
-    monkeypatch: pytest.MonkeyPatch,
-    place: Path,
-    engine: str,
-) -> None:
-    case, manifest = proven[engine]
-    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(place))
-    url = mysql.create("proven_again", "proven_again", "password")
-    mysql.execute("GRANT ALL ON *.* TO proven_again@'%'")
-
-    def change() -> None:
-        with mysql.connect(url.database) as connection:
-            change_one_row(connection)
-
-    try:
-        with pytest.raises(DamagedError, match="table history holds other rows than a drill has read"):
-            restore_backup(case.store, case.settings.backup, "latest", url, Once("comparing", change, True))
-        assert ("wbagent_restore_unfinished",) in mysql.execute("SHOW TABLES", database=url.database)
-        done = restore_backup(
-            case.store, case.settings.backup, "latest", url, Once("comparing", change, True), checksums=False
-        )
-        assert done.compared.proven == 0, "sooner, and less sure"
-        done = restore_backup(case.store, case.settings.backup, "latest", url, ignore, overwrite=True)
-        # On its way out of a clone a FLOAT loses digits.
-        assert done.compared.proven == len(manifest.tables) - (engine == "clone")
-        assert any("runs.loss" in note for note in done.compared.notes)
-    finally:
-        mysql.execute("DROP DATABASE proven_again")
-        mysql.execute("DROP USER proven_again@'%'")
-
-
-def test_data_directory_is_what_was_proven(proven: dict[str, tuple[Case, Manifest]], place: Path) -> None:
-    case, manifest = proven["clone"]
-
-    def change() -> None:
-        (socket,) = place.glob(f"{UNFINISHED}/mysqld-*/socket")
-        with pymysql.connect(
-            unix_socket=str(socket), user="root", database=DATABASE, charset="utf8mb4", autocommit=True
-        ) as connection:
-            change_one_row(connection)
-
-    with pytest.raises(DamagedError, match="table history holds other rows than a drill has read"):
-        restore_datadir(case.store, case.settings.backup, "latest", place, Once("comparing", change, True))
-    assert list(place.iterdir()) == []
-    told = case.command("restore", "latest", "--datadir", str(place))
-    assert f"equal to what was proven: {len(manifest.tables)} of {len(manifest.tables)} tables" in told.stdout
-    assert "FLOAT" not in told.stderr, "a clone is exact"
 
 
 def test_mydumper_that_loses_things_is_refused(backed_up: dict[str, tuple[Case, Manifest]], tmp_path: Path) -> None:
