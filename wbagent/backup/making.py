@@ -32,7 +32,7 @@ from wbagent.backup.manifest import (
 from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.reading import prove
-from wbagent.backup.source import Source, look
+from wbagent.backup.source import Source, look, unseen
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -126,7 +126,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk, *_unread(self._settings)),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *unseen(source), *shrunk, *_unread(self._settings)),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)

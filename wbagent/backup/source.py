@@ -67,6 +67,15 @@ def check_unchanged(url: MysqlURL, source: Source, dumped: Collection[str]) -> t
     return news
 
 
+def unseen(source: Source) -> tuple[str, ...]:
+    """A warning about what cannot be compared after a restore, or nothing."""
+    seen = {each.object for each in source.definitions}
+    hidden = [each for each in objects_of(source.database) if each not in seen]
+    if not hidden:
+        return ()
+    return (f"the account may not see how these are defined, or they are not valid; no drill can tell: {some(hidden)}",)
+
+
 def refuse_changed(before: Collection[Definition], after: Collection[Definition]) -> None:
     """Raise BackupError when something was defined otherwise or dropped: nobody can say which of the two is in it."""
     left = set(after)

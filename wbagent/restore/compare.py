@@ -11,7 +11,7 @@ from wbagent.backup.progress import Meter
 from wbagent.backup.proof import Proof, TableProof
 from wbagent.backup.source import some
 from wbagent.database.connection import Connection, quoted_name, rows
-from wbagent.database.definitions import Definition, read_definitions, same_text
+from wbagent.database.definitions import Definition, objects_of, read_definitions, same_text
 from wbagent.database.facts import Version, parse_version, show_version
 from wbagent.database.schema import DatabaseFacts, find_database
 
@@ -73,6 +73,7 @@ def differences(
     )
     # The definitions' session has a time zone that is the same everywhere: generated columns may depend on it.
     otherwise, notes = redefined(definitions, manifest, version)
+    notes += unread(definitions, found, manifest)
     inexact = {column.partition(".")[0] for column in found.float_columns} if measure.dumped else set()
     known = proven_checksums(measure, version, inexact)
     tables = []
@@ -109,6 +110,12 @@ def proven_checksums(measure: Measure, version: Version, inexact: Collection[str
         for table in proof.tables
         if table.checksum is not None and table.name not in left_out
     }
+
+
+def unread(read: Iterable[Definition], found: DatabaseFacts, manifest: Manifest) -> tuple[str, ...]:
+    """A note about what is there and was not compared, since the account may not see its definition."""
+    left = {each.object for each in manifest.definitions} & set(objects_of(found)) - {each.object for each in read}
+    return (f"the account may not see how these are defined, so that was not compared: {some(left)}",) if left else ()
 
 
 def redefined(

@@ -10,7 +10,8 @@ from tests.unit.backup.sample_manifest import ID, manifest
 from wbagent.backup.manifest import DefinitionRecord, EngineName
 from wbagent.backup.proof import Proof, TableProof
 from wbagent.database.definitions import Definition
-from wbagent.restore.compare import Measure, proven_checksums, redefined
+from wbagent.database.schema import DatabaseFacts
+from wbagent.restore.compare import Measure, proven_checksums, redefined, unread
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 RECORDED = (
@@ -47,6 +48,14 @@ def test_mydumper_loses_sql_mode_and_nothing_else() -> None:
     wrong, notes = redefined(OTHER, manifest(definitions=RECORDED, engine="mydumper"), (9, 7, 4))
     assert wrong == ("VIEW best is defined otherwise than it was",)
     assert notes == ("another sql_mode than it was made under: TRIGGER count",)
+
+
+def test_what_the_account_may_not_see_is_noted() -> None:
+    facts = DatabaseFacts("w", "", "", (), ("best",), (), ("count",), (), (), (), ())
+    (note,) = unread(SAME[:1], facts, manifest(definitions=RECORDED))
+    # What is gone is told by its name.
+    assert note.endswith("was not compared: TRIGGER count")
+    assert unread(SAME, facts, manifest(definitions=RECORDED)) == ()
 
 
 def proof(*, ok: bool = True, server: str = "mysqld  Ver 9.7.4-2 for Linux") -> Proof:
