@@ -44,10 +44,14 @@ def test_other_text_of_another_version_is_a_note() -> None:
     assert "VIEW best" in notes[0]
 
 
-def test_mydumper_loses_sql_mode_and_nothing_else() -> None:
-    wrong, notes = redefined(OTHER, manifest(definitions=RECORDED, engine="mydumper"), (9, 7, 4))
+def test_mydumper_is_known_to_change_programs_and_nothing_else() -> None:
+    found = (OTHER[0], Definition("TRIGGER count", "y", ""))
+    wrong, notes = redefined(found, manifest(definitions=RECORDED, engine="mydumper"), (9, 7, 4))
     assert wrong == ("VIEW best is defined otherwise than it was",)
-    assert notes == ("another sql_mode than it was made under: TRIGGER count",)
+    assert notes == (
+        "TRIGGER count is defined otherwise than it was",
+        "another sql_mode than it was made under: TRIGGER count",
+    )
 
 
 def test_what_the_account_may_not_see_is_noted() -> None:
