@@ -131,7 +131,7 @@ def redefined(
     pairs = [(recorded[each.object], each) for each in found if each.object in recorded]
     texts = [there.object for here, there in pairs if here.sha256 != there.sha256]
     modes = [there.object for here, there in pairs if here.sql_mode != there.sql_mode]
-    wrong, notes = [], []
+    wrong, notes = list[str](), list[str]()
     before = parse_version(manifest.server.version)
     if same_text(before, version):
         for name in texts:
