@@ -33,6 +33,7 @@ class Proof(_Record):
 
     `manifest_sha256` is of the commit record that was proven: another one in its place is not proven by this.
     `server` is the mysqld that the backup was restored into, `image` that of its container, "" when it had none.
+    `notes`: what could not be compared, or is not exact.
     """
 
     format: Literal[1] = FORMAT
@@ -50,6 +51,7 @@ class Proof(_Record):
     compared: tuple[str, ...] = ()
     tables: tuple[TableProof, ...] = ()
     gtid_executed: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The JSON text that is stored."""
