@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +31,12 @@ def shipping_case(
     destination: S3URL | None = None,
     *,
     encrypt_to: Sequence[str] = (),
+    backup: Mapping[str, object] | None = None,
     **binlog: object,
 ) -> Case:
-    """A configuration that asks for binary logs; `binlog` are further keys of [backup.binlog]."""
+    """A configuration that asks for binary logs; further keys of [backup] and, by name, of [backup.binlog]."""
     keys = {"enabled": True, "mysqlbinlog": str(clients.mysqlbinlog), "every": "0.1s", **binlog}
-    return make_case(directory, url, clients, destination, encrypt_to=list(encrypt_to), binlog=keys)
+    return make_case(directory, url, clients, destination, encrypt_to=list(encrypt_to), binlog=keys, **(backup or {}))
 
 
 def executed(server: MysqlServer) -> GtidSet:
@@ -89,7 +90,12 @@ class Shipping:
 def shipping(case: Case) -> Iterator[Shipping]:
     with case.state() as state:
         backups: list[float] = []
-        service = open_service(case.settings, state, case.state_directory, lambda: backups.append(time.monotonic()))
+
+        def start_backup() -> bool:
+            backups.append(time.monotonic())
+            return True
+
+        service = open_service(case.settings, state, case.state_directory, start_backup)
         try:
             yield Shipping(case, service, backups)
         finally:
@@ -116,11 +122,14 @@ def on_server(server: MysqlServer, file: StoredFile) -> bytes:
     return bytes(data)
 
 
-def replicate(server: MysqlServer, replica: MysqlServer) -> None:
-    """Make `replica` one of `server`; what is on them now must be alike, and the history of both begins here."""
+def replicate(server: MysqlServer, replica: MysqlServer, *, anew: bool = True) -> None:
+    """Make `replica` one of `server`; what is on them now must be alike, and the history of both begins here.
+
+    Not `anew`: it goes on in the history that it has.
+    """
     server.execute("CREATE USER IF NOT EXISTS replica@'%' IDENTIFIED BY 'password'")
     server.execute("GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
-    for each in (server, replica):
+    for each in (server, replica) if anew else ():
         each.execute("RESET BINARY LOGS AND GTIDS")
     replica.execute(
         "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_USER = 'replica',"

@@ -101,14 +101,18 @@ class Teller:
         now = Moment.now()
         try:
             lag = report.lag(wall) if report else 0.0
-            problem, hint = (report.problem, report.hint) if report else ("", "")
-            binlog.judge_lag(self._state, settings, lag, problem, hint, now)
-            binlog.judge_gap(self._state, settings, report.gap if report and not report.covered else "", now)
+            problem, hint, silent = (report.problem, report.hint, report.silent) if report else ("", "", False)
+            binlog.judge_lag(self._state, settings, lag, problem, hint, now, silent=silent)
+            gap, asked = (report.gap, report.asked_at > report.gap_at) if report and not report.covered else ("", False)
+            binlog.judge_gap(self._state, settings, gap, now, asked=asked)
         except StateError as error:
             self._complain(error)
 
-    def judge_backups(self, settings: Settings) -> None:
-        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too."""
+    def judge_backups(self, settings: Settings, binlogs: Report | None) -> None:
+        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too.
+
+        `binlogs`: what the unit that stores them noted, None where none are wanted.
+        """
         try:
             tell_damage(self._state, settings, Moment.now())
             age = backup.judge(self._state, settings, Moment.now())
@@ -118,7 +122,8 @@ class Teller:
             return
         if path := settings.metrics.textfile:
             try:
-                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing))
+                figures = binlogs.figures(Moment.now().wall) if binlogs else {}
+                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing, figures))
             except StateError as error:
                 self._complain(error, "metrics are missing")
 

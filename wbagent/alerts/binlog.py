@@ -17,10 +17,13 @@ from wbagent.state import State
 _LOOK: Final = "systemctl status wbagent-binlog; journalctl -x -u wbagent-binlog -n 50"
 
 
-def judge_lag(state: State, settings: Settings, lag: float, problem: str, remedy: str, now: Moment) -> None:
+def judge_lag(
+    state: State, settings: Settings, lag: float, problem: str, remedy: str, now: Moment, *, silent: bool = False
+) -> None:
     """One look: `lag` seconds of work are not stored, since `problem` if that is known. Raises StateError.
 
-    With [backup.binlog] switched off the caller gives no lag: the alert is over then.
+    `silent`: the database cannot be asked, so whether there was any work is not known. With [backup.binlog] switched
+    off the caller gives no lag: the alert is over then.
     """
     limit = settings.backup.binlog.lag_alert
     title = f"binary logs not stored for {format_duration(limit)}"
@@ -30,6 +33,8 @@ def judge_lag(state: State, settings: Settings, lag: float, problem: str, remedy
         if transition is Transition.RESOLVED:
             return _message(rule, "binary logs are stored again", "Nothing is missing in the bucket.", now)
         what = f"The last {format_duration(value)} of work are on the database's host alone."
+        if silent:
+            what = f"The database cannot be asked: what it did in the last {format_duration(value)} is not stored."
         return _message(
             rule,
             title,
@@ -42,8 +47,11 @@ def judge_lag(state: State, settings: Settings, lag: float, problem: str, remedy
     raising.judge(state, rule, lag, now, compose, configured(settings.alerts))
 
 
-def judge_gap(state: State, settings: Settings, gap: str, now: Moment) -> None:
-    """One look: `gap` tells what can never be stored, or is empty once a backup followed it. Raises StateError."""
+def judge_gap(state: State, settings: Settings, gap: str, now: Moment, *, asked: bool) -> None:
+    """One look: `gap` tells what can never be stored, or is empty once a backup followed it. Raises StateError.
+
+    `asked`: a backup was started since.
+    """
     rule = _rule("binlog-gap", "gap in the stored binary logs", 1.0, Severity.WARNING, settings)
 
     def compose(transition: Transition, _before: AlertState, _value: float) -> Message:
@@ -55,7 +63,10 @@ def judge_gap(state: State, settings: Settings, gap: str, now: Moment) -> None:
             f"{gap[:1].upper()}{gap[1:]}.",
             now,
             why="no restore can end between the last backup before it and the next one after it",
-            remedy="a new backup was started; see that it ends well: wbagent status",
+            remedy=(
+                "a new backup was started" if asked else "a new backup starts by itself once what follows is stored"
+            )
+            + "; see that it ends well: wbagent status",
         )
 
     raising.judge(state, rule, 1.0 if gap else 0.0, now, compose, configured(settings.alerts))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from wbagent.cli.context import load_settings
-from wbagent.errors import AccessError, StateError, UsageError
+from wbagent.cli.moments import covered_at
+from wbagent.errors import UsageError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state_directory import state_directory
 
@@ -83,7 +84,7 @@ def restore(
     With --at or --before-gtid the newest backup of before that is restored (unless ID names one), and the stored binary
     logs are applied to it up to there.
     """
-    until = _until(at, before_gtid, into, name)
+    until = _until(at, before_gtid, name, target_given=into is not None or datadir is not None)
     if into is None and datadir is None and files_path is None:
         raise UsageError(
             "say what to restore: the database, a data directory or the embedded server's files",
@@ -108,26 +109,26 @@ def restore(
         if files_path is not None:
             _restore_files(store, settings.owner, name, files_path, identity)
         try:
-            if target is not None and until is not None:
-                _roll_forward(store, settings, name, target, until, identity, overwrite=overwrite)
+            if until is not None and (place := target or datadir):
+                _roll_forward(store, settings, name, place, until, identity, overwrite=overwrite)
             elif target is not None:
                 _restore_database(store, settings, name, target, identity, overwrite=overwrite)
-            if datadir is not None:
+            elif datadir is not None:
                 _restore_datadir(store, settings, name, datadir, identity, overwrite=overwrite)
         except KeyboardInterrupt:
             click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
             raise
 
 
-def _until(at: str | None, before_gtid: str | None, into: str | None, name: str) -> Until | None:
+def _until(at: str | None, before_gtid: str | None, name: str, *, target_given: bool) -> Until | None:
     if at is None and before_gtid is None:
         if not name:
             raise UsageError('name a backup, or "latest"', hint="wbagent backup list")
         return None
     if at is not None and before_gtid is not None:
         raise UsageError("--at and --before-gtid are two ends", hint="give one of them")
-    if into is None:
-        raise UsageError("say which database the moment is to be restored into", hint="--into")
+    if not target_given:
+        raise UsageError("say where the moment is to be restored to", hint="--into, --datadir")
     from wbagent.restore.until import parse_until  # noqa: PLC0415 - as the rest of what restores
 
     return parse_until(at, before_gtid)
@@ -137,7 +138,7 @@ def _roll_forward(
     store: Store,
     settings: BackupSettings,
     name: str,
-    target: MysqlURL,
+    target: MysqlURL | Path,
     until: Until,
     identity: Identity | None,
     *,
@@ -149,7 +150,8 @@ def _roll_forward(
 
     with progress_reporter() as report:
         way = PointInTime(store, settings, until, identity, report)
-        done = way.restore(target, name, _covered_at(settings.owner), overwrite=overwrite)
+        target = target.absolute() if isinstance(target, Path) else target
+        done = way.restore(target, name, covered_at(settings.owner), overwrite=overwrite)
     survey, backup = done.survey, done.restored.manifest
     click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
     last = (
@@ -158,19 +160,8 @@ def _roll_forward(
     click.echo(f"{survey.count} transactions applied, {last}; in {format_duration(done.duration_s)}")
     if survey.left_out:
         click.echo(f"left out, for they are of other databases or of accounts: {survey.left_out}")
-
-
-def _covered_at(owner: str) -> float:
-    """Up to when this host knows that everything is stored, where the binary logs are its own."""
-    from wbagent.backup.binlogs import last_report  # noqa: PLC0415 - as above
-    from wbagent.state import State  # noqa: PLC0415
-
-    try:
-        with State(read_only=True) as state:
-            report = last_report(state)
-    except (AccessError, StateError):
-        return 0.0
-    return report.covered_at if report and report.owner == owner else 0.0
+    if isinstance(target, Path):
+        _print_directory(done.restored, target)
 
 
 def _restore_files(store: Store, owner: str, name: str, path: Path, identity: Identity | None) -> None:
@@ -213,6 +204,10 @@ def _restore_datadir(
     if done.replaced:
         click.echo(f"{directory} was {done.replaced}: that was removed")
     _print_done(done)
+    _print_directory(done, directory)
+
+
+def _print_directory(done: Restored, directory: Path) -> None:
     for warning in done.warnings:
         click.echo(f"warning: {warning}", err=True)
     if done.gtid_executed:

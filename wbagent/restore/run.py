@@ -61,6 +61,7 @@ def restore_backup(
     *,
     identity: Identity | None = None,
     replacing: Callable[[], None] | None = None,
+    forward: Callable[[], None] | None = None,
     overwrite: bool = False,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
@@ -69,7 +70,8 @@ def restore_backup(
     up), or what an interrupted restore left. Everything is proven before anything is touched: the commit record, the
     stored object's size and SHA-256, that `identity` opens what is encrypted, programs, room, the target. With
     `overwrite` the database may hold anything: it is dropped and made anew; `replacing` means the same and is called
-    before that. Raises RestoreError, DatabaseError, BucketError.
+    before that. `forward` is called when all is compared, while the database is still marked as half restored. Raises
+    RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     overwrite = overwrite or replacing is not None
@@ -98,13 +100,15 @@ def restore_backup(
         with session(target, database="", read_timeout=6 * 3600) as connection:
             version = found.server.version
             result = differences(connection, target.database, version, manifest, Meter("comparing", report))
-            if not result.wrong:
-                unmark(connection, target.database)
-    if result.wrong:
-        raise DamagedError(
-            f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
-            hint="do not use this database; try another backup (wbagent backup list)",
-        )
+        if result.wrong:
+            raise DamagedError(
+                f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
+                hint="do not use this database; try another backup (wbagent backup list)",
+            )
+        if forward is not None:
+            forward()
+        with session(target, database="") as connection:
+            unmark(connection, target.database)
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, target.address, seconds)
     tables = len(manifest.tables)
