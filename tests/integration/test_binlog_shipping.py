@@ -34,7 +34,10 @@ from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
+from wbagent.binlog import joining
 from wbagent.binlog import service as service_module
+from wbagent.binlog.layout import binlogs_prefix
+from wbagent.binlog.retention import sweep
 from wbagent.config.dsn import S3URL, MysqlURL
 
 
@@ -103,6 +106,33 @@ def test_files_are_stored_byte_for_byte_over_rotations_and_restarts(
         reading = host.service._spool.reading()
         assert reading
         assert reading.position > 4, "it goes on in the midst of the file"
+        assert_whole(host, server)
+
+
+def test_small_pieces_are_joined(
+    tmp_path: Path,
+    server: MysqlServer,
+    url: MysqlURL,
+    clients: ClientPrograms,
+    bucket: S3URL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Five minutes in real life.
+    monkeypatch.setattr(joining, "MOST_PIECES", 4)
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        for _ in range(10):
+            write(server, 1)
+            host.until_stored(executed(server))
+        before = host.stored()
+        pieces = len(host.catalog()[-1].pieces)
+        assert pieces <= 5
+        assert_whole(host, server)
+        owner = case.settings.backup.owner
+        many = len(list(case.store.entries(binlogs_prefix(owner))))
+        assert sweep(case.store, owner, time.time() + 2 * 86400) >= 8
+        assert len(list(case.store.entries(binlogs_prefix(owner)))) <= many - 16
+        assert before <= host.stored()
         assert_whole(host, server)
 
 
