@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from tests.integration.backup_case import Case, make_case
 from tests.testbed.errors import BedError
+from tests.testbed.faulty_store import FaultyStore
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
 from wbagent.backup.binlogs import open_service
 from wbagent.binlog.catalog import StoredFile, read_catalog
 from wbagent.binlog.gtid import GtidSet
@@ -145,3 +154,56 @@ def wait_for(replica: MysqlServer, server: MysqlServer) -> None:
     assert replica.execute("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, 60)", wanted) == [(0,)], replica.execute(
         "SELECT * FROM performance_schema.replication_applier_status_by_worker"
     )
+
+
+def write(server: MysqlServer, count: int, size: int = 100) -> None:
+    with server.connect("shipped") as connection, connection.cursor() as cursor:
+        for _ in range(count):
+            cursor.execute("INSERT INTO t (v) VALUES (REPEAT(UUID(), %s))", (size // 36 + 1,))
+
+
+def over_store(link: Proxy | FaultyStore, bucket: S3URL) -> S3URL:
+    """The bucket as it is reached over a link that fails."""
+    keys = (bucket.access_key, bucket.secret_key)
+    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
+
+
+def assert_whole(host: Shipping, server: MysqlServer) -> None:
+    """Every stored file is the server's, without a hole and to its last event."""
+    server.execute("FLUSH BINARY LOGS")
+    host.until_stored(executed(server))
+    files = host.catalog()
+    assert files
+    for file in files[:-1]:
+        assert content(host.case, file) == on_server(server, file)
+    newest = content(host.case, files[-1])
+    assert newest == on_server(server, files[-1])[: len(newest)]
+
+
+@contextmanager
+def unit(case: Case) -> Iterator[subprocess.Popen[bytes]]:
+    """The program as systemd runs it; killed at the end with its mysqlbinlog, as systemd does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+        path = case.state_directory / "notify"
+        path.unlink(missing_ok=True)
+        notifications.bind(str(path))
+        names = {"NOTIFY_SOCKET": str(path), "INVOCATION_ID": "1", "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
+        command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(case.configuration), "binlog", "run"]
+        # As systemd does: a program whose words nobody takes waits for that.
+        threading.Thread(target=_drain, args=(notifications,), daemon=True).start()
+        process = subprocess.Popen(command, env={**os.environ, **names}, stderr=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            for child in children:
+                child.kill()
+            process.wait()
+            psutil.wait_procs(children, timeout=30)
+            notifications.shutdown(socket.SHUT_RD)
+
+
+def _drain(notifications: socket.socket) -> None:
+    while notifications.recv(4096):
+        pass

@@ -160,6 +160,14 @@ def test_a_gap_is_not_crossed(
         restore(case, target, at(time.time()), time.time())
     restore(case, target, at(moment), moment)
     assert server.execute("SELECT v FROM copy.one") == [("stored",)]
+    case.run()
+    server.execute("INSERT INTO one (v) VALUES ('behind it')", database="original")
+    with shipping(case) as host:
+        host.until_stored(executed(server))
+    for command in ("binlog", "status"), ("backup", "list"):
+        shown = case.command(*command).stdout
+        assert shown.count("any moment from") == 2, shown
+        assert "; 1 transactions of then are not stored" in shown
 
 
 def test_over_a_failover_into_the_original_name_on_another_server(
