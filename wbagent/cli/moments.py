@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from wbagent.errors import AccessError, StateError
+from wbagent.errors import AccessError, StateError, WbagentError
 from wbagent.state import State
 
 if TYPE_CHECKING:
     from wbagent.binlog.lag import Report
+    from wbagent.bucket.store import Store
     from wbagent.restore.moments import Moments
 
 
@@ -29,6 +30,16 @@ def covered_at(owner: str) -> float:
     """Up to when (wall-clock seconds) this host knows that everything is stored, 0 where it does not."""
     report = own_report(owner)
     return report.covered_at if report else 0.0
+
+
+def moments_or_why(store: Store, owner: str) -> tuple[Moments | None, str]:
+    """The moments, or why they cannot be read: a damaged record of binary logs hides no backup."""
+    from wbagent.restore.moments import read_moments  # noqa: PLC0415 - as above
+
+    try:
+        return read_moments(store, owner, covered_at(owner)), ""
+    except WbagentError as error:
+        return None, error.message
 
 
 def moment_lines(moments: Moments) -> Iterator[str]:
