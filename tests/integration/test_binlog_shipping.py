@@ -366,6 +366,8 @@ def test_a_server_that_cannot_be_read_is_refused_with_the_remedy(
         host.until(lambda: bool(host.service.report.problem), "told")
         assert "lacks REPLICATION SLAVE and REPLICATION CLIENT" in host.service.report.problem
         assert f"GRANT {REPLICATION} ON *.* TO 'shipper'@'%'" in host.service.report.hint
+        host.service.round()
+        assert host.service.report.problem, "also between two tries"
         server.execute(f"GRANT {REPLICATION} ON *.* TO shipper@'%'")
         server.execute("SET GLOBAL gtid_mode = ON_PERMISSIVE")
         try:

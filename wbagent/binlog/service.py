@@ -87,6 +87,7 @@ class Service:
             replace(last, noted_at=now, behind=True, problem="", hint="") if last else Report(now, now, settings.owner)
         )
         self._coverage.covered_at = self.report.covered_at
+        self._trouble: WbagentError | None = None
         self._stop = threading.Event()
         self._pause, self._next_try = settings.binlog.every, 0.0
         self._moved_at, self._seen = time.monotonic(), (GtidSet(), 0)
@@ -119,11 +120,16 @@ class Service:
         try:
             self._work()
         except DamagedError as error:
-            problem = error
+            problem = self._trouble = error
             self._start_over()
         except WbagentError as error:
-            problem = problem or error
+            self._trouble = error
             self._wait_longer()
+        else:
+            if self._reader is not None:
+                self._trouble = None
+        # Between two tries nothing fails, and nothing is mended either.
+        problem = problem or self._trouble
         self._tell(problem, known=known, silent=silent)
 
     # --- the steps of a round ---
