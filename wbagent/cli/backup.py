@@ -52,22 +52,29 @@ def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
     from wbagent.backup.proof import read_proof  # noqa: PLC0415
     from wbagent.backup.record import proof_row, short_row  # noqa: PLC0415
     from wbagent.cli.backup_show import print_list  # noqa: PLC0415
+    from wbagent.cli.moments import moment_lines, moment_rows, moments_or_why  # noqa: PLC0415
 
     settings = load_settings(ctx)
     store = _store(settings)
     catalog = read_catalog(store, settings.backup.owner)
     shown = [each for each in catalog if show_all or each.state == "complete"]
     proofs = {each.id: read_proof(store, each.manifest) for each in shown if each.manifest}
+    moments, unknown = moments_or_why(store, settings.backup.owner)
     if as_json:
         document = {
             "destination": store.address,
             "off_site": store.off_site,
             "owner": settings.backup.owner,
             "backups": [short_row(each) | proof_row(proofs.get(each.id)) for each in shown],
+            "moments": moment_rows(moments) if moments else None,
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
+    for line in moment_lines(moments) if moments and moments.files else ():
+        click.echo(line)
+    if unknown:
+        click.echo(f"which moments can be restored is not known: {unknown}", err=True)
 
 
 @backup.command("check-destination")
