@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pymysql
 import pytest
 
-from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.host.drill_case import AGENT, DATABASE, DRILL, filled, listed, set_up_for_clones, take_up
+from tests.testbed.bed import PASSWORD, Bed
 from tests.testbed.host import Host
-from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
 
-AGENT = "wbagent.service"
-DRILL = "wbagent-drill.service"
-DATABASE = "drill_sample"
-
 
 @pytest.fixture(scope="module")
 def sample(booted: Bed) -> Iterator[None]:
-    booted.sql(
-        f"CREATE USER 'admin'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'admin'@'%';"
-        f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
-    )
-    with pymysql.connect(
-        host=booted.db.address, user="admin", password=PASSWORD, charset="utf8mb4", autocommit=True
-    ) as connection:
-        connection.select_db(DATABASE)
-        fill(connection, 8)
-    yield
-    booted.sql(f"DROP DATABASE IF EXISTS {DATABASE}; DROP USER 'admin'@'%'")
-
-
-def take_up(bed: Bed, backup: Mapping[str, object] | None = None, **drill: object) -> None:
-    url = str(replace(bed.backup_url, database=DATABASE))
-    drills = {"backup.drill": {"enabled": True, **drill}}
-    configure(bed.db, bed.db_settings(database={"url": url}, backup=backup or {}, **drills))
-    bed.db.run(["systemctl", "reload", AGENT])
-
-
-def listed(bed: Bed) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(bed.db.run(["wbagent", "backup", "list", "--json"]).stdout)["backups"]
-    return found
+    with filled(booted):
+        yield
 
 
 def test_each_backup_is_proven(hosts: Bed, sample: None) -> None:
@@ -56,7 +31,7 @@ def test_each_backup_is_proven(hosts: Bed, sample: None) -> None:
         done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.DRILL_DONE, timeout=120)
     assert db.run(["id", "--user", "--name", done["_UID"]]).stdout.strip() == "wbagent"
     wait_for_property(db, DRILL, "ActiveState", "inactive")
-    ((backup),) = listed(hosts)
+    ((backup),) = listed(db)
     assert (backup["id"], backup["proven"]) == (done["WBAGENT_ID"], True)
     assert db.run(["ls", "/var/lib/wbagent/scratch"]).stdout == ""
     agent = wait_for_unit(db, AGENT, lambda unit: ", proven" in unit.get("StatusText", ""))
@@ -75,7 +50,7 @@ def test_encrypted_backup_is_proven_by_the_one_time_key_and_restored_by_the_own_
         db.run(["wbagent", "backup", "run"], timeout=120)
         done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.DRILL_DONE, timeout=120)
     wait_for_property(db, DRILL, "ActiveState", "inactive")
-    ((backup),) = listed(hosts)
+    ((backup),) = listed(db)
     assert (backup["id"], backup["proven"]) == (done["WBAGENT_ID"], True)
     assert any(key.endswith("/database.sql.zst.age") for key in hosts.store.keys("wandb-backups"))
     assert db.run(["ls", "-A", "/run/wbagent-drill"]).stdout == "", "nothing on this host opens it any more"
@@ -95,9 +70,8 @@ def test_encrypted_backup_is_proven_by_the_one_time_key_and_restored_by_the_own_
 @pytest.fixture
 def cloning(hosts: Bed) -> Iterator[Host]:
     """db1 set up for clones, as the manual says."""
-    hosts.sql("INSTALL PLUGIN clone SONAME 'mysql_clone.so'; GRANT BACKUP_ADMIN ON *.* TO 'wandb_backup'@'%';")
-    yield hosts.db
-    hosts.sql("UNINSTALL PLUGIN clone; REVOKE BACKUP_ADMIN ON *.* FROM 'wandb_backup'@'%'")
+    with set_up_for_clones(hosts):
+        yield hosts.db
 
 
 def test_clone_is_proven_and_becomes_a_data_directory(hosts: Bed, sample: None, cloning: Host) -> None:
@@ -134,7 +108,7 @@ def test_bad_backup_is_told(hosts: Bed, sample: None) -> None:
     told = hosts.receiver.wait_for(lambda alert: "does not restore" in alert.text, timeout=60)
     assert "wbagent backup run" in told.text
     assert "The drill of backup" in told.text
-    ((backup),) = listed(hosts)
+    ((backup),) = listed(db)
     assert backup["proven"] is False
     status = db.run(["wbagent", "status"], check=False)
     assert "NOT PROVEN: the drill failed" in status.stdout

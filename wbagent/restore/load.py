@@ -97,18 +97,17 @@ class Load:
 
     def write(self, data: bytes) -> None:
         """Give it the next statements; raises RestoreError with its reason when it has ended."""
-        descriptor, rest = self.descriptor, memoryview(data)
-        # Only here: a program that writes to it by itself wants to be kept waiting.
+        descriptor, rest = self.descriptor(), memoryview(data)
         os.set_blocking(descriptor, False)
-        while rest:
-            self._wait_until_taken(descriptor)
-            try:
+        try:
+            while rest:
+                self._wait_until_taken(descriptor)
                 rest = rest[os.write(descriptor, rest) :]
-            except BlockingIOError:
-                continue
-            except BrokenPipeError:
-                self.finish()
-                return
+        except BrokenPipeError:
+            self.finish()
+            return
+        # A program that writes to it by itself wants to be kept waiting.
+        os.set_blocking(descriptor, True)
 
     def _wait_until_taken(self, descriptor: int) -> None:
         """Return when it takes something; what keeps it from that for long is told once."""
@@ -126,9 +125,8 @@ class Load:
                 level="warning",
             )
 
-    @property
     def descriptor(self) -> int:
-        """Its input, for a program that writes to it by itself."""
+        """Its input, for a program that writes to it by itself behind what was written so far."""
         return self._process.stdin.fileno() if self._process.stdin else -1
 
     def check(self) -> None:
