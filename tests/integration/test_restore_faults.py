@@ -177,12 +177,13 @@ PASSING: list[Fault] = ["503", "cut short", "stall", "503", "cut", "stall"]
 
 @pytest.mark.parametrize(("way", "engine", "fault"), [(*way, fault) for way, fault in zip(WAYS, PASSING, strict=True)])
 def test_what_fails_once_at_every_request_only_delays_it(
-    reader: Reader, store: FaultyStore, way: str, fault: Fault
+    reader: Reader, store: FaultyStore, way: str, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     requests = {*REQUESTS, r"^PUT \S+proof\.json$"} if way == "drill" else {*REQUESTS}
     store.fail(requests, fault, times=1)
     reader.behind(store, retry_for=20).read(way)
     assert store.met == requests
+    assert "is asked for again for up to 20s" in capsys.readouterr().err, "as [backup] retry_for says"
     reader.assert_new_state(way)
 
 
