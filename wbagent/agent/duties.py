@@ -16,6 +16,7 @@ from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
+from wbagent.alerts.ping import Ping, ping
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
@@ -52,6 +53,7 @@ class Duties:
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
+        self._ping_problem = ""
         # What the unit's configuration was when this agent last looked.
         self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
@@ -172,6 +174,16 @@ class Duties:
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
         self._teller.judge(settings, watch.kinds, seen.conditions)
+
+    async def ping(self) -> None:
+        """Tell the service elsewhere that this agent is alive."""
+        url = self.settings.alerts.ping_agent
+        if url is None:
+            return
+        problem = await asyncio.to_thread(ping, url, Ping.SUCCESS)
+        if problem and not self._ping_problem:
+            log.warning(f"the ping of the agent was not taken: {problem}; it is sent again and again")
+        self._ping_problem = problem
 
     def store_samples(self) -> None:
         """Once a minute. Raises StateError."""

@@ -67,6 +67,8 @@ _EXAMPLES: Final[dict[str, object]] = {
     "backup.owner": "host1",
     "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",
     "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
+    "alerts.ping_agent": "https://hc-ping.com/UUID",
+    "alerts.ping_backup": "https://hc-ping.com/UUID",
 }
 
 
