@@ -21,10 +21,11 @@ SERVICES = (
     "wbagent-alert@wbagent.service.service",
     "wandb-local-mysql@1.service",
     "wandb-local-files@1.service",
+    "wandb-local-drill@1.service",
 )
 # Root's: it edits the configuration and speaks to Docker.
 UPGRADE = "wbagent-upgrade.service"
-SOCKETS = ("wandb-local-mysql.socket", "wandb-local-files.socket")
+SOCKETS = ("wandb-local-mysql.socket", "wandb-local-files.socket", "wandb-local-drill.socket")
 # Others write here all the time; none of it is the package's to remove.
 _VOLATILE = (
     "/dev /proc /run /sys /tmp /var/cache /var/lib/apt /var/lib/containerd /var/lib/docker /var/lib/dpkg /var/log"
@@ -145,6 +146,9 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
     _purge(web)
     before = _everything(web)
     install(web, life.deb)
+    # As a backup leaves it that was killed: a copy of the whole database.
+    web.run(["install", "-d", "-m", "2770", "/var/lib/wbagent-clone/clone-0123"])
+    web.write("/var/lib/wbagent-clone/clone-0123/ibdata1", "secret")
 
     configure(web, life.web_settings())
     web.run(["wbagent", "config", "check"])
@@ -178,6 +182,7 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
     assert _containers(web) == []
     assert not web.exists("/usr/bin/wbagent")
     assert web.exists("/etc/wbagent.toml")
+    assert web.exists("/var/lib/wbagent-clone/clone-0123/ibdata1")
     for unit in UNITS:
         assert web.properties(unit)["ActiveState"] in {"inactive", "failed"}
 

@@ -12,7 +12,7 @@ from wbagent import events
 from wbagent.age import Identity
 from wbagent.alerts.ping import Ping, tell_backup
 from wbagent.backup import drill_key
-from wbagent.backup.catalog import Stored, find_backup, read_catalog
+from wbagent.backup.catalog import Stored, find_backup, newest_first
 from wbagent.backup.lease import lease
 from wbagent.backup.lock import only_one_drill, restoring
 from wbagent.backup.manifest import Manifest
@@ -57,7 +57,8 @@ def run_drill(
     """
     with only_one_drill(directory):
         try:
-            find_mysqld(settings.backup.drill.mysqld)
+            if settings.backup.drill.image is None:
+                find_mysqld(settings.backup.drill.mysqld)
             store = open_store(settings.backup, directory)
             with _limited(settings), restoring(directory):
                 chosen = _choose(store, settings.backup.owner, order.name)
@@ -87,11 +88,11 @@ def _limited(settings: Settings) -> AbstractContextManager[None]:
 
 def _choose(store: Store, owner: str, name: str) -> Stored | None:
     if not name:
-        return choose(read_catalog(store, owner), lambda manifest: _is_proven(store, manifest))
+        return choose(newest_first(store, owner), lambda manifest: _is_proven(store, manifest))
     try:
         return Stored(name, "complete", 0, find_backup(store, owner, name))
     except DamagedError as error:
-        found = next((each for each in read_catalog(store, owner) if each.id == name), None)
+        found = next((each for each in newest_first(store, owner) if each.id == name), None)
         if found is None or found.manifest is None:
             raise
         return Stored(name, "damaged", 0, found.manifest, error.message)
@@ -160,15 +161,18 @@ def _judged(proof: Proof, manifest: Manifest) -> Proof:
         raise DrillFailedError(error.message, hint=error.hint) from error
     rows = sum(table.rows for table in proof.tables)
     compared = sum(1 for table in proof.tables if table.recorded is not None)
+    into = f" into a container of {proof.image}" if proof.image else ""
     journal.send(
-        f"backup {manifest.id} is proven: restored in {format_duration(proof.duration_s)}, {len(proof.tables)} tables"
-        f" with {rows} rows read, {compared} of them held against recorded counts",
+        f"backup {manifest.id} is proven: restored{into} in {format_duration(proof.duration_s)},"
+        f" {len(proof.tables)} tables with {rows} rows read, {compared} of them held against recorded counts",
         message_id=events.DRILL_DONE,
         id=manifest.id,
         tables=len(proof.tables),
         rows=rows,
         duration=proof.duration_s,
     )
+    for note in proof.notes:
+        journal.send(f"backup {manifest.id}: {note}", level="warning", id=manifest.id)
     return proof
 
 
