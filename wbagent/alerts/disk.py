@@ -1,0 +1,195 @@
+"""The disk alerts: file systems that are nearly full, full, out of inodes, or full soon at the present pace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from wbagent.alerts.condition import Condition
+from wbagent.alerts.watch import Seen
+from wbagent.alerts.words import say
+from wbagent.config import Settings
+from wbagent.config.monitor import DiskSettings
+from wbagent.database.connection import session
+from wbagent.database.local import is_local
+from wbagent.errors import DatabaseError, StateError
+from wbagent.moment import Moment
+from wbagent.monitor import trend
+from wbagent.monitor.disk import Asker, FileSystem, Space, file_systems
+from wbagent.monitor.rules import Severity
+from wbagent.monitor.sample import Sample
+from wbagent.monitor.samples import Samples
+from wbagent.quantities import format_duration, format_size
+from wbagent.state_directory import state_directory
+
+LOW: Final = "disk-low"
+FULL: Final = "disk-full"
+INODES: Final = "disk-inodes"
+FILLING: Final = "disk-filling"
+KINDS: Final = frozenset({LOW, FULL, INODES, FILLING})
+
+FREE: Final = "wbagent_disk_free_bytes"
+INODES_FREE: Final = "wbagent_disk_free_inodes"
+# The past is read this often, and MySQL asked for its directory (seconds).
+_PAST_EVERY_S: Final = 600.0
+_BUCKET_S: Final = 600
+# A full disk mends itself in passing at times: a dump's remains, a log that is rotated.
+_FOR_S: Final = 120.0
+_TREND_FOR_S: Final = 1800.0
+
+
+class DiskWatch:
+    """The file systems that the server, its database and this agent write to."""
+
+    kinds = KINDS
+
+    def __init__(self) -> None:
+        self._asker = Asker()
+        self._data_directory = ""
+        self._ends: dict[str, float] = {}
+        self._read_at = float("-inf")
+
+    def every(self, settings: Settings) -> float | None:
+        """As [monitor.disk] says."""
+        disk = settings.monitor.disk
+        return disk.sample_every if disk.enabled else None
+
+    def look(self, settings: Settings, now: Moment) -> Seen:
+        """Ask every file system; one that hangs takes some seconds of this thread, once a look."""
+        past_is_due = now.boottime - self._read_at >= _PAST_EVERY_S
+        if past_is_due:
+            self._data_directory = _data_directory(settings)
+        places = _places(settings, self._data_directory)
+        answers = self._asker.answers(path for _, path in places)
+        found = file_systems([(what, answers[path]) for what, path in places])
+        if past_is_due:
+            self._ends, self._read_at = _ends(found, now), now.boottime
+        conditions = [
+            condition
+            for each in found
+            for condition in conditions_of(
+                settings, each, _sooner(self._ends, each.point, now.boottime - self._read_at)
+            )
+        ]
+        return Seen(tuple(conditions), tuple(sample for each in found for sample in _samples(each)))
+
+
+def _places(settings: Settings, data_directory: str) -> list[tuple[str, str]]:
+    """(what lives there, path); a name of the texts' table disk-low, or the path itself."""
+    found = [("mysql", data_directory)] if data_directory else []
+    if settings.server is not None:
+        docker = docker_root(Path("/etc/docker/daemon.json"))
+        volume = settings.server.volume
+        found.append(("volume", volume if volume.startswith("/") else f"{docker}/volumes/{volume}/_data"))
+        found.append(("docker", docker))
+    found.append(("state", str(state_directory())))
+    return found + [(path, path) for path in settings.monitor.disk.paths]
+
+
+def docker_root(configuration: Path) -> str:
+    """Docker's root directory: as dockerd's configuration file says, else where it is by default."""
+    try:
+        found = json.loads(configuration.read_text()).get("data-root")
+    except (OSError, ValueError, AttributeError):
+        found = None
+    return found if isinstance(found, str) and found.startswith("/") else "/var/lib/docker"
+
+
+def _data_directory(settings: Settings) -> str:
+    """Where MySQL keeps its data, when it runs on this very host; "" else. An embedded one is in the volume."""
+    url = settings.database_url()
+    embedded = settings.database is None and settings.server is not None and settings.server.embedded
+    if url is None or embedded or not is_local(url):
+        return ""
+    try:
+        with session(url, read_timeout=10.0) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@datadir")
+            row = cursor.fetchone()
+    except DatabaseError:
+        row = None
+    path = str(row[0]) if row else "/var/lib/mysql"
+    # Of a MySQL in a container the path is not one of this host.
+    return path if Path(path).is_dir() else ""
+
+
+def _samples(each: FileSystem) -> Iterable[Sample]:
+    if each.space is None:
+        return
+    labels = (("path", each.point),)
+    yield Sample("wbagent_disk_size_bytes", float(each.space.size), labels)
+    yield Sample(FREE, float(each.space.available), labels)
+    if each.space.inodes:
+        yield Sample(INODES_FREE, float(each.space.inodes_free), labels)
+
+
+def _ends(found: Iterable[FileSystem], now: Moment) -> dict[str, float]:
+    """Seconds until the space or the inodes of a file system are used up, by mount point; where there is a trend."""
+    ends: dict[str, float] = {}
+    try:
+        with Samples(read_only=True) as samples:
+            for each in found:
+                if each.space is None:
+                    continue
+                kinds = ((FREE, each.space.available, each.space.size),
+                         (INODES_FREE, each.space.inodes_free, each.space.inodes))  # fmt: skip
+                for name, left, whole in kinds:
+                    past = samples.read(name, (("path", each.point),), now.wall - trend.WINDOW_S, _BUCKET_S)
+                    points = [(float(bucket.at), bucket.mean) for bucket in past if bucket.at <= now.wall]
+                    if whole and (seconds := trend.seconds_left(points, left, whole)) is not None:
+                        ends[each.point] = min(seconds, ends.get(each.point, seconds))
+    except StateError:
+        # No past yet, or a damaged one: the agent tells of that where it writes it.
+        return {}
+    return ends
+
+
+def _sooner(ends: dict[str, float], point: str, passed: float) -> float | None:
+    return max(1.0, ends[point] - passed) if point in ends else None
+
+
+def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -> tuple[Condition, ...]:
+    """One look at a file system: `full_in` seconds it is full, at the present pace (None: it does not fill)."""
+    disk, space, facts = settings.monitor.disk, each.space, _facts(settings.alerts.language, each, full_in)
+    base = Condition(FULL, None, disk.critical_percent, Severity.CRITICAL, each.point, _FOR_S,
+                     every=disk.sample_every, facts=facts, no_data=each.problem)  # fmt: skip
+    if space is None:
+        # One message about a file system that does not answer.
+        return (base,)
+    full = replace(base, value=space.used_percent)
+    warning = replace(base, severity=Severity.WARNING, because_of=(full.fingerprint,))
+    low = replace(warning, kind=LOW, value=_lowness(disk, space), above=disk.above_percent)
+    inodes = replace(warning, kind=INODES, value=space.inodes_percent, above=disk.inodes_percent, because_of=())
+    filling = replace(
+        warning,
+        kind=FILLING,
+        value=disk.full_within / full_in if full_in else 0.0,
+        above=1.0,
+        for_seconds=_TREND_FOR_S,
+        resolve_for=_TREND_FOR_S,
+        because_of=(full.fingerprint, low.fingerprint, inodes.fingerprint),
+    )
+    return full, low, inodes, filling
+
+
+def _lowness(disk: DiskSettings, space: Space) -> float:
+    """Percent used; at least the limit when too few bytes are left."""
+    short = disk.free_below is not None and space.available < disk.free_below
+    return max(space.used_percent, disk.above_percent) if short else space.used_percent
+
+
+def _facts(language: str, each: FileSystem, full_in: float | None) -> dict[str, object]:
+    here = ", ".join(say(language, f"{LOW}.{what}") or what for what in each.holds)
+    facts: dict[str, object] = {"path": each.point, "here": here, "used": "", "free": "", "size": "", "inodes": ""}
+    if each.space is not None:
+        facts |= {
+            "used": f"{each.space.used_percent:.0f} %",
+            "free": format_size(each.space.available),
+            "size": format_size(each.space.size),
+            "inodes": f"{each.space.inodes_percent:.0f} %",
+        }
+    facts["full_in"] = format_duration(full_in) if full_in else ""
+    facts["pace"] = say(language, f"{LOW}.soon", facts) if full_in else ""
+    return facts
