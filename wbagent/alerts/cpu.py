@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,12 +48,12 @@ class CpuWatch:
 
     def look(self, settings: Settings, now: Moment) -> Seen:
         """One sample: the time since the one before."""
-        cpu, language = settings.monitor.cpu, settings.alerts.language
+        cpu = settings.monitor.cpu
         busy = self._sampler.sample()
         waiting = pressure.waiting("cpu", "some")
         more = NOTHING
         if busy is not None and busy >= cpu.above_percent:
-            more = beside(language, self._readings.oldest(), Reading.take(now.boottime), waiting, _elsewhere(settings))
+            more = self._beside(settings, now, waiting)
         self._readings.keep(now.boottime, cpu.for_minutes * 60)
         samples = [Sample("wbagent_cpu_busy_ratio", busy / 100)] if busy is not None else []
         if waiting is not None:
@@ -65,6 +65,13 @@ class CpuWatch:
             if used is not None:
                 samples.append(Sample("wbagent_cpu_unit_busy_ratio", used / 100, (("unit", unit),)))
         return Seen(tuple(conditions), tuple(samples))
+
+    def _beside(self, settings: Settings, now: Moment, waiting: float | None) -> Mapping[str, str]:
+        """Over the window, or as much of it as there is."""
+        before, after = self._readings.oldest(), Reading.take(now.boottime)
+        used = cgroups.shares(before, after, os.cpu_count() or 1) if before else ()
+        each = cgroups.each_busy(before, after) if before else ()
+        return words(settings.alerts.language, ", ".join(_named(used)), each, waiting, _elsewhere(settings))
 
     def _share(self, unit: str, now: float) -> float | None:
         """Percent of all processors since the last look; None at the first one, and of a unit that nobody knows."""
@@ -92,21 +99,18 @@ class CpuWatch:
         return cgroups.seconds_used(group)
 
 
-def beside(
-    language: str, before: Reading | None, after: Reading, waiting: float | None, elsewhere: str
-) -> Mapping[str, str]:
+def words(language: str, named: str, each: Sequence[float], waiting: float | None, database: str) -> Mapping[str, str]:
     """What stands beside the figure: who it was, how it is spread, who waits, and what cannot be seen from here."""
     facts = dict(NOTHING)
-    if before is not None:
-        if named := ", ".join(_named(cgroups.shares(before, after, os.cpu_count() or 1))):
-            facts["who"] = say(language, "cpu.most", {"named": named})
-        if len(each := cgroups.each_busy(before, after)) > 1:
-            spread = {"most": f"{max(each):.0f} %", "least": f"{min(each):.0f} %"}
-            facts["cores"] = say(language, "cpu.spread", spread)
+    if named:
+        facts["who"] = say(language, "cpu.most", {"named": named})
+    if len(each) > 1:
+        spread = {"most": f"{max(each):.0f} %", "least": f"{min(each):.0f} %"}
+        facts["cores"] = say(language, "cpu.spread", spread)
     if waiting is not None:
         facts["waiting"] = say(language, "cpu.waited", {"percent": f"{waiting:.0f} %"})
-    if elsewhere:
-        facts["elsewhere"] = say(language, "cpu.remote", {"database": elsewhere})
+    if database:
+        facts["elsewhere"] = say(language, "cpu.remote", {"database": database})
     return facts
 
 

@@ -66,7 +66,7 @@ class DiskWatch:
         answers = self._asker.answers(path for _, path in places)
         found = file_systems([(what, answers[path]) for what, path in places])
         if past_is_due:
-            self._ends, self._read_at = _ends(found, now), now.boottime
+            self._ends, self._read_at = ends(found, now), now.boottime
         conditions = [
             condition
             for each in found
@@ -74,7 +74,7 @@ class DiskWatch:
                 settings, each, _sooner(self._ends, each.point, now.boottime - self._read_at)
             )
         ]
-        return Seen(tuple(conditions), tuple(sample for each in found for sample in _samples(each)))
+        return Seen(tuple(conditions), tuple(sample for each in found for sample in samples_of(each)))
 
 
 def _places(settings: Settings, data_directory: str) -> list[tuple[str, str]]:
@@ -115,7 +115,8 @@ def _data_directory(settings: Settings) -> str:
     return path if Path(path).is_dir() else ""
 
 
-def _samples(each: FileSystem) -> Iterable[Sample]:
+def samples_of(each: FileSystem) -> Iterable[Sample]:
+    """What is kept of one look at a file system."""
     if each.space is None:
         return
     labels = (("path", each.point),)
@@ -125,12 +126,12 @@ def _samples(each: FileSystem) -> Iterable[Sample]:
         yield Sample(INODES_FREE, float(each.space.inodes_free), labels)
 
 
-def _ends(found: Iterable[FileSystem], now: Moment) -> dict[str, float]:
+def ends(systems: Iterable[FileSystem], now: Moment) -> dict[str, float]:
     """Seconds until the space or the inodes of a file system are used up, by mount point; where there is a trend."""
-    ends: dict[str, float] = {}
+    found: dict[str, float] = {}
     try:
         with Samples(read_only=True) as samples:
-            for each in found:
+            for each in systems:
                 if each.space is None:
                     continue
                 kinds = ((FREE, each.space.available, each.space.size),
@@ -139,11 +140,11 @@ def _ends(found: Iterable[FileSystem], now: Moment) -> dict[str, float]:
                     past = samples.read(name, (("path", each.point),), now.wall - trend.WINDOW_S, _BUCKET_S)
                     points = [(float(bucket.at), bucket.mean) for bucket in past if bucket.at <= now.wall]
                     if whole and (seconds := trend.seconds_left(points, left, whole)) is not None:
-                        ends[each.point] = min(seconds, ends.get(each.point, seconds))
+                        found[each.point] = min(seconds, found.get(each.point, seconds))
     except StateError:
         # No past yet, or a damaged one: the agent tells of that where it writes it.
         return {}
-    return ends
+    return found
 
 
 def _sooner(ends: dict[str, float], point: str, passed: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from wbagent.config.section import Duration, Section, Size
 
@@ -32,6 +32,12 @@ class CpuSettings(Section):
     units: Annotated[dict[str, float], AfterValidator(_units)] = Field(default_factory=dict)
 
 
+def _directories(value: object) -> object:
+    if not isinstance(value, list | tuple) or not all(isinstance(path, str) and path.startswith("/") for path in value):
+        raise ValueError('expected a list of absolute paths such as ["/srv"]')
+    return tuple(value)
+
+
 class DiskSettings(Section):
     """Space and inodes where the database, Docker, the server's volume and the agent's state are."""
 
@@ -43,7 +49,9 @@ class DiskSettings(Section):
     full_within: Duration = Field(
         86400.0, description="a warning when it will be full in this time at the present pace"
     )
-    paths: tuple[str, ...] = Field((), description="further directories whose file systems are to be watched")
+    paths: Annotated[tuple[str, ...], BeforeValidator(_directories)] = Field(
+        (), description="further directories whose file systems are to be watched"
+    )
     sample_every: Duration = Field(60.0, description="time between two looks")
 
 
