@@ -109,7 +109,7 @@ _OOM = "oom-kill:constraint=CONSTRAINT_{},nodemask=(null),cpuset=/,mems_allowed=
         # The first as Linux 6.18 wrote it about a process in a group with a limit, the others after mm/oom_kill.c.
         (_OOM.format("MEMCG", "oom_memcg=/small,task_memcg=/small", "python3"), "small (python3)"),
         (_OOM.format("NONE", "global_oom,task_memcg=/system.slice/mysql.service", "mysqld"), "mysql.service (mysqld)"),
-        (_OOM.format("MEMCG", "oom_memcg=/wandb.slice/docker-a.scope,task_memcg=/wandb.slice/docker-a.scope", "gorilla"),
+        (_OOM.format("MEMCG", "oom_memcg=/wandb.slice,task_memcg=/wandb.slice/docker-a.scope", "gorilla"),
          "wandb.slice (gorilla)"),
         (_OOM.format("NONE", "global_oom,task_memcg=/", "sh"), "sh"),
         ("Out of memory: Killed process 812 (mysqld) total-vm:1kB", None),
