@@ -36,8 +36,6 @@ INODES_FREE: Final = "wbagent_disk_free_inodes"
 # The past is read this often, and MySQL asked for its directory (seconds).
 _PAST_EVERY_S: Final = 600.0
 _BUCKET_S: Final = 600
-# A full disk mends itself in passing at times: a dump's remains, a log that is rotated.
-_FOR_S: Final = 120.0
 _TREND_FOR_S: Final = 1800.0
 
 
@@ -154,7 +152,7 @@ def _sooner(ends: dict[str, float], point: str, passed: float) -> float | None:
 def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -> tuple[Condition, ...]:
     """One look at a file system: `full_in` seconds it is full, at the present pace (None: it does not fill)."""
     disk, space, facts = settings.monitor.disk, each.space, _facts(settings.alerts.language, each, full_in)
-    base = Condition(FULL, None, disk.critical_percent, Severity.CRITICAL, each.point, _FOR_S,
+    base = Condition(FULL, None, disk.critical_percent, Severity.CRITICAL, each.point, disk.for_minutes * 60,
                      every=disk.sample_every, facts=facts, no_data=each.problem)  # fmt: skip
     if space is None:
         # One message about a file system that does not answer.

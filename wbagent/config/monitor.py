@@ -49,6 +49,7 @@ class DiskSettings(Section):
     full_within: Duration = Field(
         86400.0, description="a warning when it will be full in this time at the present pace"
     )
+    for_minutes: float = Field(2.0, ge=0, le=1440, description="how long it must be so; filling up: half an hour")
     paths: Annotated[tuple[str, ...], BeforeValidator(_directories)] = Field(
         (), description="further directories whose file systems are to be watched"
     )
