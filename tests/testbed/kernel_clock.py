@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 # adjtimex(2): struct timex begins with these, and is 208 bytes long on 64-bit Linux.
 _MAXERROR = 0x0004
-# What the kernel says after half a day without a word of a time server (microseconds); timedated calls that unsynchronised.
+# What the kernel says after hours without a word of a time server (microseconds); unsynchronised, says timedated.
 _UNKNOWN = 16_000_000
 
 
