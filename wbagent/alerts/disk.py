@@ -29,7 +29,8 @@ LOW: Final = "disk-low"
 FULL: Final = "disk-full"
 INODES: Final = "disk-inodes"
 FILLING: Final = "disk-filling"
-KINDS: Final = frozenset({LOW, FULL, INODES, FILLING})
+HANGS: Final = "disk-hangs"
+KINDS: Final = frozenset({LOW, FULL, INODES, FILLING, HANGS})
 
 FREE: Final = "wbagent_disk_free_bytes"
 INODES_FREE: Final = "wbagent_disk_free_inodes"
@@ -151,26 +152,41 @@ def _sooner(ends: dict[str, float], point: str, passed: float) -> float | None:
 
 def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -> tuple[Condition, ...]:
     """One look at a file system: `full_in` seconds it is full, at the present pace (None: it does not fill)."""
-    disk, space, facts = settings.monitor.disk, each.space, _facts(settings.alerts.language, each, full_in)
-    base = Condition(FULL, None, disk.critical_percent, Severity.CRITICAL, each.point, disk.for_minutes * 60,
-                     every=disk.sample_every, facts=facts, no_data=each.problem)  # fmt: skip
-    if space is None:
-        # One message about a file system that does not answer.
-        return (base,)
-    full = replace(base, value=space.used_percent)
-    warning = replace(base, severity=Severity.WARNING, because_of=(full.fingerprint,))
-    low = replace(warning, kind=LOW, value=_lowness(disk, space), above=disk.above_percent)
-    inodes = replace(warning, kind=INODES, value=space.inodes_percent, above=disk.inodes_percent, because_of=())
+    disk, space = settings.monitor.disk, each.space
+    hangs = Condition(
+        HANGS,
+        float(each.hangs),
+        severity=Severity.CRITICAL,
+        about=each.point,
+        for_seconds=disk.for_minutes * 60,
+        every=disk.sample_every,
+        facts=_facts(settings.alerts.language, each, full_in),
+        no_data=each.problem,
+    )
+    full = replace(
+        hangs,
+        kind=FULL,
+        value=space.used_percent if space else None,
+        above=disk.critical_percent,
+        because_of=(hangs.fingerprint,),
+    )
+    # What cannot be looked at is told once.
+    warning = replace(full, severity=Severity.WARNING, no_data_for=float("inf"))
+    inodes = replace(warning, kind=INODES, value=space.inodes_percent if space else None, above=disk.inodes_percent)
+    causes = (hangs.fingerprint, full.fingerprint)
+    low = replace(
+        warning, kind=LOW, value=_lowness(disk, space) if space else None, above=disk.above_percent, because_of=causes
+    )
     filling = replace(
         warning,
         kind=FILLING,
-        value=disk.full_within / full_in if full_in else 0.0,
+        value=(disk.full_within / full_in if full_in else 0.0) if space else None,
         above=1.0,
         for_seconds=_TREND_FOR_S,
         resolve_for=_TREND_FOR_S,
-        because_of=(full.fingerprint, low.fingerprint, inodes.fingerprint),
+        because_of=(*causes, low.fingerprint, inodes.fingerprint),
     )
-    return full, low, inodes, filling
+    return hangs, full, low, inodes, filling
 
 
 def _lowness(disk: DiskSettings, space: Space) -> float:

@@ -84,15 +84,17 @@ class FileSystem:
     holds: tuple[str, ...]
     space: Space | None
     problem: str = ""
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found out about one path."""
+    """What was found out about one path; one whose file system `hangs` gave none."""
 
     mount: Mount | None
     space: Space | None
     problem: str = ""
+    hangs: bool = False
 
 
 def look_up(path: str) -> Answer:
@@ -136,7 +138,7 @@ class Asker:
             if not self._asking[path].is_alive():
                 del self._asking[path]
         # Those that hung before and were asked by an earlier call answer nobody any more.
-        return {path: found.get(path, self._hangs(path)) for path in wanted}
+        return {path: found.get(path) or self._hangs(path) for path in wanted}
 
     def _put(self, path: str, found: dict[str, Answer]) -> None:
         try:
@@ -146,8 +148,7 @@ class Asker:
 
     def _hangs(self, path: str) -> Answer:
         mount = mount_of(os.path.normpath(path), parse_mounts(_MOUNTINFO.read_text()))
-        where = mount.point if mount else path
-        return Answer(mount, None, f"{where} has not answered for {self._limit:g} s; it hangs (a network file system?)")
+        return Answer(mount, None, f"it does not answer within {self._limit:g} s", hangs=True)
 
 
 def file_systems(answers: Sequence[tuple[str, Answer]]) -> tuple[FileSystem, ...]:
@@ -163,5 +164,7 @@ def file_systems(answers: Sequence[tuple[str, Answer]]) -> tuple[FileSystem, ...
     for each in gathered.values():
         point = min((answer.mount.point for _, answer in each if answer.mount), key=lambda name: (len(name), name))
         known = next((answer for _, answer in each if answer.space), each[0][1])
-        found.append(FileSystem(point, tuple(dict.fromkeys(what for what, _ in each)), known.space, known.problem))
+        found.append(
+            FileSystem(point, tuple(dict.fromkeys(what for what, _ in each)), known.space, known.problem, known.hangs)
+        )
     return tuple(found)

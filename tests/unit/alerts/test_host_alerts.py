@@ -86,8 +86,18 @@ def test_one_message_for_each_step_and_none_for_what_follows_from_it(state: Stat
 
 
 def test_one_message_about_a_file_system_that_hangs(state: State) -> None:
-    hung = FileSystem("/mnt/nas", ("volume",), None, "/mnt/nas has not answered for 5 s; it hangs")
-    assert told(state, hung, 0) == ["not watched: disk of the server's volume (/mnt/nas) is full"]
+    hung = FileSystem("/mnt/nas", ("volume",), None, "it does not answer within 5 s", hangs=True)
+    assert told(state, hung, 0) == ["disk of the server's volume (/mnt/nas) does not answer"]
+    well = FileSystem("/mnt/nas", ("volume",), system(10).space)
+    assert told(state, well, 3600) == ["disk of the server's volume answers again"]
+
+
+def test_one_message_about_a_file_system_that_cannot_be_seen(state: State) -> None:
+    unseen = FileSystem("/mnt/nas", ("volume",), None, "/mnt/nas: Permission denied")
+    assert told(state, unseen, 0) == ["not watched: disk of the server's volume (/mnt/nas) is full"]
+    assert told(state, FileSystem("/mnt/nas", ("volume",), system(10).space), 3600) == [
+        "watched again: disk of the server's volume (/mnt/nas) is full"
+    ]
 
 
 def test_the_past_is_read_and_says_when_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
