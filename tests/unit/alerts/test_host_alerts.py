@@ -85,6 +85,13 @@ def test_one_message_for_each_step_and_none_for_what_follows_from_it(state: Stat
     ]
 
 
+def test_a_disk_that_is_full_at_once_is_one_message(state: State) -> None:
+    assert told(state, system(99), 0, full_in=60.0) == [
+        "disk of MySQL's data, wbagent's state is FULL: 99 %, 1.00G left"
+    ]
+    assert told(state, system(50), 3600) == ["disk of MySQL's data, wbagent's state is no longer full"]
+
+
 def test_one_message_about_a_file_system_that_hangs(state: State) -> None:
     hung = FileSystem("/mnt/nas", ("volume",), None, "it does not answer within 5 s", hangs=True)
     assert told(state, hung, 0) == ["disk of the server's volume (/mnt/nas) does not answer"]

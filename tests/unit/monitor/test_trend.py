@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wbagent.monitor.trend import WINDOW_S, Point, seconds_left
@@ -42,6 +42,15 @@ def test_noise_and_a_few_wrong_points_hardly_bend_it(seed: int, per_hour: float,
 @given(st.lists(st.floats(495.1e9, 504.9e9), min_size=2, max_size=60))
 def test_what_stays_within_one_percent_is_noise_in_whatever_order(values: list[float]) -> None:
     assert seconds_left(points(values), 1e9, WHOLE) is None
+    assert seconds_left(points(sorted(values, reverse=True)), 1e9, WHOLE) is None
+
+
+@settings(derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_wild_noise_is_no_trend(seed: int) -> None:
+    """As of a host that unpacks and removes large things all day."""
+    dice = random.Random(seed)
+    assert seconds_left(points([dice.uniform(300e9, 500e9) for _ in range(COUNT)]), 50e9, WHOLE) is None
 
 
 @given(st.lists(st.floats(0, 50e9), min_size=12, max_size=60))
