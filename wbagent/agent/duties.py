@@ -167,13 +167,16 @@ class Duties:
             tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
         self._database_ok = back
 
-    async def watch(self, watch: Watch) -> None:
-        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over."""
+    async def watch(self, watch: Watch) -> bool:
+        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over.
+
+        Whether somebody is to be told of something.
+        """
         settings = self.settings
         wanted = watch.every(settings) is not None
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
-        self._teller.judge(settings, watch.kinds, seen.conditions)
+        return self._teller.judge(settings, watch.kinds, seen.conditions)
 
     def store_samples(self) -> None:
         """Once a minute. Raises StateError."""

@@ -37,7 +37,9 @@ def seconds_left(points: Sequence[Point], left: float, whole: float) -> float | 
     rate = median(rates)
     losing = sum(each < 0 for each in rates)
     newest = _rates([point for point in points if point[0] >= points[-1][0] - span / 4])
-    if rate >= 0 or -rate * span < _LEAST_LOSS * whole or losing < _AGREEMENT * len(rates):
+    values = [value for _, value in points]
+    loss = min(-rate * span, max(values) - min(values))
+    if rate >= 0 or loss < _LEAST_LOSS * whole or losing < _AGREEMENT * len(rates):
         return None
     if not newest or median(newest) > _STILL * rate:
         return None
