@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,7 @@ class DiskWatch:
         self._data_directory = ""
         self._ends: dict[str, float] = {}
         self._read_at = float("-inf")
+        self._amiss: dict[str, Set[str]] = {}
 
     def every(self, settings: Settings) -> float | None:
         """As [monitor.disk] says."""
@@ -66,14 +67,19 @@ class DiskWatch:
         found = file_systems([(what, answers[path]) for what, path in places])
         if past_is_due:
             self._ends, self._read_at = ends(found, now), now.boottime
-        conditions = [
-            condition
-            for each in found
-            for condition in conditions_of(
-                settings, each, _sooner(self._ends, each.point, now.boottime - self._read_at)
-            )
-        ]
+        conditions: list[Condition] = []
+        for each in found:
+            full_in = _sooner(self._ends, each.point, now.boottime - self._read_at)
+            conditions += self._known(each, conditions_of(settings, each, full_in))
         return Seen(tuple(conditions), tuple(sample for each in found for sample in samples_of(each)))
+
+    def _known(self, each: FileSystem, found: tuple[Condition, ...]) -> Iterable[Condition]:
+        """Of one that cannot be looked at, only what was amiss when it last could be stays, beside that it cannot be."""
+        if each.space is None:
+            amiss = self._amiss.get(each.point, frozenset())
+            return [one for one in found if one.kind in {HANGS, FULL} | amiss]
+        self._amiss[each.point] = {one.kind for one in found if (one.value or 0.0) >= one.above}
+        return found
 
 
 def _places(settings: Settings, data_directory: str) -> list[tuple[str, str]]:

@@ -127,10 +127,9 @@ class Readings:
         self._kept: deque[Reading] = deque()
 
     def keep(self, now: float, window: float) -> None:
-        """Take one when the last is a fifth of the window old; the oldest kept is at most about a window old."""
-        if self._kept and now - self._kept[-1].at < window / 5:
-            return
-        self._kept.append(Reading.take(now))
+        """Take one when the last is a fifth of the window old; the oldest kept is about a window old."""
+        if not self._kept or now - self._kept[-1].at >= window / 5:
+            self._kept.append(Reading.take(now))
         while len(self._kept) > 1 and now - self._kept[1].at >= window:
             self._kept.popleft()
 

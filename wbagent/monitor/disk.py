@@ -127,17 +127,20 @@ class Asker:
         """Of every path, within the limit."""
         found: dict[str, Answer] = {}
         wanted = tuple(paths)
+        began: set[str] = set()
         for path in wanted:
+            if path in self._asking and not self._asking[path].is_alive():
+                del self._asking[path]
             if path not in self._asking:
+                began.add(path)
                 thread = threading.Thread(target=self._put, args=(path, found), name=f"ask {path}", daemon=True)
                 self._asking[path] = thread
                 thread.start()
         until = time.monotonic() + self._limit
         for path in wanted:
-            self._asking[path].join(max(0.0, until - time.monotonic()))
-            if not self._asking[path].is_alive():
-                del self._asking[path]
-        # Those that hung before and were asked by an earlier call answer nobody any more.
+            # One that hung before is not waited for again; what it answers in the end goes to an earlier call.
+            if path in began:
+                self._asking[path].join(max(0.0, until - time.monotonic()))
         return {path: found.get(path) or self._hangs(path) for path in wanted}
 
     def _put(self, path: str, found: dict[str, Answer]) -> None:
