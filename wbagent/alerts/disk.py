@@ -61,7 +61,7 @@ class DiskWatch:
         """Ask every file system; one that hangs takes some seconds of this thread, once a look."""
         past_is_due = now.boottime - self._read_at >= _PAST_EVERY_S
         if past_is_due:
-            self._data_directory = _data_directory(settings)
+            self._data_directory = _data_directory(settings, self._data_directory)
         places = _places(settings, self._data_directory)
         answers = self._asker.answers(path for _, path in places)
         found = file_systems([(what, answers[path]) for what, path in places])
@@ -74,7 +74,7 @@ class DiskWatch:
         return Seen(tuple(conditions), tuple(sample for each in found for sample in samples_of(each)))
 
     def _known(self, each: FileSystem, found: tuple[Condition, ...]) -> Iterable[Condition]:
-        """Of one that cannot be looked at, only what was amiss when it last could be stays, beside that it cannot be."""
+        """Of one that cannot be looked at, that, and what was amiss when it last could be."""
         if each.space is None:
             amiss = self._amiss.get(each.point, frozenset())
             return [one for one in found if one.kind in {HANGS, FULL} | amiss]
@@ -103,8 +103,11 @@ def docker_root(configuration: Path) -> str:
     return found if isinstance(found, str) and found.startswith("/") else "/var/lib/docker"
 
 
-def _data_directory(settings: Settings) -> str:
-    """Where MySQL keeps its data, when it runs on this very host; "" else. An embedded one is in the volume."""
+def _data_directory(settings: Settings, known: str) -> str:
+    """Where MySQL keeps its data, when it runs on this very host; "" else. An embedded one is in the volume.
+
+    While it does not answer, what is `known` from before counts, else where packages put it.
+    """
     url = settings.database_url()
     embedded = settings.database is None and settings.server is not None and settings.server.embedded
     if url is None or embedded or not is_local(url):
@@ -115,9 +118,7 @@ def _data_directory(settings: Settings) -> str:
             row = cursor.fetchone()
     except DatabaseError:
         row = None
-    path = str(row[0]) if row else "/var/lib/mysql"
-    # Of a MySQL in a container the path is not one of this host.
-    return path if Path(path).is_dir() else ""
+    return str(row[0]) if row else known or "/var/lib/mysql"
 
 
 def samples_of(each: FileSystem) -> Iterable[Sample]:
