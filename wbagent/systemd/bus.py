@@ -6,7 +6,7 @@ into the event loop, and `process()` takes what has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -69,10 +69,10 @@ class Bus:
     def properties(self, unit: str) -> Properties:
         """All properties of a unit (loaded or not) and, for services and sockets, of these."""
         path = self._path(unit)
-        names = dict(self._get_all(path, _UNIT))
+        found = self._get_all(path, _UNIT)
         if interface := _OF_TYPE.get(unit.rpartition(".")[2]):
-            names |= self._get_all(path, interface)
-        return names
+            found |= self._get_all(path, interface)
+        return _Named(found)
 
     def failed(self, units: Sequence[str]) -> tuple[str, ...]:
         """Those of these units that have failed, by one call."""
@@ -83,7 +83,7 @@ class Bus:
 
     def clock(self) -> Clock:
         """Whether the clock is synchronised; starts systemd-timedated where it does not run, which ends by itself."""
-        found = self._get_all(_TIMEDATE_PATH, _TIMEDATE.decode(), of=_TIMEDATE)
+        found = _Named(self._get_all(_TIMEDATE_PATH, _TIMEDATE.decode(), of=_TIMEDATE))
         return Clock(bool(found.get("NTPSynchronized")), bool(found.get("NTP")))
 
     def start(self, unit: str) -> str:
@@ -124,11 +124,10 @@ class Bus:
         encoded: bytes = self._lib.path_encode(_MANAGER_PATH + b"/unit", unit.encode())
         return encoded
 
-    def _get_all(self, path: bytes, interface: str, of: bytes = _SYSTEMD) -> Properties:
+    def _get_all(self, path: bytes, interface: str, of: bytes = _SYSTEMD) -> dict[bytes, Any]:
         arguments = self._lib.apply_signature(b"s", [interface.encode()])
         doing = f"read the properties of {interface}"
-        names: dict[str, Any] = _text(self._call(path, _PROPERTIES, b"GetAll", arguments, doing, of))
-        return names
+        return dict(self._call(path, _PROPERTIES, b"GetAll", arguments, doing, of))
 
     def _manager(self, method: bytes, signature: bytes, values: list[bytes], doing: str) -> str:
         arguments = self._lib.apply_signature(signature, values)
@@ -149,6 +148,22 @@ class Bus:
             ) from None
         except self._failed as error:
             raise BusError(f"cannot {doing}: {error}", hint="systemctl status dbus.service") from None
+
+
+class _Named(Mapping[str, Any]):
+    """Properties as text, each when it is asked for: of the hundreds that a unit has, a handful ever is."""
+
+    def __init__(self, raw: Mapping[bytes, Any]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> Any:
+        return _text(self._raw[name.encode()])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode() for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 class _Signal:
