@@ -22,6 +22,7 @@ _TELL_THEMSELVES: Final = ("wbagent", "wbagent-backup", "wbagent-binlog", "wbage
 UNITS: Final = (
     "wandb-local-mysql.socket",
     "wandb-local-files.socket",
+    "wandb-local-drill.socket",
     "wbagent-deliver.service",
     *(f"wbagent-alert@{unit}.service.service" for unit in _TELL_THEMSELVES),
 )

@@ -70,6 +70,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "backup.lock_days": 30,
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",
+    "backup.drill.image": "mysql:8.4",
     'monitor.cpu.units."mysql.service"': 40.0,
     "monitor.disk.free_below": "20G",
     "monitor.disk.paths": ["/srv"],

@@ -185,6 +185,7 @@ def test_every_unit_is_told_by_itself_by_the_agent_or_here() -> None:
         # The caller, who sees its connection end; they are collected when they fail.
         "wandb-local-mysql@.service",
         "wandb-local-files@.service",
+        "wandb-local-drill@.service",
     }
     tell, watched = set(), {unit.replace("alert@", "alert@%") for unit in failed_units.UNITS}
     for path in (*UNITS.glob("*.service"), *UNITS.glob("*.socket")):
