@@ -84,7 +84,7 @@ def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
         db.run(["fallocate", "-l", "1800K", f"{SMALL}/two"])
         assert "[critical]" in told(hosts, "is FULL: 100 %").text
         assert "is FULL" not in db.run(["wbagent", "status"], check=False).stdout
-        assert f"({SMALL}) is full" in db.run(["wbagent", "status"], check=False).stdout
+        assert f"disk {SMALL} is full" in db.run(["wbagent", "status"], check=False).stdout
         db.run(["rm", f"{SMALL}/one", f"{SMALL}/two"])
         told(hosts, "is no longer full")
         told(hosts, "has room again")
@@ -96,12 +96,12 @@ def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
         db.run(["umount", SMALL])
     assert sorted(titles(hosts.receiver.alerts)) == sorted(
         [
-            f"disk of {SMALL}: 91 % full, 1.84M left",
-            f"disk of {SMALL} is FULL: 100 %, 80.0K left",
-            f"disk of {SMALL} is no longer full",
-            f"disk of {SMALL} has room again",
-            f"disk of {SMALL}: 96 % of its inodes are used",
-            f"disk of {SMALL} has inodes again",
+            f"disk {SMALL}: 91 % full, 1.84M left",
+            f"disk {SMALL} is FULL: 100 %, 80.0K left",
+            f"disk {SMALL} is no longer full",
+            f"disk {SMALL} has room again",
+            f"disk {SMALL}: 96 % of its inodes are used",
+            f"disk {SMALL} has inodes again",
         ]
     )
 
@@ -128,8 +128,8 @@ def test_a_file_system_that_hangs_holds_up_nobody(hosts: Bed) -> None:
         db.run(["umount", "--lazy", HUNG], check=False)
         db.run(["umount", SMALL])
     assert sorted(titles(hosts.receiver.alerts)) == [
-        f"disk of {HUNG} ({HUNG}) does not answer",
-        f"disk of {SMALL} is FULL: 100 %, 0B left",
+        f"disk {HUNG} does not answer",
+        f"disk {SMALL} is FULL: 100 %, 0B left",
     ]
 
 

@@ -204,7 +204,8 @@ def _lowness(disk: DiskSettings, space: Space) -> float:
 
 def _facts(language: str, each: FileSystem, full_in: float | None) -> dict[str, object]:
     here = ", ".join(say(language, f"{LOW}.{what}") or what for what in each.holds)
-    facts: dict[str, object] = {"path": each.point, "here": here, "used": "", "free": "", "size": "", "inodes": ""}
+    holds = f" ({here})" if here != each.point else ""
+    facts: dict[str, object] = {"path": each.point, "holds": holds, "used": "", "free": "", "size": "", "inodes": ""}
     if each.space is not None:
         facts |= {
             "used": f"{each.space.used_percent:.0f} %",

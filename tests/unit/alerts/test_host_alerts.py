@@ -70,40 +70,36 @@ def told(state: State, each: FileSystem, begin: float, full_in: float | None = N
 
 
 def test_one_message_for_each_step_and_none_for_what_follows_from_it(state: State) -> None:
-    assert told(state, system(50), 0, full_in=7200.0) == ["disk of MySQL's data, wbagent's state is full in 2h"]
-    assert told(state, system(92), 3600, full_in=7200.0) == [
-        "disk of MySQL's data, wbagent's state: 92 % full, 8.00G left"
-    ]
+    assert told(state, system(50), 0, full_in=7200.0) == ["disk /var/lib/mysql is full in 2h"]
+    assert told(state, system(92), 3600, full_in=7200.0) == ["disk /var/lib/mysql: 92 % full, 8.00G left"]
     assert told(state, system(99), 7200) == [
-        "disk of MySQL's data, wbagent's state is FULL: 99 %, 1.00G left",
-        "disk of MySQL's data, wbagent's state does not fill up any more",
+        "disk /var/lib/mysql is FULL: 99 %, 1.00G left",
+        "disk /var/lib/mysql does not fill up any more",
     ]
     over = told(state, system(20), 10800)
     assert sorted(over) == [
-        "disk of MySQL's data, wbagent's state has room again",
-        "disk of MySQL's data, wbagent's state is no longer full",
+        "disk /var/lib/mysql has room again",
+        "disk /var/lib/mysql is no longer full",
     ]
 
 
 def test_a_disk_that_is_full_at_once_is_one_message(state: State) -> None:
-    assert told(state, system(99), 0, full_in=60.0) == [
-        "disk of MySQL's data, wbagent's state is FULL: 99 %, 1.00G left"
-    ]
-    assert told(state, system(50), 3600) == ["disk of MySQL's data, wbagent's state is no longer full"]
+    assert told(state, system(99), 0, full_in=60.0) == ["disk /var/lib/mysql is FULL: 99 %, 1.00G left"]
+    assert told(state, system(50), 3600) == ["disk /var/lib/mysql is no longer full"]
 
 
 def test_one_message_about_a_file_system_that_hangs(state: State) -> None:
     hung = FileSystem("/mnt/nas", ("volume",), None, "it does not answer within 5 s", hangs=True)
-    assert told(state, hung, 0) == ["disk of the server's volume (/mnt/nas) does not answer"]
+    assert told(state, hung, 0) == ["disk /mnt/nas (the server's volume) does not answer"]
     well = FileSystem("/mnt/nas", ("volume",), system(10).space)
-    assert told(state, well, 3600) == ["disk of the server's volume answers again"]
+    assert told(state, well, 3600) == ["disk /mnt/nas answers again"]
 
 
 def test_one_message_about_a_file_system_that_cannot_be_seen(state: State) -> None:
     unseen = FileSystem("/mnt/nas", ("volume",), None, "/mnt/nas: Permission denied")
-    assert told(state, unseen, 0) == ["not watched: disk of the server's volume (/mnt/nas) is full"]
+    assert told(state, unseen, 0) == ["not watched: disk /mnt/nas (the server's volume) is full"]
     assert told(state, FileSystem("/mnt/nas", ("volume",), system(10).space), 3600) == [
-        "watched again: disk of the server's volume (/mnt/nas) is full"
+        "watched again: disk /mnt/nas (the server's volume) is full"
     ]
 
 
@@ -219,4 +215,5 @@ def test_messages_are_whole_on_a_phone(language: str) -> None:
     for condition in conditions:
         found = message(condition, language)
         assert "…" not in found.body().replace(facts["who"], ""), found.body()
+        assert "…" not in found.subject()
         assert "{" not in found.subject() + found.body()
