@@ -190,9 +190,9 @@ class Agent:
 
     async def _watch(self, watch: Watch) -> None:
         with self._tolerated():
-            await self._duties.watch(watch)
-        # What begins or ends with this look is told now, not after the rest.
-        self._wake.set()
+            if await self._duties.watch(watch):
+                # What begins or ends with this look is told now, not after the rest. Else a look costs no round.
+                self._wake.set()
 
     def _reload(self) -> None:
         """Take the new file, or keep the old one and say why (SIGHUP of Type=notify-reload)."""
