@@ -32,8 +32,10 @@ def report(ctx: click.Context, output: Path, days: int) -> None:
     fresh = output.with_name(f".{output.name}.new")
     try:
         fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, output)
+        fresh.replace(output)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise UsageError(f"the report cannot be written to {output}: {error.strerror}", hint="name another -o") from None
+        raise UsageError(
+            f"the report cannot be written to {output}: {error.strerror}", hint="name another -o"
+        ) from None
     click.echo(f"{output}: {days} days of {os.uname().nodename}, {len(text) // 1024} KiB")

@@ -77,7 +77,9 @@ def lines(
     if limit is not None:
         y = axis.y(limit)
         parts.append(f'<line class="limit" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="limit-text" x="{_WIDTH - _RIGHT}" y="{y - 4:.1f}">{escape(axis.write(limit))}</text>')
+        parts.append(
+            f'<text class="limit-text" x="{_WIDTH - _RIGHT}" y="{y - 4:.1f}">{escape(axis.write(limit))}</text>'
+        )
     return _svg(title, parts)
 
 
@@ -86,7 +88,7 @@ def bars(axis: Axis, values: Sequence[tuple[Point, str, str]], *, title: str) ->
     parts = list(_grid(axis))
     width = max(3.0, min(18.0, (_WIDTH - _LEFT - _RIGHT) / max(1, len(values)) - 2))
     for point, kind, text in values:
-        y, left = axis.y(point.value), min(axis.x(point.at) - width / 2, _WIDTH - _RIGHT - width)
+        y, left = axis.y(point.value), min(max(axis.x(point.at) - width / 2, _LEFT), _WIDTH - _RIGHT - width)
         parts.append(
             f'<rect class="{kind}" x="{left:.1f}" y="{y:.1f}" width="{width:.1f}"'
             f' height="{max(1.5, _HEIGHT - _BOTTOM - y):.1f}"><title>{escape(text)}</title></rect>'

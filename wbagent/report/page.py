@@ -75,4 +75,6 @@ def _sizes(report: Report) -> str:
 def _disk(report: Report, number: int) -> str:
     disk = report.disks[number]
     axis = Axis(report.since, report.until, float(disk.size), format_size)
-    return chart.lines(axis, disk.used, title=f"used space of {disk.path}", gap=2.5 * report.bucket_s, limit=float(disk.size))
+    return chart.lines(
+        axis, disk.used, title=f"used space of {disk.path}", gap=2.5 * report.bucket_s, limit=float(disk.size)
+    )
