@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,32 @@ def test_the_end_is_told_after_the_beginning(agent: Agent, receiver: Receiver) -
     agent.let_time_pass()
     assert agent.run("deliver").returncode == 0
     assert [alert.body["type"] for alert in receiver.alerts if alert.accepted] == ["warning", "success"]
+
+
+def test_what_a_day_without_network_left_arrives_as_one_digest(agent: Agent, receiver: Receiver) -> None:
+    """Nothing is lost, nobody gets forty messages: what still fires stands on top."""
+    agent.tell(receiver.url)
+    receiver.behave("refuse")
+    for hour in range(20):
+        for kind, title in ((Kind.FIRING, "CPU 63 % busy"), (Kind.RESOLVED, "CPU below 40 % again")):
+            agent.enqueue(replace(MESSAGE, kind=kind, title=title, at=MESSAGE.at + 3600 * hour))
+    agent.enqueue(replace(MESSAGE, fingerprint="database-away", severity="critical", title="MySQL does not answer"))
+    assert agent.run("deliver").returncode == 75
+    assert len(agent.waiting()) == 41
+    agent.age(86_400)
+    receiver.behave("accept")
+    agent.let_time_pass()
+    assert agent.run("deliver").returncode == 0
+    assert agent.waiting() == ()
+    *refused, accepted = receiver.alerts
+    assert not any(alert.accepted for alert in refused)
+    assert "41 messages have waited since" in str(accepted.body["title"])
+    first, second, *_ = str(accepted.body["message"]).split("\n")
+    assert first.startswith("[critical] ")
+    assert first.endswith("MySQL does not answer")
+    assert second.startswith("[resolved] ")
+    assert second.endswith("CPU below 40 % again")
+    assert accepted.body["type"] == "failure"
 
 
 @pytest.mark.parametrize("way", ["no answer", "no reading"])

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.testbed.mysql_clients import MARIADB_CLIENT
 from tests.testbed.package import package
 from tests.testbed.rootfs import (
+    BROWSER,
     BUILDER,
     CEPH,
     DATABASE_HOST,
@@ -27,7 +28,7 @@ Say = Callable[[str], None]
 # The host waits for the database host's tree in its last step, so that one comes first.
 TREES = (DATABASE_HOST, HOST, CEPH, BUILDER)
 # The refusal of MariaDB's dump program is tested with the real one, and pulls with a real registry.
-TREES_OF_TESTS = (*TREES, MARIADB_CLIENT, REGISTRY, TOOLS)
+TREES_OF_TESTS = (*TREES, BROWSER, MARIADB_CLIENT, REGISTRY, TOOLS)
 
 
 def prepare_trees(trees: Iterable[Recipe], say: Say) -> None:

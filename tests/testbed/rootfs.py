@@ -14,8 +14,8 @@ from tests.testbed.errors import BedError
 
 _SYSTEM = "acl age ca-certificates dbus iproute2 libpam-systemd polkitd procps python3 systemd systemd-sysv zstd"
 _WBAGENT = (
-    "apprise python3-apscheduler python3-boto3 python3-click python3-docker python3-prometheus-client python3-psutil "
-    "python3-pydantic-settings python3-pymysql python3-pystemd python3-rich python3-structlog "
+    "apprise python3-apscheduler python3-boto3 python3-click python3-docker python3-jinja2 python3-prometheus-client "
+    "python3-psutil python3-pydantic-settings python3-pymysql python3-pystemd python3-rich python3-structlog "
     "python3-zstandard"
 )
 
@@ -164,6 +164,8 @@ MYSQL = DATABASE_HOST  # One tree serves both: a second one would cost more than
 REGISTRY = Recipe("registry", "trixie", "docker-registry")
 # What restores a backup without wbagent. MinIO's mc is called minio-client in Debian.
 TOOLS = Recipe("tools", "trixie", "age minio-client zstd")
+# What people read the report with.
+BROWSER = Recipe("browser", "trixie", "chromium-headless-shell fonts-dejavu-core")
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(
     "builder",

@@ -16,7 +16,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # `wbagent status` shows the agent's overview, so cli stands above agent.
 FLOORS = (
     {"cli"},
-    {"agent"},
+    {"agent", "report"},
     {"upgrade"},
     {"drill"},
     {"restore"},

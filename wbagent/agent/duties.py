@@ -16,10 +16,12 @@ from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
+from wbagent.alerts.ping import Ping, ping
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
+from wbagent.database.local import is_local
 from wbagent.errors import DatabaseError
 from wbagent.moment import Moment
 from wbagent.monitor.samples import Collector
@@ -52,6 +54,7 @@ class Duties:
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
+        self._ping_problem = ""
         # What the unit's configuration was when this agent last looked.
         self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
@@ -150,12 +153,13 @@ class Duties:
             return
         failure: DatabaseError | None = None
         try:
-            version = await asyncio.to_thread(_version, url)
+            version, elsewhere = await asyncio.to_thread(_version, url)
         except DatabaseError as error:
             failure = error
             found: dict[str, Any] = {"ok": False, "text": f"AWAY: {error.message}", "address": url.address}
         else:
-            found = {"ok": True, "text": f"MySQL {version} answers at {url.address}", "address": url.address}
+            text = f"MySQL {version} answers at {url.address}"
+            found = {"ok": True, "text": text, "address": url.address, "elsewhere": elsewhere}
         reason, hint = (failure.message, failure.hint) if failure else ("", "")
         self._teller.judge_database(self.settings, url.address, reason, hint or "", DATABASE_EVERY_S)
         self._state.put(overview.DATABASE_FACT, found, time.time())
@@ -165,13 +169,26 @@ class Duties:
             tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
         self._database_ok = back
 
-    async def watch(self, watch: Watch) -> None:
-        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over."""
+    async def watch(self, watch: Watch) -> bool:
+        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over.
+
+        Whether somebody is to be told of something.
+        """
         settings = self.settings
         wanted = watch.every(settings) is not None
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
-        self._teller.judge(settings, watch.kinds, seen.conditions)
+        return self._teller.judge(settings, watch.kinds, seen.conditions)
+
+    async def ping(self) -> None:
+        """Tell the service elsewhere that this agent is alive."""
+        url = self.settings.alerts.ping_agent
+        if url is None:
+            return
+        problem = await asyncio.to_thread(ping, url, Ping.SUCCESS)
+        if problem and not self._ping_problem:
+            log.warning(f"the ping of the agent was not taken: {problem}; it is sent again and again")
+        self._ping_problem = problem
 
     def store_samples(self) -> None:
         """Once a minute. Raises StateError."""
@@ -204,10 +221,11 @@ def _replaces_server(bus: Bus) -> bool:
     return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
 
 
-def _version(url: MysqlURL) -> str:
+def _version(url: MysqlURL) -> tuple[str, bool]:
+    """What MySQL says that it is, and whether it is on another host."""
     with session(url, read_timeout=10.0) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         row = cursor.fetchone()
     if not row:
         raise DatabaseError(f"{url.address} gave no version", hint="is this a MySQL server?")
-    return str(row[0])
+    return str(row[0]), not is_local(url)

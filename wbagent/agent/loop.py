@@ -159,6 +159,9 @@ class Agent:
             self._look_at_backups, IntervalTrigger(seconds=_BACKUPS_S), next_run_time=soon, **defaults
         )
         self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=_SAMPLES_S), **defaults)
+        if self._settings.alerts.ping_agent is not None:
+            pings = IntervalTrigger(seconds=self._settings.alerts.ping_every)
+            self._scheduler.add_job(self._ping, pings, next_run_time=soon, **defaults)
         for watch in self._watches:
             # One that is not wanted has one look, too: what still fires of it is over.
             wanted = watch.every(self._settings)
@@ -181,11 +184,15 @@ class Agent:
         with self._tolerated():
             self._duties.store_samples()
 
+    async def _ping(self) -> None:
+        # From the loop that does the rounds: one that hangs sends none.
+        await self._duties.ping()
+
     async def _watch(self, watch: Watch) -> None:
         with self._tolerated():
-            await self._duties.watch(watch)
-        # What begins or ends with this look is told now, not after the rest.
-        self._wake.set()
+            if await self._duties.watch(watch):
+                # What begins or ends with this look is told now, not after the rest. Else a look costs no round.
+                self._wake.set()
 
     def _reload(self) -> None:
         """Take the new file, or keep the old one and say why (SIGHUP of Type=notify-reload)."""

@@ -56,12 +56,13 @@ class Teller:
             self._complain(error)
             return ()
 
-    def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> None:
-        """One look at everything of these kinds."""
+    def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> bool:
+        """One look at everything of these kinds; whether somebody is to be told of something."""
         try:
-            judging.judge(self._state, settings.alerts, kinds, found, Moment.now())
+            return bool(judging.judge(self._state, settings.alerts, kinds, found, Moment.now()))
         except StateError as error:
             self._complain(error)
+            return False
 
     def judge_database(self, settings: Settings, address: str, reason: str, hint: str, every: float) -> None:
         """One look at MySQL; `reason` is empty when it answered, `address` where none is configured."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from wbagent.alerts.clock import ClockWatch
 from wbagent.alerts.cpu import CpuWatch
+from wbagent.alerts.disk import DiskWatch
+from wbagent.alerts.failed_units import FailedUnitsWatch
+from wbagent.alerts.memory import MemoryWatch
 from wbagent.alerts.watch import Watch
 
 
 def watches() -> tuple[Watch, ...]:
     """The watches of one agent; a cause stands before what may follow from it."""
-    return (CpuWatch(),)
+    return (DiskWatch(), MemoryWatch(), CpuWatch(), ClockWatch(), FailedUnitsWatch())

@@ -12,6 +12,7 @@ from wbagent import events
 from wbagent.alerts import courier, outbox
 from wbagent.alerts.courier import Parcel
 from wbagent.alerts.destination import Destination
+from wbagent.alerts.digest import digest
 from wbagent.alerts.outbox import Waiting
 from wbagent.errors import StateError
 from wbagent.quantities import format_duration
@@ -37,9 +38,11 @@ class Round:
 
 
 def deliver_due(
-    state: State, to: Sequence[Destination], clock: Callable[[], float], jitter: Callable[[], float]
+    state: State, to: Sequence[Destination], clock: Callable[[], float], jitter: Callable[[], float], language: str
 ) -> Round:
     """Send what is due, after any other deliverer has ended. `jitter` gives numbers in [0, 1).
+
+    What is too much for a person goes as a digest, in this `language`, to each destination.
 
     A message leaves the outbox after its destination took it and never before: killed in between, it is sent again.
     Raises StateError.
@@ -48,34 +51,43 @@ def deliver_due(
         for row in outbox.expire(state, clock()):
             _tell_expired(row)
         due = outbox.due(state, [destination.id for destination in to], clock())
-        return _send(state, to, due, clock, jitter)
+        loads = [load for destination in to if (load := _load(destination, due, clock(), language))]
+        return _send(state, loads, clock, jitter)
 
 
-def _send(
-    state: State,
-    to: Sequence[Destination],
-    due: Sequence[Waiting],
-    clock: Callable[[], float],
-    jitter: Callable[[], float],
-) -> Round:
-    rows = {destination.id: [row for row in due if row.destination == destination.id] for destination in to}
-    parcels = [
-        Parcel(destination, tuple(row.message for row in rows[destination.id]))
-        for destination in to
-        if rows[destination.id]
-    ]
-    delivered, failures = [], []
-    for answer in courier.carry(parcels):
-        row = rows[answer.destination.id][answer.index]
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What one destination gets, and the rows that each of the parcel's messages stands for."""
+
+    parcel: Parcel
+    rows: tuple[tuple[Waiting, ...], ...]
+
+
+def _load(destination: Destination, due: Sequence[Waiting], now: float, language: str) -> _Load | None:
+    rows = tuple(row for row in due if row.destination == destination.id)
+    if not rows:
+        return None
+    if whole := digest(rows, now, language):
+        return _Load(Parcel(destination, (whole,)), (rows,))
+    return _Load(Parcel(destination, tuple(row.message for row in rows)), tuple((row,) for row in rows))
+
+
+def _send(state: State, loads: Sequence[_Load], clock: Callable[[], float], jitter: Callable[[], float]) -> Round:
+    rows = {load.parcel.destination.id: load.rows for load in loads}
+    delivered: list[Waiting] = []
+    failures: list[Failure] = []
+    for answer in courier.carry([load.parcel for load in loads]):
+        sent = rows[answer.destination.id][answer.index]
         if not answer.error:
-            outbox.delivered(state, row)
-            delivered.append(row)
+            for row in sent:
+                outbox.delivered(state, row)
+            delivered += sent
             continue
-        now = clock()
-        again = outbox.failed(state, row, answer.error, now, jitter())
-        failures.append(Failure(row, answer.error, again))
+        now, chance = clock(), jitter()
+        failed = [Failure(row, answer.error, outbox.failed(state, row, answer.error, now, chance)) for row in sent]
+        failures += failed
         if answer.tried:
-            _tell_failed(failures[-1], now)
+            _tell_failed(failed[0], now)
     return Round(tuple(delivered), tuple(failures))
 
 

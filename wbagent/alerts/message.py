@@ -17,15 +17,17 @@ from wbagent.systemd import journal
 _LONGEST_SUBJECT: Final = 100
 _LONGEST_WHAT: Final = 300
 _LONGEST_LINE: Final = 200
+_LONGEST_DIGEST: Final = 2000
 
 
 class Kind(StrEnum):
-    """What a message tells: an alert begins (or lasts), ends, something happened once, or a test."""
+    """What a message tells: an alert begins (or lasts), ends, something happened once, a test, all that has waited."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
     EVENT = "event"
     TEST = "test"
+    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Message:
         lines = [
             shortened(f"{say(self.language, f'_.{label}')}: {text}", _LONGEST_LINE) for label, text in labelled if text
         ]
-        return "\n".join([shortened(self.what or self.title, _LONGEST_WHAT), *lines])
+        longest = _LONGEST_DIGEST if self.kind is Kind.DIGEST else _LONGEST_WHAT
+        return "\n".join([shortened(self.what or self.title, longest), *lines])
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

@@ -13,6 +13,7 @@ from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.journal_lines import newest_lines
 
+AGENT_UNIT: Final = "wbagent.service"
 BACKUP_UNIT: Final = "wbagent-backup.service"
 DRILL_UNIT: Final = "wbagent-drill.service"
 BINLOG_UNIT: Final = "wbagent-binlog.service"
@@ -57,3 +58,8 @@ def last_words(unit: str, ended: Ended) -> tuple[str, str]:
             reason, _, hint = line.partition(_HINT)
             return " ".join(reason.split()), hint.strip()
     return "", ""
+
+
+def log_tail(unit: str, lines: int = 20) -> str:
+    """The last lines of the unit in the journal, oldest first; "" where they cannot be read."""
+    return "\n".join(newest_lines(f"_SYSTEMD_UNIT={unit}", count=lines))

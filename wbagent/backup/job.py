@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent import events
+from wbagent.alerts.ping import Ping, tell_backup
 from wbagent.backup import record
 from wbagent.backup.lock import only_one
 from wbagent.backup.making import Clock, Making, Origin, Previous
@@ -59,6 +60,7 @@ def run_backup(
     origin = Origin(_database(settings), settings.files_socket(), _loadable(state, clock()))
     with only_one(directory):
         began = time.monotonic()
+        tell_backup(settings.alerts, Ping.START)
         try:
             store = open_store(settings.backup, directory, patient=True, paced=True)
             previous = _previous(state, settings)
@@ -74,6 +76,8 @@ def run_backup(
         beside = origin.files is None and same_machine(settings.backup.destination, origin.url)
         record.put_success(state, manifest, store, record.Circumstances(previous.by(manifest.engine), beside), clock())
         _tell(manifest, store, "read back and equal" if settings.backup.read_back else "not read back")
+        if not settings.backup.drill.enabled:
+            tell_backup(settings.alerts, Ping.SUCCESS, f"backup {manifest.id} is complete; drills are switched off")
         thinned = tidy_after_backup(store, settings.backup, state, directory, clock)
         return Outcome(manifest, store.address, store.off_site, thinned)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -91,10 +92,14 @@ def deliver(ctx: click.Context) -> None:
 @click.pass_context
 def test(ctx: click.Context) -> None:
     """Send a test message to every destination and show each one's answer. Exit status 75 when one did not take it."""
+    from wbagent.alerts.ping import Ping, label, ping  # noqa: PLC0415 - the other commands need none of these
     from wbagent.alerts.unit_report import send_past_outbox  # noqa: PLC0415 - loads apprise's processes
 
     settings = load_settings(ctx).alerts
     to = configured(settings)
+    for url in (settings.ping_agent, settings.ping_backup):
+        if url is not None:
+            click.echo(f"ping to {label(url)}: {ping(url, Ping.LOG, 'a test') or 'taken'}")
     if not to:
         click.echo(f"nobody to tell: {_JOURNAL_ONLY}")
         return
@@ -119,6 +124,7 @@ def unit_failed(ctx: click.Context, unit: str) -> None:
 
     settings = alert_settings(config_path(ctx))
     now = Moment.now()
+    _ping_failure(settings, unit)
     try:
         with State() as state:
             message = report(state, unit, settings, now)
@@ -130,6 +136,17 @@ def unit_failed(ctx: click.Context, unit: str) -> None:
     _fail_unless_delivered(done)
 
 
+def _ping_failure(settings: AlertSettings, unit: str) -> None:
+    """What waits for this unit's pings hears at once that none will come, with the unit's last lines."""
+    from wbagent.alerts import unit_facts  # noqa: PLC0415 - the other commands need none of these
+    from wbagent.alerts.ping import Ping, ping  # noqa: PLC0415 - as above
+
+    url = settings.ping_agent if unit == unit_facts.AGENT_UNIT else settings.ping_backup
+    if url is not None and unit in {unit_facts.AGENT_UNIT, unit_facts.BACKUP_UNIT, unit_facts.DRILL_UNIT}:
+        problem = ping(url, Ping.FAIL, f"{unit} failed on {socket.gethostname()}\n{unit_facts.log_tail(unit)}")
+        click.echo(f"ping: {problem or 'taken'}", err=bool(problem))
+
+
 def _deliver(state: State, settings: AlertSettings) -> Round:
     from wbagent.alerts import unreachable  # noqa: PLC0415 - only deliverers need it
     from wbagent.alerts.delivery import Round, deliver_due  # noqa: PLC0415 - as above
@@ -137,10 +154,10 @@ def _deliver(state: State, settings: AlertSettings) -> Round:
     # Spreads the next attempts of many hosts; nothing secret hangs on it.
     jitter = random.Random().random  # noqa: S311
     to = configured(settings)
-    first = deliver_due(state, to, time.time, jitter)
+    first = deliver_due(state, to, time.time, jitter, settings.language)
     unreachable.judge(state, settings, Moment.now())
     # What that had to say is for the destinations that work: tried now, not at the next start.
-    second = deliver_due(state, to, time.time, jitter)
+    second = deliver_due(state, to, time.time, jitter, settings.language)
     return Round(first.delivered + second.delivered, first.failures + second.failures)
 
 

@@ -21,6 +21,7 @@ _GROUPS: Final = {
     "backup": "make, list, show, prove and prune backups",
     "binlog": "binary logs, for restores to any moment",
     "config": "check and show /etc/wbagent.toml",
+    "report": "one page about this host, to look at",
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
     "status": "server, database, backups and alerts at a glance",

@@ -68,6 +68,8 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     if (database := overview.facts.get(facts.DATABASE_FACT)) is not None:
         seen = f"seen {format_duration(max(now - database.at, 0.0))} ago" + ("" if up else ", the agent is down since")
         yield "database", f"{database.value['text']} ({seen})"
+        if database.value.get("elsewhere"):
+            yield "", "its processors and disks are not seen from here: that host needs a wbagent of its own"
     if configured is None:
         yield "", "database, backups and alerts are unknown"
     else:

@@ -23,6 +23,8 @@ SECRET_KEYS: Final = frozenset(
         ("database", "url"),
         ("backup", "destination"),
         ("alerts", "to"),
+        ("alerts", "ping_agent"),
+        ("alerts", "ping_backup"),
     }
 )
 

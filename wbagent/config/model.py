@@ -18,6 +18,7 @@ from wbagent.config.section import Duration, Section, Size
 from wbagent.config.server import IMAGE, ServerSettings
 
 _TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#]+/[^\s?#]+")
 _OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -139,7 +140,26 @@ class AlertSettings(Section):
 
     to: tuple[SecretStr, ...] = Field((), description="Apprise URLs, such as mailto://… or slack://…")
     repeat_every: Duration = Field(4 * 3600.0, description="a firing alert is told again after this time")
+    ping_agent: SecretStr | None = Field(
+        None, description="dead man's pings, as of Healthchecks: an address that is told as long as the agent is alive"
+    )
+    ping_backup: SecretStr | None = Field(
+        None, description="an address that is told when a backup begins, is proven or fails"
+    )
+    ping_every: Duration = Field(60.0, description="time between two pings of the agent")
     language: Literal["en", "ja"] = Field("en", description='language of the messages: "en" or "ja"')
+
+    @field_validator("ping_agent", "ping_backup")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _WEB_ADDRESS.fullmatch(value.get_secret_value()):
+            raise ValueError('expected an address such as "https://hc-ping.com/UUID"')
+        return value
+
+    @field_validator("ping_agent", "ping_backup", mode="before")
+    @classmethod
+    def _secret(cls, value: Any) -> Any:
+        return SecretStr(value.strip()) if isinstance(value, str) else value
 
     @field_validator("to", mode="before")
     @classmethod

@@ -44,6 +44,11 @@ _PROSE: Final = {
     " = ON, and for the account REPLICATION SLAVE and REPLICATION CLIENT.",
     "backup.drill": "The proof: after each backup it is restored into a throw-away MySQL on this host and compared.",
     "monitor.cpu": "W&B's guide: a database host above 40 % for 5 minutes is short of processors.",
+    "monitor.cpu.units": "Units and slices with a threshold of their own, in percent of all processors of this host.",
+    "monitor.disk": "The file systems of MySQL's data, the server's volume, Docker and the agent's state.",
+    "monitor.memory": "Memory that is available, and what the kernel kills for want of it (always told).",
+    "monitor.clock": "A clock that is 15 minutes off makes S3 refuse every request.",
+    "monitor.units": "Sockets, deliveries and alerts that failed; all other units tell it themselves.",
     "metrics": "Metrics for Prometheus.",
     "alerts": "Who is told, as Apprise URLs: mail, Slack, Teams, PagerDuty, … Without any, only the journal.",
 }
@@ -66,8 +71,13 @@ _EXAMPLES: Final[dict[str, object]] = {
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",
     "backup.drill.image": "mysql:8.4",
+    'monitor.cpu.units."mysql.service"': 40.0,
+    "monitor.disk.free_below": "20G",
+    "monitor.disk.paths": ["/srv"],
     "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",
     "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
+    "alerts.ping_agent": "https://hc-ping.com/UUID",
+    "alerts.ping_backup": "https://hc-ping.com/UUID",
 }
 
 
@@ -137,7 +147,7 @@ def _prose(text: str) -> Iterator[str]:
 
 
 def _is_table(field: FieldInfo) -> bool:
-    return _model_of(field) is not None or field.annotation == dict[str, str]
+    return _model_of(field) is not None or field.annotation in (dict[str, str], dict[str, float])
 
 
 def _model_of(field: FieldInfo) -> type[BaseModel] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wbagent import events
 from wbagent.age import Identity
+from wbagent.alerts.ping import Ping, tell_backup
 from wbagent.backup import drill_key
 from wbagent.backup.catalog import Stored, find_backup, newest_first
 from wbagent.backup.lease import lease
@@ -68,6 +69,7 @@ def run_drill(
                 manifest, proof = _drill(settings, store, chosen, order.identity, directory, report, clock)
         except NoServerProgramError as error:
             _tell_missing(state, error, clock())
+            tell_backup(settings.alerts, Ping.SUCCESS, f"a backup is complete, and not proven: {error.message}")
             return None
         except Exception as problem:
             failure = foreseen(problem, DrillError)
@@ -77,6 +79,7 @@ def run_drill(
             raise DrillFailedError(f"no backup was proven: {failure.message}", hint=failure.hint) from problem
         record.put_proof(state, manifest, proof, clock())
         judged = _judged(proof, manifest)
+        tell_backup(settings.alerts, Ping.SUCCESS, f"backup {manifest.id} is proven")
         tidy_after_proof(store, settings.backup, state, directory, clock)
         return judged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -27,7 +27,18 @@ class CpuTimes:
     @classmethod
     def read(cls) -> Self:
         """The counters now; raises OSError when /proc/stat cannot be read."""
-        times = psutil.cpu_times()
+        return cls._of(psutil.cpu_times())
+
+    @classmethod
+    def read_each(cls) -> tuple[Self, ...]:
+        """The counters of each processor now; none when they cannot be read."""
+        try:
+            return tuple(cls._of(times) for times in psutil.cpu_times(percpu=True))
+        except OSError:
+            return ()
+
+    @classmethod
+    def _of(cls, times: Any) -> Self:
         return cls(
             user=times.user,
             nice=times.nice,

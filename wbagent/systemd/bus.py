@@ -6,7 +6,8 @@ into the event loop, and `process()` takes what has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -17,7 +18,9 @@ _MANAGER_PATH: Final = b"/org/freedesktop/systemd1"
 _MANAGER: Final = b"org.freedesktop.systemd1.Manager"
 _PROPERTIES: Final = b"org.freedesktop.DBus.Properties"
 _UNIT: Final = "org.freedesktop.systemd1.Unit"
-_SERVICE: Final = "org.freedesktop.systemd1.Service"
+_OF_TYPE: Final = {"service": "org.freedesktop.systemd1.Service", "socket": "org.freedesktop.systemd1.Socket"}
+_TIMEDATE: Final = b"org.freedesktop.timedate1"
+_TIMEDATE_PATH: Final = b"/org/freedesktop/timedate1"
 
 Properties = Mapping[str, Any]
 
@@ -29,6 +32,14 @@ class Verb(StrEnum):
     STOP = "stop"
     RESTART = "restart"
     RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What systemd-timedated says: whether the kernel's clock is synchronised, and whether a time service is on."""
+
+    synchronised: bool
+    service: bool
 
 
 class Bus:
@@ -56,12 +67,24 @@ class Bus:
         self._dbus.close()
 
     def properties(self, unit: str) -> Properties:
-        """All properties of a unit (loaded or not) and, for services, of the service."""
+        """All properties of a unit (loaded or not) and, for services and sockets, of these."""
         path = self._path(unit)
-        names = dict(self._get_all(path, _UNIT))
-        if unit.endswith(".service"):
-            names |= self._get_all(path, _SERVICE)
-        return names
+        found = self._get_all(path, _UNIT)
+        if interface := _OF_TYPE.get(unit.rpartition(".")[2]):
+            found |= self._get_all(path, interface)
+        return _Named(found)
+
+    def failed(self, units: Sequence[str]) -> tuple[str, ...]:
+        """Those of these units that have failed, by one call."""
+        values = [[b"failed"], [unit.encode() for unit in units]]
+        arguments = self._lib.apply_signature(b"asas", values)
+        found = self._call(_MANAGER_PATH, _MANAGER, b"ListUnitsByPatterns", arguments, "list failed units")
+        return tuple(_text(unit[0]) for unit in found)
+
+    def clock(self) -> Clock:
+        """Whether the clock is synchronised; starts systemd-timedated where it does not run, which ends by itself."""
+        found = _Named(self._get_all(_TIMEDATE_PATH, _TIMEDATE.decode(), of=_TIMEDATE))
+        return Clock(bool(found.get("NTPSynchronized")), bool(found.get("NTP")))
 
     def start(self, unit: str) -> str:
         """Enqueue a start job; the job's object path. A unit that is starting already keeps its job."""
@@ -101,18 +124,20 @@ class Bus:
         encoded: bytes = self._lib.path_encode(_MANAGER_PATH + b"/unit", unit.encode())
         return encoded
 
-    def _get_all(self, path: bytes, interface: str) -> Properties:
+    def _get_all(self, path: bytes, interface: str, of: bytes = _SYSTEMD) -> dict[bytes, Any]:
         arguments = self._lib.apply_signature(b"s", [interface.encode()])
-        names: dict[str, Any] = _text(self._call(path, _PROPERTIES, b"GetAll", arguments, "read a unit's properties"))
-        return names
+        doing = f"read the properties of {interface}"
+        return dict(self._call(path, _PROPERTIES, b"GetAll", arguments, doing, of))
 
     def _manager(self, method: bytes, signature: bytes, values: list[bytes], doing: str) -> str:
         arguments = self._lib.apply_signature(signature, values)
         body = self._call(_MANAGER_PATH, _MANAGER, method, arguments, doing)
         return body.decode() if isinstance(body, bytes) else ""
 
-    def _call(self, path: bytes, interface: bytes, method: bytes, arguments: Any, doing: str) -> Any:
-        return self._call_in(lambda: self._dbus.call_method(_SYSTEMD, path, interface, method, arguments).body, doing)
+    def _call(
+        self, path: bytes, interface: bytes, method: bytes, arguments: Any, doing: str, of: bytes = _SYSTEMD
+    ) -> Any:
+        return self._call_in(lambda: self._dbus.call_method(of, path, interface, method, arguments).body, doing)
 
     def _call_in(self, call: Callable[[], Any], doing: str) -> Any:
         try:
@@ -123,6 +148,22 @@ class Bus:
             ) from None
         except self._failed as error:
             raise BusError(f"cannot {doing}: {error}", hint="systemctl status dbus.service") from None
+
+
+class _Named(Mapping[str, Any]):
+    """Properties as text, each when it is asked for: of the hundreds that a unit has, a handful ever is."""
+
+    def __init__(self, raw: Mapping[bytes, Any]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> Any:
+        return _text(self._raw[name.encode()])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode() for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 class _Signal:

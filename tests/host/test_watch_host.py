@@ -1,0 +1,161 @@
+"""What the agent sees of its host, each trouble brought about for real, and exactly what a person is told of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from tests.testbed.bed import Bed, configure
+from tests.testbed.host import Host
+from tests.testbed.kernel_clock import synchronised
+from tests.testbed.out_of_memory import kill_for_want_of_memory
+from tests.testbed.receiver import Alert
+from tests.testbed.watch import wait_for_unit
+
+AGENT = "wbagent.service"
+OFTEN: dict[str, Any] = {"sample_every": "1s"}
+SMALL, HUNG = "/srv/small", "/srv/hung"
+
+# A file system that takes no question: nobody ever reads what the kernel asks.
+HANG = f"""
+import ctypes, os, signal, sys
+device = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={{device}},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
+if ctypes.CDLL(None, use_errno=True).mount(b"hung", b"{HUNG}", b"fuse", 0, options):
+    sys.exit(os.strerror(ctypes.get_errno()))
+print("hangs", flush=True)
+signal.pause()
+"""
+
+
+def reload(host: Host) -> None:
+    host.run(["systemctl", "reload", AGENT])
+
+
+def titles(alerts: list[Alert]) -> list[str]:
+    """Without the host's name and the severity's brackets."""
+    return [str(alert.body["title"]).partition(": ")[2] for alert in alerts if alert.accepted]
+
+
+def settings(hosts: Bed, **monitor: dict[str, Any]) -> dict[str, Any]:
+    """Of db1, with these watches; no backup comes in between, and what others do on this machine is left out."""
+    quiet: dict[str, Any] = {f"monitor.{area}": {"enabled": False} for area in ("cpu", "memory", "clock")}
+    wanted = {f"monitor.{area.replace('_', '.')}": table for area, table in monitor.items()}
+    return hosts.db_settings(backup={"enabled": False}, **(quiet | wanted))
+
+
+def told(hosts: Bed, text: str) -> Alert:
+    return hosts.receiver.wait_for(lambda alert: text in alert.text, timeout=60)
+
+
+def test_a_unit_that_takes_the_processors_is_told_by_name(hosts: Bed) -> None:
+    db = hosts.db
+    quick = OFTEN | {"above_percent": 50, "for_minutes": 0.1, "resolve_minutes": 0.05}
+    configure(db, settings(hosts, cpu=quick, cpu_units={'"burner.slice"': 4}))
+    reload(db)
+    for number in range(os.cpu_count() or 1):
+        options = ["--quiet", f"--unit=burner-{number}", "--slice=burner.slice", "--property=Nice=-5"]
+        db.run(["systemd-run", *options, "sh", "-c", "while :; do :; done"])
+    try:
+        of_host, of_unit = told(hosts, "The processors are"), told(hosts, "burner.slice uses")
+    finally:
+        db.run(["systemctl", "stop", "burner.slice"])
+    assert "Most of it: burner.slice" in of_host.text
+    assert "Busiest processor" in of_host.text
+    assert "Somebody waited for one" in of_host.text
+    assert "short of resources" in of_host.text
+    assert "needs a wbagent of its own" not in of_host.text
+    assert "of all processors" in of_unit.text
+    told(hosts, "CPU of burner.slice below 4 % again")
+    # The host's own may still last: others use this machine.
+    assert sum("burner.slice" in title for title in titles(hosts.receiver.alerts)) == 2
+
+
+def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
+    db = hosts.db
+    db.run(["install", "-d", SMALL])
+    db.run(["mount", "-t", "tmpfs", "-o", "size=20M,nr_inodes=200", "small", SMALL])
+    try:
+        configure(db, settings(hosts, disk=OFTEN | {"paths": [SMALL], "for_minutes": 0}))
+        reload(db)
+        db.run(["fallocate", "-l", "18600K", f"{SMALL}/one"])
+        assert f"{SMALL} is 91 % full: 1.84M of 20.0M are left." in told(hosts, "91 % full").text
+        db.run(["fallocate", "-l", "1800K", f"{SMALL}/two"])
+        assert "[critical]" in told(hosts, "is FULL: 100 %").text
+        assert "is FULL" not in db.run(["wbagent", "status"], check=False).stdout
+        assert f"disk {SMALL} is full" in db.run(["wbagent", "status"], check=False).stdout
+        db.run(["rm", f"{SMALL}/one", f"{SMALL}/two"])
+        told(hosts, "is no longer full")
+        told(hosts, "has room again")
+        db.run(["sh", "-c", f"seq 190 | sed 's|^|{SMALL}/|' | xargs touch"])
+        told(hosts, "of its inodes are used")
+        db.run(["sh", "-c", f"rm {SMALL}/*"])
+        told(hosts, "has inodes again")
+    finally:
+        db.run(["umount", SMALL])
+    assert sorted(titles(hosts.receiver.alerts)) == sorted(
+        [
+            f"disk {SMALL}: 91 % full, 1.84M left",
+            f"disk {SMALL} is FULL: 100 %, 80.0K left",
+            f"disk {SMALL} is no longer full",
+            f"disk {SMALL} has room again",
+            f"disk {SMALL}: 96 % of its inodes are used",
+            f"disk {SMALL} has inodes again",
+        ]
+    )
+
+
+def test_a_file_system_that_hangs_holds_up_nobody(hosts: Bed) -> None:
+    db = hosts.db
+    db.run(["install", "-d", HUNG, SMALL])
+    db.run(["mount", "-t", "tmpfs", "-o", "size=20M", "small", SMALL])
+    try:
+        with db.running(["python3", "-c", HANG]) as hanging:
+            assert hanging.stdout
+            assert hanging.stdout.readline() == b"hangs\n"
+            db.run(["fallocate", "-l", "20M", f"{SMALL}/all"])
+            configure(db, settings(hosts, disk=OFTEN | {"paths": [HUNG, SMALL], "for_minutes": 0}))
+            reload(db)
+            told(hosts, "is FULL: 100 %")
+            told(hosts, f"{HUNG} has not answered")
+            begun = time.monotonic()
+            db.run(["systemctl", "restart", AGENT])
+            assert time.monotonic() - begun < 15
+            unit = wait_for_unit(db, AGENT, lambda unit: "ALERT" in unit["StatusText"])
+            assert unit["NRestarts"] == "0"
+    finally:
+        db.run(["umount", "--lazy", HUNG], check=False)
+        db.run(["umount", SMALL])
+    assert sorted(titles(hosts.receiver.alerts)) == [
+        f"disk {HUNG} does not answer",
+        f"disk {SMALL} is FULL: 100 %, 0B left",
+    ]
+
+
+def test_kills_an_unsynchronised_clock_and_a_failed_socket(hosts: Bed) -> None:
+    db = hosts.db
+    broken = "/run/systemd/system/wandb-local-mysql.socket.d/broken.conf"
+    with synchronised(value=True):
+        configure(db, settings(hosts, memory=OFTEN, clock=OFTEN | {"unsynchronised_for": "2s"}, units=OFTEN))
+        reload(db)
+        assert "no alerts" in db.properties(AGENT)["StatusText"]
+        kill_for_want_of_memory(db)
+        killed = told(hosts, "killed for want of memory")
+        assert "The kernel killed 1 in the last 10min" in killed.text
+        with synchronised(value=False):
+            assert "no time service is on" in told(hosts, "the clock is not synchronised").text
+        told(hosts, "The kernel's clock is synchronised.")
+        db.write(broken, "[Socket]\nListenStream=/proc/no-such-place/mysql.sock\n")
+        try:
+            db.run(["systemctl", "daemon-reload"])
+            db.run(["systemctl", "start", "wandb-local-mysql.socket"], check=False)
+            assert "systemctl reset-failed" in told(hosts, "wandb-local-mysql.socket failed").text
+        finally:
+            db.run(["rm", "-r", broken.rpartition("/")[0]])
+            db.run(["systemctl", "daemon-reload"])
+        db.run(["systemctl", "reset-failed", "wandb-local-mysql.socket"])
+        told(hosts, "wandb-local-mysql.socket is mended")
+    seen = titles(hosts.receiver.alerts)
+    assert len(seen) == 5, seen
+    assert sum("killed for want of memory" in title for title in seen) == 1
