@@ -164,6 +164,7 @@ MYSQL = DATABASE_HOST  # One tree serves both: a second one would cost more than
 REGISTRY = Recipe("registry", "trixie", "docker-registry")
 # What restores a backup without wbagent. MinIO's mc is called minio-client in Debian.
 TOOLS = Recipe("tools", "trixie", "age minio-client zstd")
+PROMETHEUS = Recipe("prometheus", "trixie", "prometheus")
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(
     "builder",

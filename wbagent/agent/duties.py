@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
-
-import structlog
 
 from wbagent import __version__, events
 from wbagent.agent import overview
 from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
+from wbagent.agent.exporter import Exporter
+from wbagent.agent.metrics import alert_samples, host_samples
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
+from wbagent.agent.units import Units
+from wbagent.alerts import outbox, states
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
-from wbagent.errors import DatabaseError
+from wbagent.errors import DatabaseError, StateError
 from wbagent.moment import Moment
+from wbagent.monitor import freshness, textfile
+from wbagent.monitor.backup_facts import BackupFacts
+from wbagent.monitor.backup_samples import backup_samples
+from wbagent.monitor.exposition import Families, encode, of_this_process
+from wbagent.monitor.sample import Sample
 from wbagent.monitor.samples import Collector
 from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
+from wbagent.systemd.journal import log
 from wbagent.upgrade import account
 
 # A start so long after its time was not on time: the agent or the host was down then.
@@ -38,8 +47,6 @@ DATABASE_EVERY_S: Final = 30.0
 # A backup by hand is as good as one by the clock.
 _TRIES: Final = (overview.ATTEMPT_FACT, overview.BACKUP_FACT, overview.BACKUP_FAILURE_FACT)
 
-log = structlog.get_logger()
-
 
 class Duties:
     """The agent's work on one host. `settings` may be replaced at any time between two calls."""
@@ -49,6 +56,9 @@ class Duties:
         self._state = state
         self._teller = Teller(state)
         self._samples = Collector()
+        # What each watch saw last: a disk that is gone is in no metric any more.
+        self._newest: dict[Watch, tuple[Sample, ...]] = {}
+        self._exporter = Exporter(self._page)
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
@@ -74,12 +84,13 @@ class Duties:
             "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
         }
 
-    def look_at_units(self, bus: Bus | None, now: float) -> None:
+    def look_at_units(self, units: Units | None, now: float) -> None:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
-        if bus is None:
+        if units is None:
             self._seen = None
             return
-        self._seen = overview.gather(bus, self._state, self._teller.firing())
+        bus = units.bus
+        self._seen = overview.gather(units, self._state, self._teller.firing())
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):
             bus.reset_failed(overview.SERVER_UNIT)
@@ -93,10 +104,10 @@ class Duties:
         self._jobs = jobs
         paused = self._teller.tell_pause()
         if server is not None:
-            held = paused or _replaces_server(bus)
+            held = paused or _replaces_server(units)
             self._teller.judge_server(self.settings, server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
-        delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
+        delivering = units.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):
             bus.start(overview.DELIVER_UNIT)
 
@@ -121,20 +132,20 @@ class Duties:
                 bus.job(verb, overview.BINLOG_UNIT)
         self._teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, now)
 
-    def back_up_when_due(self, bus: Bus, now: datetime) -> None:
+    def back_up_when_due(self, units: Units, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
         tries = [fact.at for name in _TRIES if (fact := self._state.get(name))]
         last = datetime.fromtimestamp(max(tries), now.tzinfo) if tries else None
         if not backup_due(self.settings.backup.at, last, now):
             log.debug("the daily backup is not due")
             return
-        if _replaces_server(bus):
+        if _replaces_server(units):
             # Not an attempt: it stays due, and the next look after the upgrade starts it.
             log.info("the daily backup waits until the upgrade of the server is over")
             return
         # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
         self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())
-        bus.start(overview.BACKUP_UNIT)
+        units.bus.start(overview.BACKUP_UNIT)
         due = last_occurrence(self.settings.backup.at, now)
         if last is not None and (now - due).total_seconds() > _LATE_S:
             missed = f"the backup of {due:%Y-%m-%d %H:%M} was missed and is made now"
@@ -165,13 +176,17 @@ class Duties:
             tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
         self._database_ok = back
 
-    async def watch(self, watch: Watch) -> None:
-        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over."""
+    async def watch(self, watch: Watch) -> bool:
+        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over.
+
+        Whether there is something to tell.
+        """
         settings = self.settings
         wanted = watch.every(settings) is not None
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
-        self._teller.judge(settings, watch.kinds, seen.conditions)
+        self._newest[watch] = seen.samples
+        return self._teller.judge(settings, watch.kinds, seen.conditions)
 
     def store_samples(self) -> None:
         """Once a minute. Raises StateError."""
@@ -180,6 +195,35 @@ class Duties:
     def look_at_backups(self) -> None:
         """Whether the newest backup is fresh, good and where it should be."""
         self._teller.judge_backups(self.settings)
+
+    async def offer_metrics(self) -> None:
+        """Listen for Prometheus where that is wanted, and replace its file where one is."""
+        metrics = self.settings.metrics
+        try:
+            await self._exporter.listen(metrics.listen)
+        except StateError as error:
+            self._teller.complain(error, "metrics are missing")
+        try:
+            if metrics.textfile:
+                textfile.write(Path(metrics.textfile), self._metrics())
+        except StateError as error:
+            self._teller.complain(error, "metrics are missing")
+
+    def _page(self, accept: str) -> tuple[bytes, str]:
+        return encode(Families(self._metrics(), of_this_process), accept)
+
+    def _metrics(self) -> Iterator[Sample]:
+        """Everything that is known now. Raises StateError."""
+        now = Moment.now()
+        yield from alert_samples(states.stored(self._state), len(outbox.waiting(self._state)))
+        if self._seen is not None:
+            yield from host_samples(self._seen, self.configured(), now.wall)
+        if self.configured()["backup"]:
+            watch = self._state.get(freshness.WATCH_FACT)
+            old = freshness.age(freshness.Watch.from_json(watch.value), now) if watch else None
+            yield from backup_samples(BackupFacts.read(self._state), old, self.settings.backup.fresh_within)
+        for samples in self._newest.values():
+            yield from samples
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
@@ -194,13 +238,13 @@ def _outdated(seen: overview.Overview) -> bool:
     return bool(report and unit and report.noted_at > unit.since and report.version != __version__)
 
 
-def _replaces_server(bus: Bus) -> bool:
+def _replaces_server(units: overview.Source) -> bool:
     """Whether an upgrade is replacing the server now: it tells of itself, and no backup may begin. Raises BusError."""
     upgrade = account.current()
     if upgrade is None or not upgrade.replacing:
         return False
     # One that was interrupted holds nothing.
-    return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
+    return bool(units.properties(account.UNIT)["ActiveState"] == "activating")
 
 
 def _version(url: MysqlURL) -> str:

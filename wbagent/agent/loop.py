@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
@@ -19,12 +18,14 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from wbagent import events
 from wbagent.agent.duties import DATABASE_EVERY_S, Duties
+from wbagent.agent.units import Units
 from wbagent.agent.watches import watches
 from wbagent.alerts.watch import Watch
 from wbagent.config import load
 from wbagent.errors import BusError, ConfigError, WbagentError
 from wbagent.state import State
-from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.bus import Bus
+from wbagent.systemd.journal import log
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
 
 _WATCHED: Final = (
@@ -40,12 +41,12 @@ _WATCHED: Final = (
 _SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
-_BACKUPS_S: Final = 10
+# What a backup leaves is looked at when it ends: this is for its age, which counts in hours.
+_BACKUPS_S: Final = 30
+_METRICS_S: Final = 15
 _SAMPLES_S: Final = 60
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
-
-log = structlog.get_logger()
 
 
 class Agent:
@@ -55,7 +56,7 @@ class Agent:
         self._path = path
         self._state = state
         self._settings = load(path).settings
-        self._bus: Bus | None = None
+        self._units: Units | None = None
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._refused = ""
@@ -95,10 +96,10 @@ class Agent:
     def _round(self) -> None:
         self._connect()
         with self._tolerated():
-            self._duties.look_at_units(self._bus, time.time())
-            if self._bus is not None:
+            self._duties.look_at_units(self._units, time.time())
+            if self._units is not None:
                 # Replies were awaited in there: signals that came in between lie in the bus's own queue.
-                self._bus.process()
+                self._units.bus.process()
         notify(f"STATUS={self._refused}{self._duties.story(time.time())}")
 
     @contextmanager
@@ -112,28 +113,24 @@ class Agent:
             log.warning(error.message, message_id=error.message_id, hint=error.hint)
 
     def _connect(self) -> None:
-        if self._bus is not None:
+        if self._units is not None:
             return
         with self._tolerated():
-            self._bus = Bus()
-            self._bus.subscribe(_WATCHED, self._changed)
-            asyncio.get_running_loop().add_reader(self._bus.fileno(), self._readable)
+            # Within the bus's own processing no further call may be made: the next round looks at what has changed.
+            self._units = Units(Bus(), _WATCHED, self._wake.set)
+            asyncio.get_running_loop().add_reader(self._units.bus.fileno(), self._readable)
 
     def _disconnect(self, error: BusError) -> None:
         log.warning(error.message, message_id=error.message_id, hint=error.hint)
-        if self._bus is not None:
-            asyncio.get_running_loop().remove_reader(self._bus.fileno())
-            self._bus.close()
-            self._bus = None
+        if self._units is not None:
+            asyncio.get_running_loop().remove_reader(self._units.bus.fileno())
+            self._units.bus.close()
+            self._units = None
 
     def _readable(self) -> None:
         with self._tolerated():
-            if self._bus is not None:
-                self._bus.process()
-
-    def _changed(self, _unit: str, _properties: Properties) -> None:
-        # Called from within the bus's own processing, where no further call may be made: the next round looks.
-        self._wake.set()
+            if self._units is not None:
+                self._units.bus.process()
 
     def _schedule(self) -> None:
         """(Re)make the jobs, and note what this host is set up for.
@@ -158,6 +155,9 @@ class Agent:
         self._scheduler.add_job(
             self._look_at_backups, IntervalTrigger(seconds=_BACKUPS_S), next_run_time=soon, **defaults
         )
+        self._scheduler.add_job(
+            self._offer_metrics, IntervalTrigger(seconds=_METRICS_S), next_run_time=soon, **defaults
+        )
         self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=_SAMPLES_S), **defaults)
         for watch in self._watches:
             # One that is not wanted has one look, too: what still fires of it is over.
@@ -167,8 +167,8 @@ class Agent:
 
     async def _back_up(self) -> None:
         with self._tolerated():
-            if self._bus is not None:
-                self._duties.back_up_when_due(self._bus, datetime.now().astimezone())
+            if self._units is not None:
+                self._duties.back_up_when_due(self._units, datetime.now().astimezone())
 
     async def _look_at_database(self) -> None:
         with self._tolerated():
@@ -177,15 +177,18 @@ class Agent:
     async def _look_at_backups(self) -> None:
         self._duties.look_at_backups()
 
+    async def _offer_metrics(self) -> None:
+        await self._duties.offer_metrics()
+
     async def _store_samples(self) -> None:
         with self._tolerated():
             self._duties.store_samples()
 
     async def _watch(self, watch: Watch) -> None:
         with self._tolerated():
-            await self._duties.watch(watch)
-        # What begins or ends with this look is told now, not after the rest.
-        self._wake.set()
+            if await self._duties.watch(watch):
+                # What begins or ends with this look is told now, not after the rest.
+                self._wake.set()
 
     def _reload(self) -> None:
         """Take the new file, or keep the old one and say why (SIGHUP of Type=notify-reload)."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
-
-import structlog
 
 from wbagent import events
 from wbagent.alerts import backup, binlog, crash_loop, database, judging, outbox, server, states
@@ -21,12 +18,11 @@ from wbagent.binlog.lag import Report
 from wbagent.config import Settings
 from wbagent.errors import StateError
 from wbagent.moment import Moment
-from wbagent.monitor import textfile
-from wbagent.monitor.backup_facts import BackupFacts
 from wbagent.quantities import format_duration
 from wbagent.server import history, pause
 from wbagent.server.history import Reason
 from wbagent.state import State
+from wbagent.systemd.journal import log
 
 # A deliverer that found nothing to do about the same messages is not started again before this (seconds).
 _SAME_AGAIN_S: Final = 60.0
@@ -34,8 +30,6 @@ _COMPLAIN_AGAIN_S: Final = 600.0
 _PAUSE_FACT: Final = "server.pause"
 # ActiveState of a server between two tries; one that a person stopped is "inactive".
 _ON_THE_WAY: Final = frozenset({"activating", "deactivating", "failed"})
-
-log = structlog.get_logger()
 
 
 class Teller:
@@ -53,15 +47,16 @@ class Teller:
         try:
             return states.firing_titles(self._state)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return ()
 
-    def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> None:
-        """One look at everything of these kinds."""
+    def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> bool:
+        """One look at everything of these kinds; whether there is something to tell."""
         try:
-            judging.judge(self._state, settings.alerts, kinds, found, Moment.now())
+            return bool(judging.judge(self._state, settings.alerts, kinds, found, Moment.now()))
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
+            return False
 
     def judge_database(self, settings: Settings, address: str, reason: str, hint: str, every: float) -> None:
         """One look at MySQL; `reason` is empty when it answered, `address` where none is configured."""
@@ -98,9 +93,9 @@ class Teller:
             )
             tell_restarts(self._state, settings, ended, now, held=held or looping)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
         except OSError as error:
-            self._complain(StateError(f"the server's history cannot be read: {error}"))
+            self.complain(StateError(f"the server's history cannot be read: {error}"))
 
     def judge_binlogs(self, settings: Settings, report: Report | None, wall: float) -> None:
         """One look at what the unit noted (None: nothing is asked for)."""
@@ -112,22 +107,15 @@ class Teller:
             found = (binlog.lag(settings, lag, problem, hint), binlog.gap(gap))
             judging.judge(self._state, settings.alerts, binlog.KINDS, found, now)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
 
     def judge_backups(self, settings: Settings) -> None:
-        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too."""
+        """One look at what backups and drills have left."""
         try:
             tell_damage(self._state, settings, Moment.now())
-            age = backup.judge(self._state, settings, Moment.now())
-            facts, firing = BackupFacts.read(self._state), len(states.firing_titles(self._state))
+            backup.judge(self._state, settings, Moment.now())
         except StateError as error:
-            self._complain(error)
-            return
-        if path := settings.metrics.textfile:
-            try:
-                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing))
-            except StateError as error:
-                self._complain(error, "metrics are missing")
+            self.complain(error)
 
     def tell_pause(self) -> bool:
         """Tell the journal of a pause that began or ended; whether one lasts."""
@@ -138,10 +126,10 @@ class Teller:
             if told_now:
                 self._state.put(_PAUSE_FACT, asdict(told), now.wall)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return pause.current(now) is not None
         except OSError as error:
-            self._complain(StateError(f"the server's pause cannot be read: {error}"))
+            self.complain(StateError(f"the server's pause cannot be read: {error}"))
             return False
         for one in told_now:
             if one is pause.News.BEGAN and last is not None:
@@ -159,16 +147,17 @@ class Teller:
         try:
             due = tuple((row.id, row.attempts) for row in outbox.due(self._state, to, now))
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return False
         if not due or (due == self._last_due and 0 <= now - self._last_start < _SAME_AGAIN_S):
             return False
         self._last_due, self._last_start = due, now
         return True
 
-    def _complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
+    def complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
+        """Tell the journal of what is tried again every few seconds, but not each time."""
         now = time.monotonic()
-        # This is tried again every few seconds; the journal need not hear of it each time.
         if now - self._complaints.get(error.message, -_COMPLAIN_AGAIN_S) >= _COMPLAIN_AGAIN_S:
-            self._complaints = {error.message: now}
+            recent = {text: at for text, at in self._complaints.items() if now - at < _COMPLAIN_AGAIN_S}
+            self._complaints = recent | {error.message: now}
             log.error(f"{what}: {error.message}", message_id=error.message_id, hint=error.hint)

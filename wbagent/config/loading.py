@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from wbagent.config.connection_string import MASK
 from wbagent.config.layers import (
@@ -38,20 +36,6 @@ class Loaded:
     origins: Mapping[KeyPath, Origin]
 
 
-class _LayerSource(PydanticBaseSettingsSource):
-    """Gives pydantic-settings one layer; it merges the layers deeply, the first one winning."""
-
-    def __init__(self, settings_class: type[BaseSettings], layer: Layer) -> None:
-        super().__init__(settings_class)
-        self._tree = layer.tree
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return self._tree.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return self._tree
-
-
 def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "") -> Loaded:
     """Read `path`, then `path`.d/*.toml in order, then credentials; a later one wins key by key.
 
@@ -65,15 +49,11 @@ def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: st
         layers = [Layer({only: layer.tree[only]} if only in layer.tree else {}, layer.origins) for layer in layers]
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
 
-    class Sourced(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], *_args: object, **_kwargs: object
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(_LayerSource(settings_cls, layer) for layer in reversed(layers))
-
+    tree: dict[str, Any] = {}
+    for layer in layers:
+        _lay_over(tree, layer.tree)
     try:
-        settings = Sourced()
+        settings = Settings.model_validate(tree)
     except ValidationError as error:
         problems = tuple(_problem(details, origins, path) for details in error.errors())
         raise ConfigError(
@@ -84,6 +64,18 @@ def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: st
     for file, layer in zip(files, layers, strict=False):
         _refuse_open_secrets(file, layer)
     return Loaded(settings, origins)
+
+
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """Tables are merged key by key; anything else takes the place of what is below it."""
+    for key, value in above.items():
+        if isinstance(value, dict):
+            table = below.setdefault(key, {})
+            if not isinstance(table, dict):
+                table = below[key] = {}
+            _lay_over(table, value)
+        else:
+            below[key] = value
 
 
 def _refuse_open_secrets(file: Path, layer: Layer) -> None:
@@ -111,6 +103,8 @@ def _problem(details: ErrorDetails, origins: Mapping[KeyPath, Origin], path: Pat
     section, name = ".".join(key[:-1]), key[-1] if key else ""
     where = f"{origin}: [{section}] {name}" if section else f"{origin}: {name}"
     if details["type"] == "extra_forbidden":
+        import difflib  # noqa: PLC0415 - for mistakes only
+
         nearest = difflib.get_close_matches(name, _names(key[:-1]), n=1)
         meant = f'; did you mean "{nearest[0]}"?' if nearest else f"; known here: {', '.join(_names(key[:-1]))}"
         return f"{where}: unknown {'section' if isinstance(details['input'], dict) else 'key'}{meant}"

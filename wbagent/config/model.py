@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wbagent.config import embedded as own
 from wbagent.config.age_recipient import recipients
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.config.listen import Listen
 from wbagent.config.monitor import MonitorSettings
 from wbagent.config.section import Duration, Section, Size
 from wbagent.config.server import ServerSettings
@@ -136,15 +136,26 @@ class AlertSettings(Section):
 class MetricsSettings(Section):
     """What Prometheus gets."""
 
+    listen: Listen | None = Field(
+        None, description="loopback address and port, or unix:PATH, at which Prometheus gets /metrics; none without"
+    )
+    beyond_loopback: bool = Field(False, description="true lets listen be an address that other machines reach")
     textfile: str | None = Field(
         None, pattern="^/.*[.]prom$", description="file for node_exporter's textfile collector; none is written without"
     )
 
+    @model_validator(mode="after")
+    def _stays_here(self) -> Self:
+        if self.listen is not None and not self.listen.stays_here and not self.beyond_loopback:
+            raise ValueError(
+                f"listen: other machines reach {self.listen}, and whoever does may read everything there; expected a"
+                ' loopback address such as "127.0.0.1:9797", or beyond_loopback = true beside it'
+            )
+        return self
 
-class Settings(BaseSettings):
+
+class Settings(Section):
     """The whole configuration; sections that a host has no use for stay away."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
     server: ServerSettings | None = None
     database: DatabaseSettings | None = None

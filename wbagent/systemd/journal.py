@@ -1,4 +1,7 @@
-"""Structured logging: events go to the journal with their fields, or as readable lines to stderr."""
+"""Structured logging: events go to the journal with their fields, or as readable lines to stderr.
+
+Written here because structlog loads rich and pygments (8 MB); the protocol is one datagram.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from wbagent.errors import ConfigError, WbagentError
 
@@ -18,7 +21,7 @@ _LONGEST_FIELD: Final = 16_384
 
 
 def send(message: str, *, level: str = "info", message_id: str | None = None, **fields: object) -> None:
-    """Write one event without structlog (8 MB): for the runner, which stays in memory beside every server."""
+    """Write one event; fields that are None are left out."""
     if "JOURNAL_STREAM" in os.environ:
         _deliver(_datagram(message, level, message_id, fields))
     else:
@@ -34,34 +37,30 @@ def failure(error: WbagentError) -> None:
     send(f"{message}{hint}", level="error", message_id=error.message_id)
 
 
-def configure(*, verbose: bool = False) -> None:
-    """Let structlog's loggers write to the journal when systemd connected our stderr to it, else lines on stderr."""
-    import logging  # noqa: PLC0415 - as structlog
+class Log:
+    """What a long-running process says of itself; what it does not do is told only when `verbose` was asked for."""
 
-    import structlog  # noqa: PLC0415 - loaded by the processes that log much, not by the runner
+    verbose = False
 
-    def to_journal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
-        message, level = str(event.pop("event")), str(event.pop("level"))
-        return _datagram(message, level, event.pop("message_id", None), event)
+    def debug(self, message: str, **fields: object) -> None:
+        """What nobody needs while all is well."""
+        if self.verbose:
+            send(message, level="debug", message_id=None, **fields)
 
-    def to_terminal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
-        return _line(str(event["event"]), str(event["level"]))
+    def info(self, message: str, message_id: str | None = None, **fields: object) -> None:
+        """What happened."""
+        send(message, level="info", message_id=message_id, **fields)
 
-    journal = "JOURNAL_STREAM" in os.environ
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, to_journal if journal else to_terminal],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=(lambda *_: _JournalLogger()) if journal else structlog.PrintLoggerFactory(sys.stderr),
-    )
+    def warning(self, message: str, message_id: str | None = None, **fields: object) -> None:
+        """What somebody may have to look at."""
+        send(message, level="warning", message_id=message_id, **fields)
+
+    def error(self, message: str, message_id: str | None = None, **fields: object) -> None:
+        """What does not work."""
+        send(message, level="error", message_id=message_id, **fields)
 
 
-class _JournalLogger:
-    """What structlog hands the finished datagram to."""
-
-    def msg(self, payload: bytes) -> None:
-        _deliver(payload)
-
-    debug = info = warning = error = critical = msg
+log: Final = Log()
 
 
 def _deliver(payload: bytes) -> None:

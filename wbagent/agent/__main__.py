@@ -1,0 +1,33 @@
+"""What wbagent.service runs: the agent, without what the command line holds in memory (6 MB)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from wbagent.agent.loop import Agent
+from wbagent.errors import WbagentError
+from wbagent.state import State
+from wbagent.systemd import journal
+
+
+def main() -> None:
+    """Run until stopped; with --verbose, say also what is not done. Ends with the status of what kept it from going on."""
+    try:
+        run(Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml")), verbose="--verbose" in sys.argv[1:])
+    except WbagentError as error:
+        journal.failure(error)
+        sys.exit(error.exit_status)
+
+
+def run(path: Path, *, verbose: bool) -> None:
+    """Run until stopped. Raises ConfigError, StateError, AccessError."""
+    journal.log.verbose = verbose
+    with State() as state:
+        asyncio.run(Agent(path, state).run())
+
+
+if __name__ == "__main__":
+    main()
