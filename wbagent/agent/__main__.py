@@ -14,7 +14,7 @@ from wbagent.systemd import journal
 
 
 def main() -> None:
-    """Run until stopped; with --verbose, say also what is not done. Ends with the status of what kept it from going on."""
+    """Run until stopped; with --verbose, say also what is not done. What keeps it from going on is its exit status."""
     try:
         run(Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml")), verbose="--verbose" in sys.argv[1:])
     except WbagentError as error:

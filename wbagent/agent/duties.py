@@ -58,7 +58,7 @@ class Duties:
         self._samples = Collector()
         # What each watch saw last: a disk that is gone is in no metric any more.
         self._newest: dict[Watch, tuple[Sample, ...]] = {}
-        self._exporter = Exporter(self._page)
+        self._exporter = Exporter(self.page)
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
@@ -209,7 +209,8 @@ class Duties:
         except StateError as error:
             self._teller.complain(error, "metrics are missing")
 
-    def _page(self, accept: str) -> tuple[bytes, str]:
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """What Prometheus gets, and its content type. Raises StateError."""
         return encode(Families(self._metrics(), of_this_process), accept)
 
     def _metrics(self) -> Iterator[Sample]:

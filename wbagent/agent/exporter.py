@@ -126,8 +126,8 @@ class Exporter:
                 # One limit for all of it: a client that sends or reads a byte a second holds nothing up for long.
                 async with asyncio.timeout(_PATIENCE_S):
                     await self._converse(reader, writer)
-        except (TimeoutError, OSError):
-            # It has left, or takes too long: nobody to answer.
+        except (TimeoutError, OSError, asyncio.CancelledError):
+            # It has left or takes too long, or the agent ends: nobody to answer.
             writer.transport.abort()
         finally:
             self._clients -= 1

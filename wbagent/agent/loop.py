@@ -28,7 +28,7 @@ from wbagent.systemd.bus import Bus
 from wbagent.systemd.journal import log
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
 
-_WATCHED: Final = (
+WATCHED: Final = (
     "wandb-local.service",
     "wbagent-backup.service",
     "wbagent-binlog.service",
@@ -40,11 +40,11 @@ _WATCHED: Final = (
 # it, and takes no processor from the start that users wait for.
 _SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
-_ROUND_S: Final = 10.0
+ROUND_S: Final = 10.0
 # What a backup leaves is looked at when it ends: this is for its age, which counts in hours.
-_BACKUPS_S: Final = 30
-_METRICS_S: Final = 15
-_SAMPLES_S: Final = 60
+BACKUPS_S: Final = 30
+METRICS_S: Final = 15
+SAMPLES_S: Final = 60
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
 
@@ -79,7 +79,7 @@ class Agent:
             # The watchdog is fed here, after a round that went through, and nowhere else.
             self._round()
             notify("WATCHDOG=1")
-            await self._rest(min(watchdog_interval() or _ROUND_S, _ROUND_S))
+            await self._rest(min(watchdog_interval() or ROUND_S, ROUND_S))
         notify("STOPPING=1", "STATUS=stopping; the server and a running backup go on")
         self._scheduler.shutdown(wait=False)
 
@@ -117,7 +117,7 @@ class Agent:
             return
         with self._tolerated():
             # Within the bus's own processing no further call may be made: the next round looks at what has changed.
-            self._units = Units(Bus(), _WATCHED, self._wake.set)
+            self._units = Units(Bus(), WATCHED, self._wake.set)
             asyncio.get_running_loop().add_reader(self._units.bus.fileno(), self._readable)
 
     def _disconnect(self, error: BusError) -> None:
@@ -153,12 +153,10 @@ class Agent:
         every = IntervalTrigger(seconds=DATABASE_EVERY_S)
         self._scheduler.add_job(self._look_at_database, every, next_run_time=soon, **defaults)
         self._scheduler.add_job(
-            self._look_at_backups, IntervalTrigger(seconds=_BACKUPS_S), next_run_time=soon, **defaults
+            self._look_at_backups, IntervalTrigger(seconds=BACKUPS_S), next_run_time=soon, **defaults
         )
-        self._scheduler.add_job(
-            self._offer_metrics, IntervalTrigger(seconds=_METRICS_S), next_run_time=soon, **defaults
-        )
-        self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=_SAMPLES_S), **defaults)
+        self._scheduler.add_job(self._offer_metrics, IntervalTrigger(seconds=METRICS_S), next_run_time=soon, **defaults)
+        self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=SAMPLES_S), **defaults)
         for watch in self._watches:
             # One that is not wanted has one look, too: what still fires of it is over.
             wanted = watch.every(self._settings)
