@@ -81,7 +81,7 @@ def processor() -> Iterator[tuple[str, float]]:
         yield "the database's answer", percent(lambda: asyncio.run(work.look_at_database()), duties.DATABASE_EVERY_S)
         yield "backups judged", percent(work.look_at_backups, loop.BACKUPS_S)
         yield "the file of metrics", percent(lambda: asyncio.run(work.offer_metrics()), loop.METRICS_S)
-        yield "a page of metrics", percent(lambda: work.page(""), loop.METRICS_S)
+        yield "a page of metrics", percent(lambda: work.prometheus.page(""), loop.METRICS_S)
         yield "samples stored", percent(work.store_samples, loop.SAMPLES_S)
         for watch in watches():
             if every := watch.every(settings):

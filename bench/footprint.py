@@ -46,7 +46,7 @@ print(json.dumps(took))
 
 
 def measure(rounds: int = ROUNDS) -> Measurement:
-    """A server that serves, with the default probes, and the host of its database; a minute of processor time a round."""
+    """A server that serves, with the default probes, and the host of its database; each round lasts a minute."""
     figures = Measurement("footprint")
     with bed() as up:
         _configure(up)
@@ -59,7 +59,7 @@ def measure(rounds: int = ROUNDS) -> Measurement:
             for number in range(rounds):
                 print(f"minute {number + 1} of {rounds}", flush=True)
                 _watch(watched, figures)
-        for number in range(rounds):
+        for _ in range(rounds):
             for part, metric in (("memory", "rss_mb"), ("processor", "cpu_percent")):
                 told = up.web.run(["env", *_ENVIRONMENT, "python3", "-", part], input=_PARTS.read_text(), timeout=300)
                 for name, value in json.loads(told.stdout).items():

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from wbagent import __version__, events
 from wbagent.agent import overview
 from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
-from wbagent.agent.exporter import Exporter
-from wbagent.agent.metrics import alert_samples, host_samples
+from wbagent.agent.configured import configured
+from wbagent.agent.prometheus import Prometheus
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
 from wbagent.agent.units import Units
-from wbagent.alerts import outbox, states
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
-from wbagent.errors import DatabaseError, StateError
+from wbagent.errors import DatabaseError
 from wbagent.moment import Moment
-from wbagent.monitor import freshness, textfile
-from wbagent.monitor.backup_facts import BackupFacts
-from wbagent.monitor.backup_samples import backup_samples
-from wbagent.monitor.exposition import Families, encode, of_this_process
-from wbagent.monitor.sample import Sample
 from wbagent.monitor.samples import Collector
 from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
@@ -56,9 +48,7 @@ class Duties:
         self._state = state
         self._teller = Teller(state)
         self._samples = Collector()
-        # What each watch saw last: a disk that is gone is in no metric any more.
-        self._newest: dict[Watch, tuple[Sample, ...]] = {}
-        self._exporter = Exporter(self.page)
+        self.prometheus = Prometheus(settings, state, self._teller.complain)
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
@@ -70,27 +60,15 @@ class Duties:
         """The line of `systemctl status`."""
         if self._seen is None:
             return "systemd cannot be reached over D-Bus; nothing can be started or seen until it is back"
-        return overview.story(self._seen, self.configured(), now)
-
-    def configured(self) -> Mapping[str, bool]:
-        """Which parts of the product this host's configuration asks for."""
-        database = self.settings.database_url() is not None
-        return {
-            "server": self.settings.server is not None,
-            "embedded": self.settings.server is not None and self.settings.server.embedded,
-            "database": database,
-            "backup": database and self.settings.backup.enabled,
-            "binlog": database and self.settings.backup.binlog.enabled,
-            "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
-        }
+        return overview.story(self._seen, configured(self.settings), now)
 
     def look_at_units(self, units: Units | None, now: float) -> None:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
         if units is None:
-            self._seen = None
+            self._seen = self.prometheus.seen = None
             return
         bus = units.bus
-        self._seen = overview.gather(units, self._state, self._teller.firing())
+        self._seen = self.prometheus.seen = overview.gather(units, self._state, self._teller.firing())
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):
             bus.reset_failed(overview.SERVER_UNIT)
@@ -121,7 +99,7 @@ class Duties:
         self._restart_needed = needed
 
     def _keep_binlogs(self, bus: Bus, seen: overview.Overview, now: float) -> None:
-        wanted = self.configured()["binlog"]
+        wanted = configured(self.settings)["binlog"]
         part = (self.settings.backup, self.settings.database_url())
         changed = (self._binlogs_of is not None and part != self._binlogs_of) or _outdated(seen)
         self._binlogs_of = part
@@ -185,7 +163,7 @@ class Duties:
         wanted = watch.every(settings) is not None
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
-        self._newest[watch] = seen.samples
+        self.prometheus.take(watch, seen.samples)
         return self._teller.judge(settings, watch.kinds, seen.conditions)
 
     def store_samples(self) -> None:
@@ -198,37 +176,12 @@ class Duties:
 
     async def offer_metrics(self) -> None:
         """Listen for Prometheus where that is wanted, and replace its file where one is."""
-        metrics = self.settings.metrics
-        try:
-            await self._exporter.listen(metrics.listen)
-        except StateError as error:
-            self._teller.complain(error, "metrics are missing")
-        try:
-            if metrics.textfile:
-                textfile.write(Path(metrics.textfile), self._metrics())
-        except StateError as error:
-            self._teller.complain(error, "metrics are missing")
-
-    def page(self, accept: str) -> tuple[bytes, str]:
-        """What Prometheus gets, and its content type. Raises StateError."""
-        return encode(Families(self._metrics(), of_this_process), accept)
-
-    def _metrics(self) -> Iterator[Sample]:
-        """Everything that is known now. Raises StateError."""
-        now = Moment.now()
-        yield from alert_samples(states.stored(self._state), len(outbox.waiting(self._state)))
-        if self._seen is not None:
-            yield from host_samples(self._seen, self.configured(), now.wall)
-        if self.configured()["backup"]:
-            watch = self._state.get(freshness.WATCH_FACT)
-            old = freshness.age(freshness.Watch.from_json(watch.value), now) if watch else None
-            yield from backup_samples(BackupFacts.read(self._state), old, self.settings.backup.fresh_within)
-        for samples in self._newest.values():
-            yield from samples
+        self.prometheus.settings = self.settings
+        await self.prometheus.offer()
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
-        self._state.put(overview.CONFIG_FACT, {**self.configured(), "refused": refused}, now)
+        self._state.put(overview.CONFIG_FACT, {**configured(self.settings), "refused": refused}, now)
         server = self.settings.server
         self._state.put(overview.WANTED_FACT, wanted_digests(server, digest_key()) if server else {}, now)
 

@@ -12,12 +12,14 @@ from wbagent.alerts.states import StoredAlert
 from wbagent.monitor.sample import Sample
 
 
-def host_samples(seen: Overview, configured: Mapping[str, bool], now: float) -> Iterator[Sample]:
+def host_samples(seen: Overview | None, configured: Mapping[str, bool], now: float) -> Iterator[Sample]:
     """Of the agent, and of each part of the product that this host is set up for; what is not known is left out.
 
-    `now`: wall-clock seconds.
+    `seen` is None while systemd cannot be reached. `now`: wall-clock seconds.
     """
     yield Sample("wbagent_build_info", 1.0, (("python", platform.python_version()), ("version", __version__)))
+    if seen is None:
+        return
     noted = seen.facts.get(overview.CONFIG_FACT)
     if noted is not None:
         yield Sample("wbagent_config_refused", float(bool(noted.value.get("refused"))))
