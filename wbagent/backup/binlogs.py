@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from wbagent.backup.catalog import committed, read_catalog
+from wbagent.backup import catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import read_proof
 from wbagent.binlog.gtid import GtidSet
@@ -64,10 +64,9 @@ def open_service(settings: Settings, state: State, directory: Path, start_backup
 
 def newest_backup(store: Store, owner: str) -> Newest:
     """The newest backup's position; raises BucketError."""
-    records = committed(read_catalog(store, owner))
-    if not records:
+    newest = catalog.newest_backup(store, owner)
+    if newest is None:
         return Newest(exists=False, position=None, exact=None)
-    newest = records[-1]
     return Newest(exists=True, position=position_of(newest), exact=exact_position(store, newest))
 
 

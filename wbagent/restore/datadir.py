@@ -30,7 +30,7 @@ from wbagent.database.instance import Account, Instance, Sizing, account_for
 from wbagent.database.mysqld import check_mysqld
 from wbagent.durable import sync_directory
 from wbagent.errors import DamagedError, RestoreError, WbagentError
-from wbagent.restore.compare import Comparison, differences
+from wbagent.restore.compare import Comparison, Measure, differences
 from wbagent.restore.filling import Filling
 from wbagent.restore.programs import Programs
 from wbagent.restore.run import Restored, tell_restored
@@ -75,12 +75,13 @@ def restore_datadir(
     *,
     overwrite: bool = False,
     identity: Identity | None = None,
+    checksums: bool = True,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into `directory`, where MySQL then starts on it.
 
     The directory must be absent, empty or what an interrupted restore left; with `overwrite` all that is in it is
-    removed, after the backup's checksum was proven. Called by root, everything belongs to the directory's owner or else
-    to user mysql. Raises RestoreError, DatabaseError, BucketError.
+    removed, after the backup's checksum was proven. `checksums` is as in `restore_backup`. Called by root, everything
+    belongs to the directory's owner or else to user mysql. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
@@ -105,16 +106,17 @@ def restore_datadir(
             filling = Filling(stored, programs, work, account, report, _SIZING, "nothing is left of it")
             data = work / "data"
             with filling.brought_up(data) as server:
-                result, gtid_executed = _compare(server, stored, report)
+                proof = stored.proof() if checksums else None
+                measure = Measure(manifest, proof, dumped=manifest.engine != "clone")
+                result, gtid_executed = _compare(server, measure, report)
             _move_up(work, data, directory)
         except BaseException:
             _tidy(directory, created=created)
             raise
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, str(directory), seconds)
-    counts = (len(manifest.tables), result.counted, result.row_count)
     left = "half restored by an earlier run" if state == "unfinished" else ""
-    return Restored(manifest, str(directory), created, *counts, seconds, left, gtid_executed, warnings)
+    return Restored(manifest, str(directory), created, result, seconds, left, gtid_executed, warnings)
 
 
 def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool]:
@@ -209,12 +211,12 @@ def _begin(directory: Path, account: Account | None, what: str) -> Path:
     return work
 
 
-def _compare(server: Instance, stored: StoredBackup, report: Reporter) -> tuple[Comparison, str]:
-    """Hold it against the commit record; raises DamagedError. Also the set of transactions that it holds."""
-    manifest = stored.manifest
+def _compare(server: Instance, measure: Measure, report: Reporter) -> tuple[Comparison, str]:
+    """Hold it against the measure; raises DamagedError. Also the set of transactions that it holds."""
+    manifest = measure.manifest
     with session(server.url(), read_timeout=6 * 3600) as connection:
         meter = Meter("comparing", report)
-        result = differences(connection, manifest.database.name, server.version, manifest, meter)
+        result = differences(connection, manifest.database.name, server.version, measure, meter)
         ((gtid_executed,),) = rows(connection, "SELECT @@GLOBAL.gtid_executed")
     if result.wrong:
         raise DamagedError(

@@ -75,13 +75,22 @@ class PointInTime:
     """One restore to a point. Every method raises RestoreError, DatabaseError, BucketError."""
 
     def __init__(
-        self, store: Store, backup: BackupSettings, until: Until, identity: Identity | None, report: Reporter
+        self,
+        store: Store,
+        backup: BackupSettings,
+        until: Until,
+        identity: Identity | None,
+        report: Reporter,
+        *,
+        checksums: bool = True,
     ) -> None:
+        """`checksums` is as in `restore_backup`, for the backup that it begins with."""
         self._store = store
         self._settings = backup
         self._identity = identity
         self._until = until
         self._report = report
+        self._checksums = checksums
 
     def restore(
         self, target: MysqlURL, name: str = "", known_until: float = 0.0, *, overwrite: bool = False
@@ -107,6 +116,7 @@ class PointInTime:
             self._report,
             overwrite=overwrite,
             identity=self._identity,
+            checksums=self._checksums,
         )
         self.roll_forward(way, survey, Replay(programs, target, scope))
         seconds = round(time.monotonic() - began, 3)
