@@ -6,7 +6,6 @@ each piece of work, times how often the agent does it.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
 import sys
@@ -60,7 +59,9 @@ def percent(work: Callable[[], object], every: float) -> float:
 
 def processor() -> Iterator[tuple[str, float]]:
     """Percent of one processor that each piece of work takes."""
-    from wbagent.agent import duties, loop  # noqa: PLC0415 - as above
+    import asyncio  # noqa: PLC0415 - as above
+
+    from wbagent.agent import duties, loop  # noqa: PLC0415
     from wbagent.agent.units import Units  # noqa: PLC0415
     from wbagent.agent.watches import watches  # noqa: PLC0415
     from wbagent.config import load  # noqa: PLC0415

@@ -79,6 +79,7 @@ class Duties:
         if jobs != self._jobs:
             # A backup or drill has ended just now, or begun: what it left is told at once.
             self.look_at_backups()
+            self.prometheus.write()
         self._jobs = jobs
         paused = self._teller.tell_pause()
         if server is not None:

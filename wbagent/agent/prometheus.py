@@ -40,14 +40,18 @@ class Prometheus:
 
     async def offer(self) -> None:
         """Listen where that is wanted, and replace the file where one is; what fails is told and tried again."""
-        metrics = self.settings.metrics
         try:
-            await self._exporter.listen(metrics.listen)
+            await self._exporter.listen(self.settings.metrics.listen)
         except StateError as error:
             self._complain(error, "metrics are missing")
+        self.write()
+
+    def write(self) -> None:
+        """Replace the file where one is wanted."""
+        path = self.settings.metrics.textfile
         try:
-            if metrics.textfile:
-                textfile.write(Path(metrics.textfile), self._samples())
+            if path:
+                textfile.write(Path(path), self._samples())
         except StateError as error:
             self._complain(error, "metrics are missing")
 
