@@ -17,7 +17,7 @@ AGENT = "wbagent.service"
 BACKUP = "wbagent-backup.service"
 
 # The guide's rule is 40 % for 5 minutes; the same rule in a tenth of the time.
-QUICK_RULE: dict[str, Any] = {"above_percent": 60, "for_minutes": 0.1, "sample_every": "1s"}
+QUICK_RULE: dict[str, Any] = {"above_percent": 60, "for_minutes": 0.1, "resolve_minutes": 0.1, "sample_every": "1s"}
 
 
 def reload(host: Host) -> None:
