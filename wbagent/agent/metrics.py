@@ -30,8 +30,7 @@ def host_samples(seen: Overview | None, configured: Mapping[str, bool], now: flo
     if configured["backup"] and seen.backup is not None:
         yield Sample("wbagent_backup_running", float(seen.backup.active == "activating"))
     if configured["binlog"] and (report := seen.binlogs):
-        yield Sample("wbagent_binlog_lag_seconds", report.lag(now))
-        yield Sample("wbagent_binlog_gap", float(bool(report.gap) and not report.covered))
+        yield from report.samples(now)
 
 
 def _server(seen: Overview, now: float) -> Iterator[Sample]:

@@ -255,8 +255,8 @@ def binlog_line(overview: Overview, now: float) -> str:
     """How far binary logs are stored, in a few words."""
     report, unit = overview.binlogs, overview.binlog
     if unit is not None and not unit.serving:
-        since = f", {format_duration(report.lag(now))} of work not stored" if report else ""
-        return f"NOT STORED, the unit is {unit.active}{since} (systemctl status wbagent-binlog)"
+        since = f" since {format_duration(report.lag(now))} ago" if report and report.lag(now) else ""
+        return f"NOT STORED{since}, the unit is {unit.active} (systemctl status wbagent-binlog)"
     return report.line(now) if report else "the first are being stored"
 
 
@@ -273,7 +273,8 @@ def proof_words(overview: Overview) -> str:
     last, proven = overview.facts.get(BACKUP_FACT), overview.facts.get(PROVEN_FACT)
     configured, drill = overview.facts.get(CONFIG_FACT), overview.facts.get(DRILL_FACT)
     if last is not None and proven is not None and proven.value["id"] == last.value["id"]:
-        return "proven"
+        image = proven.value.get("image")
+        return f"proven (in {image})" if image else "proven"
     if configured is None or not configured.value.get("drill"):
         return ""
     if overview.drill is not None and overview.drill.active == "activating":

@@ -102,9 +102,12 @@ class Teller:
         now = Moment.now()
         try:
             lag = report.lag(wall) if report else 0.0
-            problem, hint = (report.problem, report.hint) if report else ("", "")
-            gap = report.gap if report and not report.covered else ""
-            found = (binlog.lag(settings, lag, problem, hint), binlog.gap(gap))
+            problem, hint, silent = (report.problem, report.hint, report.silent) if report else ("", "", False)
+            gap, asked = (report.gap, report.asked_at > report.gap_at) if report and not report.covered else ("", False)
+            found = (
+                binlog.lag(settings, lag, problem, hint, silent=silent),
+                binlog.gap(settings, gap, asked=asked),
+            )
             judging.judge(self._state, settings.alerts, binlog.KINDS, found, now)
         except StateError as error:
             self.complain(error)

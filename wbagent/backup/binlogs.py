@@ -42,7 +42,7 @@ def run_shipping(settings: Settings, state: State, directory: Path) -> None:
     service.run()
 
 
-def open_service(settings: Settings, state: State, directory: Path, start_backup: Callable[[], None]) -> Service:
+def open_service(settings: Settings, state: State, directory: Path, start_backup: Callable[[], bool]) -> Service:
     """The service of this host, not running yet; raises ConfigError, BucketError, StateError."""
     url = settings.database_url()
     if url is None or not settings.backup.binlog.enabled:
@@ -99,12 +99,14 @@ def last_report(state: State) -> Report | None:
         return None
 
 
-def _start_backup() -> None:
+def _start_backup() -> bool:
     try:
         with Bus() as bus:
             bus.start(_BACKUP_UNIT)
     except BusError as error:
         journal.send(f"no backup could be started: {error.message}", level="warning")
+        return False
+    return True
 
 
 class _Notes:
@@ -116,7 +118,8 @@ class _Notes:
         self._next = 0.0
 
     def __call__(self, report: Report) -> None:
-        said = (report.problem, report.behind, report.gap_at, report.covered, report.backup, report.asked_at)
+        said = (report.problem, report.behind, report.gap_at, report.covered, report.backup, report.asked_at,
+                report.silent)  # fmt: skip
         if said == self._said and time.monotonic() < self._next:
             return
         self._said, self._next = said, time.monotonic() + _NOTE_EVERY_S

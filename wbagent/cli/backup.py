@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wbagent.cli.context import load_settings
+from wbagent.cli.context import load_section, load_settings
 from wbagent.errors import EX_IOERR, AccessError, StateError
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
@@ -50,22 +52,29 @@ def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
     from wbagent.backup.proof import read_proof  # noqa: PLC0415
     from wbagent.backup.record import proof_row, short_row  # noqa: PLC0415
     from wbagent.cli.backup_show import print_list  # noqa: PLC0415
+    from wbagent.cli.moments import moment_lines, moment_rows, moments_or_why  # noqa: PLC0415
 
     settings = load_settings(ctx)
     store = _store(settings)
     catalog = read_catalog(store, settings.backup.owner)
     shown = [each for each in catalog if show_all or each.state == "complete"]
     proofs = {each.id: read_proof(store, each.manifest) for each in shown if each.manifest}
+    moments, unknown = moments_or_why(store, settings.backup.owner)
     if as_json:
         document = {
             "destination": store.address,
             "off_site": store.off_site,
             "owner": settings.backup.owner,
             "backups": [short_row(each) | proof_row(proofs.get(each.id)) for each in shown],
+            "moments": moment_rows(moments) if moments else None,
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
+    for line in moment_lines(moments) if moments and moments.files else ():
+        click.echo(line)
+    if unknown:
+        click.echo(f"which moments can be restored is not known: {unknown}", err=True)
 
 
 @backup.command("check-destination")
@@ -123,6 +132,22 @@ def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | N
 
     settings = load_settings(ctx)
     ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(settings, name))
+
+
+@backup.command("drill-container", hidden=True)
+@click.option("--clean-up", is_flag=True, help="Remove what a run that was killed has left.")
+@click.pass_context
+def drill_container(ctx: click.Context, *, clean_up: bool) -> None:
+    """Run MySQL in a container for the drill on standard input (ExecStart= of wandb-local-drill@.service)."""
+    if clean_up and os.environ.get("SERVICE_RESULT") == "success":
+        return
+    from wbagent.drill import container  # noqa: PLC0415 - as above
+
+    if clean_up:
+        container.remove_own()
+        return
+    with socket.socket(fileno=os.dup(0)) as accepted:
+        container.serve(accepted, load_section(ctx, "backup").backup.drill.image)
 
 
 @backup.command()

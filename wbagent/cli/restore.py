@@ -84,7 +84,7 @@ def restore(
     good one. With --at or --before-gtid the newest backup of before that is restored (unless ID names one), and the
     stored binary logs are applied to it up to there.
     """
-    until = _until(at, before_gtid, into, name)
+    until = _until(at, before_gtid, name, target_given=into is not None or datadir is not None)
     _refuse_contradictions(into, datadir, files_path, identity_path)
     # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
     from wbagent.age import Identity  # noqa: PLC0415
@@ -94,6 +94,7 @@ def restore(
 
     settings = load_settings(ctx).backup
     target = mysql_url("--into", into) if into is not None else None
+    directory = datadir.absolute() if datadir is not None else None
     if owner:
         settings = settings.model_copy(update={"owner": owner})
     identity = Identity(_identity_text(identity_path)) if identity_path is not None else None
@@ -103,12 +104,12 @@ def restore(
         if files_path is not None:
             ways.files(order, files_path)
         try:
-            if target is not None and until is not None:
-                ways.to_a_moment(order, target, until)
+            if until is not None and (place := target or directory):
+                ways.to_a_moment(order, place, until)
             elif target is not None:
                 ways.database(order, target)
-            if datadir is not None:
-                ways.data_directory(order, datadir.absolute())
+            elif directory is not None:
+                ways.data_directory(order, directory)
         except KeyboardInterrupt:
             click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
             raise
@@ -128,15 +129,15 @@ def _refuse_contradictions(
         raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
 
 
-def _until(at: str | None, before_gtid: str | None, into: str | None, name: str) -> Until | None:
+def _until(at: str | None, before_gtid: str | None, name: str, *, target_given: bool) -> Until | None:
     if at is None and before_gtid is None:
         if not name:
             raise UsageError('name a backup, or "latest"', hint="wbagent backup list")
         return None
     if at is not None and before_gtid is not None:
         raise UsageError("--at and --before-gtid are two ends", hint="give one of them")
-    if into is None:
-        raise UsageError("say which database the moment is to be restored into", hint="--into")
+    if not target_given:
+        raise UsageError("say where the moment is to be restored to", hint="--into, --datadir")
     from wbagent.restore.until import parse_until  # noqa: PLC0415 - as the rest of what restores
 
     return parse_until(at, before_gtid)

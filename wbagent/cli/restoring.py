@@ -8,20 +8,18 @@ from pathlib import Path
 import click
 
 from wbagent.age import Identity
-from wbagent.backup.binlogs import last_report
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.files import restore_files
 from wbagent.bucket.store import Store
+from wbagent.cli.moments import covered_at
 from wbagent.cli.progress import progress_reporter
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
-from wbagent.errors import AccessError, StateError
 from wbagent.quantities import format_duration, format_size
 from wbagent.restore.datadir import restore_datadir
 from wbagent.restore.point_in_time import PointInTime
 from wbagent.restore.run import Restored, restore_backup
 from wbagent.restore.until import Until, show
-from wbagent.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,11 @@ class Order:
     checksums: bool
 
 
-def to_a_moment(order: Order, target: MysqlURL, until: Until) -> None:
-    """Into a database, and binary logs after it."""
+def to_a_moment(order: Order, target: MysqlURL | Path, until: Until) -> None:
+    """Into a database or a data directory, and binary logs after it."""
     with progress_reporter() as report:
         way = PointInTime(order.store, order.settings, until, order.identity, report, checksums=order.checksums)
-        done = way.restore(target, order.name, _covered_at(order.settings.owner), overwrite=order.overwrite)
+        done = way.restore(target, order.name, covered_at(order.settings.owner), overwrite=order.overwrite)
     survey, backup = done.survey, done.restored.manifest
     click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
     last = (
@@ -50,6 +48,8 @@ def to_a_moment(order: Order, target: MysqlURL, until: Until) -> None:
     if survey.left_out:
         click.echo(f"left out, for they are of other databases or of accounts: {survey.left_out}")
     _tell_compared(done.restored)
+    if isinstance(target, Path):
+        _tell_directory(done.restored, target)
 
 
 def database(order: Order, target: MysqlURL) -> None:
@@ -88,6 +88,10 @@ def data_directory(order: Order, directory: Path) -> None:
     if done.replaced:
         click.echo(f"{directory} was {done.replaced}: that was removed")
     _tell_done(done)
+    _tell_directory(done, directory)
+
+
+def _tell_directory(done: Restored, directory: Path) -> None:
     for warning in done.warnings:
         click.echo(f"warning: {warning}", err=True)
     if done.gtid_executed:
@@ -107,16 +111,6 @@ def files(order: Order, path: Path) -> None:
     click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
     click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
     click.echo("  and then: systemctl restart wandb-local")
-
-
-def _covered_at(owner: str) -> float:
-    """Up to when this host knows that everything is stored, where the binary logs are its own."""
-    try:
-        with State(read_only=True) as state:
-            report = last_report(state)
-    except (AccessError, StateError):
-        return 0.0
-    return report.covered_at if report and report.owner == owner else 0.0
 
 
 def _tell_done(done: Restored) -> None:

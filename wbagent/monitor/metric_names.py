@@ -26,8 +26,9 @@ HELP: Final[Mapping[str, str]] = {
     "wbagent_server_last_outage_seconds": "How long the newest outage took that is over.",
     # The database.
     "wbagent_database_up": "1 when MySQL answered the agent's latest question.",
-    "wbagent_binlog_lag_seconds": "Seconds of work that are in no stored binary log.",
-    "wbagent_binlog_gap": "1 while binary logs were lost that no newer backup makes up for.",
+    "wbagent_binlog_lag_seconds": "For how long the database's work has not been stored, 0 when all of it is.",
+    "wbagent_binlog_last_event_timestamp_seconds": "When the newest stored transaction was committed.",
+    "wbagent_binlog_gap": "1 when transactions can never be stored any more and no backup covers that yet.",
     # Backups.
     "wbagent_backup_running": "1 while a backup is being made.",
     "wbagent_backup_last_success_timestamp_seconds": "When the newest committed backup was finished.",

@@ -64,6 +64,7 @@ def restore_backup(
     *,
     identity: Identity | None = None,
     replacing: Callable[[], None] | None = None,
+    forward: Callable[[], None] | None = None,
     overwrite: bool = False,
     checksums: bool = True,
 ) -> Restored:
@@ -73,8 +74,9 @@ def restore_backup(
     up), or what an interrupted restore left. Everything is proven before anything is touched: the commit record, the
     stored object's size and SHA-256, that `identity` opens what is encrypted, programs, room, the target. With
     `overwrite` the database may hold anything: it is dropped and made anew; `replacing` means the same and is called
-    before that. Afterwards every row is read and held against the checksums of the backup's proof, where it has one and
-    they are comparable, unless `checksums` is False. Raises RestoreError, DatabaseError, BucketError.
+    before that. `forward` is called when all is compared, while the database is still marked as half restored.
+    Afterwards every row is read and held against the checksums of the backup's proof, where it has one and they are
+    comparable, unless `checksums` is False. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     overwrite = overwrite or replacing is not None
@@ -104,13 +106,15 @@ def restore_backup(
             measure = Measure(manifest, stored.proof() if checksums else None)
             version = found.server.version
             result = differences(connection, target.database, version, measure, Meter("comparing", report))
-            if not result.wrong:
-                unmark(connection, target.database)
-    if result.wrong:
-        raise DamagedError(
-            f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
-            hint="do not use this database; try another backup (wbagent backup list)",
-        )
+        if result.wrong:
+            raise DamagedError(
+                f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
+                hint="do not use this database; try another backup (wbagent backup list)",
+            )
+        if forward is not None:
+            forward()
+        with session(target, database="") as connection:
+            unmark(connection, target.database)
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, target.address, seconds)
     return Restored(manifest, target.address, created, result, seconds, found.half_restored)

@@ -109,7 +109,7 @@ def test_a_unit_that_systemd_does_not_know() -> None:
         (
             replace(SERVING, active="failed"),
             {"covered_at": NOW - 60},
-            "binary logs: NOT STORED, the unit is failed, 1min",
+            "binary logs: NOT STORED since 1min ago, the unit is failed",
         ),
         (SERVING, None, "binary logs: the first are being stored"),
         (SERVING, {"of another": "release"}, "binary logs: the first are being stored"),
@@ -129,6 +129,7 @@ def test_binary_logs(unit: UnitState, report: dict[str, Any] | None, says: str) 
     ("facts", "drill", "says"),
     [
         ({PROVEN_FACT: Fact({"id": "b2"}, NOW)}, IDLE, "off-site, proven"),
+        ({PROVEN_FACT: Fact({"id": "b2", "image": "mysql:8.4"}, NOW)}, IDLE, "off-site, proven (in mysql:8.4)"),
         ({PROVEN_FACT: Fact({"id": "b1"}, NOW - 90_000)}, IDLE, "off-site, not proven yet"),
         ({}, replace(IDLE, active="activating"), "off-site, is being proven"),
         ({DRILL_FACT: Fact({"result": "no mysqld"}, NOW)}, IDLE, "not proven: no mysqld on this host"),
