@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@cache
+def _boot_id() -> str:
+    # The runner's unit hides /proc/sys and passes the id (the specifier %b of systemd.unit(5), without dashes).
+    return (os.environ.get("WBAGENT_BOOT_ID") or _BOOT_ID.read_text().strip()).replace("-", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +32,7 @@ class Moment:
     @classmethod
     def now(cls) -> Self:
         """This moment on this host."""
-        # The runner's unit hides /proc/sys and passes the id (the specifier %b of systemd.unit(5), without dashes).
-        boot_id = os.environ.get("WBAGENT_BOOT_ID") or _BOOT_ID.read_text().strip()
-        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id.replace("-", ""))
+        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
 
     def since(self, earlier: Moment) -> float | None:
         """Seconds from `earlier` to this moment; None when the wall clock was set back across a reboot.

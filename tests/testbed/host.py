@@ -84,6 +84,11 @@ class Host:
         """Whether the host is up."""
         return self._machine.runs
 
+    @property
+    def network(self) -> Path:
+        """Its network namespace's file, as `nsenter --net` takes it; another one after each boot."""
+        return Path(f"/proc/{self._machine.leader}/ns/net")
+
     def cut(self) -> None:
         """Cut the host's network link, as if its cable were pulled."""
         command.run(["ip", "link", "set", self._machine.link, "down"])

@@ -15,6 +15,7 @@ from tests.testbed.rootfs import (
     CEPH,
     DATABASE_HOST,
     HOST,
+    PROMETHEUS,
     REGISTRY,
     TOOLS,
     Recipe,
@@ -27,8 +28,9 @@ Say = Callable[[str], None]
 
 # The host waits for the database host's tree in its last step, so that one comes first.
 TREES = (DATABASE_HOST, HOST, CEPH, BUILDER)
-# The refusal of MariaDB's dump program is tested with the real one, and pulls with a real registry.
-TREES_OF_TESTS = (*TREES, BROWSER, MARIADB_CLIENT, REGISTRY, TOOLS)
+# The refusal of MariaDB's dump program is tested with the real one, pulls with a real registry, metrics with a real
+# Prometheus, the report with a real browser.
+TREES_OF_TESTS = (*TREES, BROWSER, MARIADB_CLIENT, PROMETHEUS, REGISTRY, TOOLS)
 
 
 def prepare_trees(trees: Iterable[Recipe], say: Say) -> None:

@@ -166,6 +166,7 @@ REGISTRY = Recipe("registry", "trixie", "docker-registry")
 TOOLS = Recipe("tools", "trixie", "age minio-client zstd")
 # What people read the report with.
 BROWSER = Recipe("browser", "trixie", "chromium-headless-shell fonts-dejavu-core")
+PROMETHEUS = Recipe("prometheus", "trixie", "prometheus")
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(
     "builder",

@@ -18,6 +18,7 @@ from wbagent.cli.main import cli
 from wbagent.config import Settings, load
 from wbagent.config.layers import SECRET_KEYS, KeyPath
 from wbagent.config.template import template
+from wbagent.monitor.metric_names import HELP
 from wbagent.quantities import parse_duration, parse_size
 
 MANUAL = Path(__file__).parents[2] / "docs/man"
@@ -120,6 +121,12 @@ def test_every_command_is_in_the_manual() -> None:
     text = (MANUAL / "wbagent.8.md").read_text()
     commands = list(_commands(cli))
     assert [command for command in commands if f"**{command}**" not in text] == []
+
+
+def test_every_metric_is_in_the_manual() -> None:
+    text = (MANUAL / "wbagent.8.md").read_text()
+    section = text[text.index("# METRICS") : text.index("# OPTIONS")]
+    assert [name for name in HELP if f"**{name}**" not in section] == []
 
 
 def test_every_exit_status_is_in_the_manual() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,8 +13,11 @@ from wbagent import __version__, events
 from wbagent.agent import overview
 from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
+from wbagent.agent.configured import configured
+from wbagent.agent.prometheus import Prometheus
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
+from wbagent.agent.units import Units
 from wbagent.alerts.ping import Ping, ping
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
@@ -40,6 +42,7 @@ DATABASE_EVERY_S: Final = 30.0
 # A backup by hand is as good as one by the clock.
 _TRIES: Final = (overview.ATTEMPT_FACT, overview.BACKUP_FACT, overview.BACKUP_FAILURE_FACT)
 
+
 log = structlog.get_logger()
 
 
@@ -51,6 +54,7 @@ class Duties:
         self._state = state
         self._teller = Teller(state)
         self._samples = Collector()
+        self.prometheus = Prometheus(settings, state, self._teller.complain)
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
@@ -63,26 +67,15 @@ class Duties:
         """The line of `systemctl status`."""
         if self._seen is None:
             return "systemd cannot be reached over D-Bus; nothing can be started or seen until it is back"
-        return overview.story(self._seen, self.configured(), now)
+        return overview.story(self._seen, configured(self.settings), now)
 
-    def configured(self) -> Mapping[str, bool]:
-        """Which parts of the product this host's configuration asks for."""
-        database = self.settings.database_url() is not None
-        return {
-            "server": self.settings.server is not None,
-            "embedded": self.settings.server is not None and self.settings.server.embedded,
-            "database": database,
-            "backup": database and self.settings.backup.enabled,
-            "binlog": database and self.settings.backup.binlog.enabled,
-            "drill": database and self.settings.backup.enabled and self.settings.backup.drill.enabled,
-        }
-
-    def look_at_units(self, bus: Bus | None, now: float) -> None:
+    def look_at_units(self, units: Units | None, now: float) -> None:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
-        if bus is None:
-            self._seen = None
+        if units is None:
+            self._seen = self.prometheus.seen = None
             return
-        self._seen = overview.gather(bus, self._state, self._teller.firing())
+        bus = units.bus
+        self._seen = self.prometheus.seen = overview.gather(units, self._state, self._teller.firing())
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):
             bus.reset_failed(overview.SERVER_UNIT)
@@ -93,13 +86,14 @@ class Duties:
         if jobs != self._jobs:
             # A backup or drill has ended just now, or begun: what it left is told at once.
             self.look_at_backups()
+            self.prometheus.write()
         self._jobs = jobs
         paused = self._teller.tell_pause()
         if server is not None:
-            held = paused or _replaces_server(bus)
+            held = paused or _replaces_server(units)
             self._teller.judge_server(self.settings, server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
-        delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
+        delivering = units.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):
             bus.start(overview.DELIVER_UNIT)
 
@@ -113,7 +107,7 @@ class Duties:
         self._restart_needed = needed
 
     def _keep_binlogs(self, bus: Bus, seen: overview.Overview, now: float) -> None:
-        wanted = self.configured()["binlog"]
+        wanted = configured(self.settings)["binlog"]
         part = (self.settings.backup, self.settings.database_url())
         changed = (self._binlogs_of is not None and part != self._binlogs_of) or _outdated(seen)
         self._binlogs_of = part
@@ -124,20 +118,20 @@ class Duties:
                 bus.job(verb, overview.BINLOG_UNIT)
         self._teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, now)
 
-    def back_up_when_due(self, bus: Bus, now: datetime) -> None:
+    def back_up_when_due(self, units: Units, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
         tries = [fact.at for name in _TRIES if (fact := self._state.get(name))]
         last = datetime.fromtimestamp(max(tries), now.tzinfo) if tries else None
         if not backup_due(self.settings.backup.at, last, now):
             log.debug("the daily backup is not due")
             return
-        if _replaces_server(bus):
+        if _replaces_server(units):
             # Not an attempt: it stays due, and the next look after the upgrade starts it.
             log.info("the daily backup waits until the upgrade of the server is over")
             return
         # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
         self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())
-        bus.start(overview.BACKUP_UNIT)
+        units.bus.start(overview.BACKUP_UNIT)
         due = last_occurrence(self.settings.backup.at, now)
         if last is not None and (now - due).total_seconds() > _LATE_S:
             missed = f"the backup of {due:%Y-%m-%d %H:%M} was missed and is made now"
@@ -172,12 +166,13 @@ class Duties:
     async def watch(self, watch: Watch) -> bool:
         """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over.
 
-        Whether somebody is to be told of something.
+        Whether there is something to tell.
         """
         settings = self.settings
         wanted = watch.every(settings) is not None
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
+        self.prometheus.take(watch, seen.samples)
         return self._teller.judge(settings, watch.kinds, seen.conditions)
 
     async def ping(self) -> None:
@@ -196,12 +191,16 @@ class Duties:
 
     def look_at_backups(self) -> None:
         """Whether the newest backup is fresh, good and where it should be."""
-        seen = self._seen if self.configured()["binlog"] else None
-        self._teller.judge_backups(self.settings, seen.binlogs if seen else None)
+        self._teller.judge_backups(self.settings)
+
+    async def offer_metrics(self) -> None:
+        """Listen for Prometheus where that is wanted, and replace its file where one is."""
+        self.prometheus.settings = self.settings
+        await self.prometheus.offer()
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
-        self._state.put(overview.CONFIG_FACT, {**self.configured(), "refused": refused}, now)
+        self._state.put(overview.CONFIG_FACT, {**configured(self.settings), "refused": refused}, now)
         server = self.settings.server
         self._state.put(overview.WANTED_FACT, wanted_digests(server, digest_key()) if server else {}, now)
 
@@ -212,13 +211,13 @@ def _outdated(seen: overview.Overview) -> bool:
     return bool(report and unit and report.noted_at > unit.since and report.version != __version__)
 
 
-def _replaces_server(bus: Bus) -> bool:
+def _replaces_server(units: overview.Source) -> bool:
     """Whether an upgrade is replacing the server now: it tells of itself, and no backup may begin. Raises BusError."""
     upgrade = account.current()
     if upgrade is None or not upgrade.replacing:
         return False
     # One that was interrupted holds nothing.
-    return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
+    return bool(units.properties(account.UNIT)["ActiveState"] == "activating")
 
 
 def _version(url: MysqlURL) -> tuple[str, bool]:

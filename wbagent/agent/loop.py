@@ -19,15 +19,16 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from wbagent import events
 from wbagent.agent.duties import DATABASE_EVERY_S, Duties
+from wbagent.agent.units import Units
 from wbagent.agent.watches import watches
 from wbagent.alerts.watch import Watch
 from wbagent.config import load
 from wbagent.errors import BusError, ConfigError, WbagentError
 from wbagent.state import State
-from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.bus import Bus
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
 
-_WATCHED: Final = (
+WATCHED: Final = (
     "wandb-local.service",
     "wbagent-backup.service",
     "wbagent-binlog.service",
@@ -39,11 +40,14 @@ _WATCHED: Final = (
 # it, and takes no processor from the start that users wait for.
 _SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
-_ROUND_S: Final = 10.0
-_BACKUPS_S: Final = 10
-_SAMPLES_S: Final = 60
+ROUND_S: Final = 10.0
+# What a backup leaves is looked at when it ends: this is for its age, which counts in hours.
+BACKUPS_S: Final = 30
+METRICS_S: Final = 15
+SAMPLES_S: Final = 60
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
+
 
 log = structlog.get_logger()
 
@@ -55,7 +59,7 @@ class Agent:
         self._path = path
         self._state = state
         self._settings = load(path).settings
-        self._bus: Bus | None = None
+        self._units: Units | None = None
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._refused = ""
@@ -78,7 +82,7 @@ class Agent:
             # The watchdog is fed here, after a round that went through, and nowhere else.
             self._round()
             notify("WATCHDOG=1")
-            await self._rest(min(watchdog_interval() or _ROUND_S, _ROUND_S))
+            await self._rest(min(watchdog_interval() or ROUND_S, ROUND_S))
         notify("STOPPING=1", "STATUS=stopping; the server and a running backup go on")
         self._scheduler.shutdown(wait=False)
 
@@ -95,10 +99,10 @@ class Agent:
     def _round(self) -> None:
         self._connect()
         with self._tolerated():
-            self._duties.look_at_units(self._bus, time.time())
-            if self._bus is not None:
+            self._duties.look_at_units(self._units, time.time())
+            if self._units is not None:
                 # Replies were awaited in there: signals that came in between lie in the bus's own queue.
-                self._bus.process()
+                self._units.bus.process()
         notify(f"STATUS={self._refused}{self._duties.story(time.time())}")
 
     @contextmanager
@@ -112,28 +116,24 @@ class Agent:
             log.warning(error.message, message_id=error.message_id, hint=error.hint)
 
     def _connect(self) -> None:
-        if self._bus is not None:
+        if self._units is not None:
             return
         with self._tolerated():
-            self._bus = Bus()
-            self._bus.subscribe(_WATCHED, self._changed)
-            asyncio.get_running_loop().add_reader(self._bus.fileno(), self._readable)
+            # Within the bus's own processing no further call may be made: the next round looks at what has changed.
+            self._units = Units(Bus(), WATCHED, self._wake.set)
+            asyncio.get_running_loop().add_reader(self._units.bus.fileno(), self._readable)
 
     def _disconnect(self, error: BusError) -> None:
         log.warning(error.message, message_id=error.message_id, hint=error.hint)
-        if self._bus is not None:
-            asyncio.get_running_loop().remove_reader(self._bus.fileno())
-            self._bus.close()
-            self._bus = None
+        if self._units is not None:
+            asyncio.get_running_loop().remove_reader(self._units.bus.fileno())
+            self._units.bus.close()
+            self._units = None
 
     def _readable(self) -> None:
         with self._tolerated():
-            if self._bus is not None:
-                self._bus.process()
-
-    def _changed(self, _unit: str, _properties: Properties) -> None:
-        # Called from within the bus's own processing, where no further call may be made: the next round looks.
-        self._wake.set()
+            if self._units is not None:
+                self._units.bus.process()
 
     def _schedule(self) -> None:
         """(Re)make the jobs, and note what this host is set up for.
@@ -156,9 +156,10 @@ class Agent:
         every = IntervalTrigger(seconds=DATABASE_EVERY_S)
         self._scheduler.add_job(self._look_at_database, every, next_run_time=soon, **defaults)
         self._scheduler.add_job(
-            self._look_at_backups, IntervalTrigger(seconds=_BACKUPS_S), next_run_time=soon, **defaults
+            self._look_at_backups, IntervalTrigger(seconds=BACKUPS_S), next_run_time=soon, **defaults
         )
-        self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=_SAMPLES_S), **defaults)
+        self._scheduler.add_job(self._offer_metrics, IntervalTrigger(seconds=METRICS_S), next_run_time=soon, **defaults)
+        self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=SAMPLES_S), **defaults)
         if self._settings.alerts.ping_agent is not None:
             pings = IntervalTrigger(seconds=self._settings.alerts.ping_every)
             self._scheduler.add_job(self._ping, pings, next_run_time=soon, **defaults)
@@ -170,8 +171,8 @@ class Agent:
 
     async def _back_up(self) -> None:
         with self._tolerated():
-            if self._bus is not None:
-                self._duties.back_up_when_due(self._bus, datetime.now().astimezone())
+            if self._units is not None:
+                self._duties.back_up_when_due(self._units, datetime.now().astimezone())
 
     async def _look_at_database(self) -> None:
         with self._tolerated():
@@ -179,6 +180,9 @@ class Agent:
 
     async def _look_at_backups(self) -> None:
         self._duties.look_at_backups()
+
+    async def _offer_metrics(self) -> None:
+        await self._duties.offer_metrics()
 
     async def _store_samples(self) -> None:
         with self._tolerated():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from wbagent.binlog import lag
 from wbagent.binlog.lag import Report
@@ -21,8 +21,9 @@ from wbagent.quantities import format_duration, format_size
 from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
+from wbagent.server.outages import Outage, outages
 from wbagent.state import Fact, State
-from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.bus import Properties
 from wbagent.upgrade import account
 from wbagent.upgrade.account import NO_NOTE, Note
 
@@ -47,6 +48,13 @@ _RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server
 
 _UNREADABLE: Final = "the state directory is readable by root and the groups wbagent and systemd-journal only"
 _UP: Final = frozenset({"active", "reloading"})
+
+
+class Source(Protocol):
+    """Where units' properties come from: the bus, or what was read from it."""
+
+    def properties(self, unit: str) -> Properties:
+        """As `Bus.properties`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,17 @@ class Overview:
     closed: str = ""
     drill: UnitState | None = None
     binlog: UnitState | None = None
+    outages: tuple[Outage, ...] = ()
+
+    @property
+    def outage(self) -> Outage | None:
+        """The one that lasts, as the history tells it."""
+        return self.outages[-1] if self.outages and self.outages[-1].over is None else None
+
+    @property
+    def last_outage(self) -> Outage | None:
+        """The newest that is over."""
+        return next((one for one in reversed(self.outages) if one.over is not None), None)
 
     @property
     def binlogs(self) -> Report | None:
@@ -119,7 +138,7 @@ def unit_state(properties: Properties) -> UnitState:
     )
 
 
-def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
+def gather(bus: Source | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
     for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, account.UNIT):
@@ -152,6 +171,7 @@ def gather(bus: Bus | None, state: State | None, firing: tuple[str, ...] = (), u
         door.closed(),
         binlog=units[BINLOG_UNIT],
         drill=units[DRILL_UNIT],
+        outages=outages(records),
     )
 
 

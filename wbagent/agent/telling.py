@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -21,8 +20,6 @@ from wbagent.binlog.lag import Report
 from wbagent.config import Settings
 from wbagent.errors import StateError
 from wbagent.moment import Moment
-from wbagent.monitor import textfile
-from wbagent.monitor.backup_facts import BackupFacts
 from wbagent.quantities import format_duration
 from wbagent.server import history, pause
 from wbagent.server.history import Reason
@@ -34,6 +31,7 @@ _COMPLAIN_AGAIN_S: Final = 600.0
 _PAUSE_FACT: Final = "server.pause"
 # ActiveState of a server between two tries; one that a person stopped is "inactive".
 _ON_THE_WAY: Final = frozenset({"activating", "deactivating", "failed"})
+
 
 log = structlog.get_logger()
 
@@ -53,15 +51,15 @@ class Teller:
         try:
             return states.firing_titles(self._state)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return ()
 
     def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> bool:
-        """One look at everything of these kinds; whether somebody is to be told of something."""
+        """One look at everything of these kinds; whether there is something to tell."""
         try:
             return bool(judging.judge(self._state, settings.alerts, kinds, found, Moment.now()))
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return False
 
     def judge_database(self, settings: Settings, address: str, reason: str, hint: str, every: float) -> None:
@@ -99,9 +97,9 @@ class Teller:
             )
             tell_restarts(self._state, settings, ended, now, held=held or looping)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
         except OSError as error:
-            self._complain(StateError(f"the server's history cannot be read: {error}"))
+            self.complain(StateError(f"the server's history cannot be read: {error}"))
 
     def judge_binlogs(self, settings: Settings, report: Report | None, wall: float) -> None:
         """One look at what the unit noted (None: nothing is asked for)."""
@@ -116,26 +114,15 @@ class Teller:
             )
             judging.judge(self._state, settings.alerts, binlog.KINDS, found, now)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
 
-    def judge_backups(self, settings: Settings, binlogs: Report | None) -> None:
-        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too.
-
-        `binlogs`: what the unit that stores them noted, None where none are wanted.
-        """
+    def judge_backups(self, settings: Settings) -> None:
+        """One look at what backups and drills have left."""
         try:
             tell_damage(self._state, settings, Moment.now())
-            age = backup.judge(self._state, settings, Moment.now())
-            facts, firing = BackupFacts.read(self._state), len(states.firing_titles(self._state))
+            backup.judge(self._state, settings, Moment.now())
         except StateError as error:
-            self._complain(error)
-            return
-        if path := settings.metrics.textfile:
-            try:
-                figures = binlogs.figures(Moment.now().wall) if binlogs else {}
-                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing, figures))
-            except StateError as error:
-                self._complain(error, "metrics are missing")
+            self.complain(error)
 
     def tell_pause(self) -> bool:
         """Tell the journal of a pause that began or ended; whether one lasts."""
@@ -146,10 +133,10 @@ class Teller:
             if told_now:
                 self._state.put(_PAUSE_FACT, asdict(told), now.wall)
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return pause.current(now) is not None
         except OSError as error:
-            self._complain(StateError(f"the server's pause cannot be read: {error}"))
+            self.complain(StateError(f"the server's pause cannot be read: {error}"))
             return False
         for one in told_now:
             if one is pause.News.BEGAN and last is not None:
@@ -167,16 +154,17 @@ class Teller:
         try:
             due = tuple((row.id, row.attempts) for row in outbox.due(self._state, to, now))
         except StateError as error:
-            self._complain(error)
+            self.complain(error)
             return False
         if not due or (due == self._last_due and 0 <= now - self._last_start < _SAME_AGAIN_S):
             return False
         self._last_due, self._last_start = due, now
         return True
 
-    def _complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
+    def complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
+        """Tell the journal of what is tried again every few seconds, but not each time."""
         now = time.monotonic()
-        # This is tried again every few seconds; the journal need not hear of it each time.
         if now - self._complaints.get(error.message, -_COMPLAIN_AGAIN_S) >= _COMPLAIN_AGAIN_S:
-            self._complaints = {error.message: now}
+            recent = {text: at for text, at in self._complaints.items() if now - at < _COMPLAIN_AGAIN_S}
+            self._complaints = recent | {error.message: now}
             log.error(f"{what}: {error.message}", message_id=error.message_id, hint=error.hint)

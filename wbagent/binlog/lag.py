@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from wbagent.binlog.gtid import GtidSet
+from wbagent.monitor.sample import Sample
 from wbagent.quantities import format_duration
 
 # Where the unit notes its report in the state file.
@@ -82,10 +84,12 @@ class Report:
         newest = datetime.fromtimestamp(self.last_at, UTC).astimezone() if self.last_at else None
         return f"{text}, the newest of {newest:%Y-%m-%d %H:%M:%S} ({self.file})" if newest else text
 
-    def figures(self, now: float) -> dict[str, float]:
-        """What there is to measure, by the names of its metrics; what is not known is left out."""
-        found = {"lag_seconds": self.lag(now), "gap": float(bool(self.gap) and not self.covered)}
-        return found | ({"last_event_timestamp_seconds": self.last_at} if self.last_at else {})
+    def samples(self, now: float) -> Iterator[Sample]:
+        """What there is to measure; what is not known is left out."""
+        yield Sample("wbagent_binlog_lag_seconds", self.lag(now))
+        yield Sample("wbagent_binlog_gap", float(bool(self.gap) and not self.covered))
+        if self.last_at:
+            yield Sample("wbagent_binlog_last_event_timestamp_seconds", self.last_at)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

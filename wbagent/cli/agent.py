@@ -15,14 +15,8 @@ def agent() -> None:
 @agent.command()
 @click.pass_context
 def run(ctx: click.Context) -> None:
-    """Run until stopped (ExecStart= of wbagent.service)."""
+    """Run until stopped as wbagent.service does."""
     only_systemd("wbagent.service")
-    import asyncio  # noqa: PLC0415 - the agent's own weight, which no other command carries
+    from wbagent.agent.__main__ import run as run_agent  # noqa: PLC0415 - its weight is carried by no other command
 
-    from wbagent.agent.loop import Agent  # noqa: PLC0415 - as above
-    from wbagent.state import State  # noqa: PLC0415 - as above
-    from wbagent.systemd import journal  # noqa: PLC0415 - as above
-
-    journal.configure(verbose=ctx.find_root().meta.get("verbose", False))
-    with State() as state:
-        asyncio.run(Agent(config_path(ctx), state).run())
+    run_agent(config_path(ctx), verbose=ctx.find_root().meta.get("verbose", False))

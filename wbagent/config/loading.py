@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +117,8 @@ def _problem(details: ErrorDetails, origins: Mapping[KeyPath, Origin], path: Pat
     section, name = ".".join(key[:-1]), key[-1] if key else ""
     where = f"{origin}: [{section}] {name}" if section else f"{origin}: {name}"
     if details["type"] == "extra_forbidden":
+        import difflib  # noqa: PLC0415 - for mistakes only
+
         nearest = difflib.get_close_matches(name, _names(key[:-1]), n=1)
         meant = f'; did you mean "{nearest[0]}"?' if nearest else f"; known here: {', '.join(_names(key[:-1]))}"
         return f"{where}: unknown {'section' if isinstance(details['input'], dict) else 'key'}{meant}"

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wbagent.config import embedded as own
 from wbagent.config.age_recipient import recipients
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.config.listen import Listen
 from wbagent.config.monitor import MonitorSettings
 from wbagent.config.section import Duration, Section, Size
 from wbagent.config.server import IMAGE, ServerSettings
@@ -175,9 +176,22 @@ class AlertSettings(Section):
 class MetricsSettings(Section):
     """What Prometheus gets."""
 
+    listen: Listen | None = Field(
+        None, description="loopback address and port, or unix:PATH, at which Prometheus gets /metrics; none without"
+    )
+    beyond_loopback: bool = Field(False, description="true lets listen be an address that other machines reach")
     textfile: Annotated[str, AfterValidator(_metrics_file)] | None = Field(
         None, description="file for node_exporter's textfile collector; none is written without"
     )
+
+    @model_validator(mode="after")
+    def _stays_here(self) -> Self:
+        if self.listen is not None and not self.listen.stays_here and not self.beyond_loopback:
+            raise ValueError(
+                f"listen: other machines reach {self.listen}, and whoever does may read everything there; expected a"
+                ' loopback address such as "127.0.0.1:9797", or beyond_loopback = true beside it'
+            )
+        return self
 
 
 class Settings(BaseSettings):

@@ -74,6 +74,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     'monitor.cpu.units."mysql.service"': 40.0,
     "monitor.disk.free_below": "20G",
     "monitor.disk.paths": ["/srv"],
+    "metrics.listen": "127.0.0.1:9797",
     "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",
     "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
     "alerts.ping_agent": "https://hc-ping.com/UUID",

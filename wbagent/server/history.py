@@ -97,6 +97,10 @@ def history_path() -> Path:
     return state_directory() / "server" / "history.jsonl"
 
 
+# What was read last, and of which state of the file: appended to or renamed, it is never the same.
+_read: dict[Path, tuple[tuple[int, ...], tuple[Record, ...]]] = {}
+
+
 def append(record: Record, path: Path | None = None) -> None:
     """Add one record; the oldest go when there are more than a few hundred. Raises OSError."""
     path = path or history_path()
@@ -143,10 +147,16 @@ def read(path: Path | None = None) -> tuple[Record, ...]:
     """All records, oldest first; none when there is no history. Raises PermissionError."""
     path = path or history_path()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            found = os.fstat(file.fileno())
+            state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            if _read.get(path, ((), ()))[0] != state:
+                # The agent asks every few seconds, and a crash loop leaves hundreds of lines.
+                _read.clear()
+                _read[path] = state, tuple(_records(file))
+            return _read[path][1]
     except FileNotFoundError:
         return ()
-    return tuple(_records(lines))
 
 
 def newest(records: Iterable[Record]) -> Record | None:

@@ -6,6 +6,8 @@ into the event loop, and `process()` takes what has come.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,8 +48,7 @@ class Bus:
     """A connection to PID 1. Every method raises BusError; AccessError where polkit refuses."""
 
     def __init__(self) -> None:
-        from pystemd import dbusexc, dbuslib  # noqa: PLC0415 - absent where only unit tests run
-
+        dbuslib, dbusexc = _pystemd()
         self._lib = dbuslib
         self._dbus = dbuslib.DBus()
         self._denied = (dbusexc.DBusAccessDeniedError, dbusexc.DBusInteractiveAuthorizationRequiredError)
@@ -181,6 +182,22 @@ class _Signal:
         body = message.body
         if isinstance(body, list | tuple) and len(body) > 1:
             self._changed(self._unit, _text(body[1]))
+
+
+def _pystemd() -> tuple[Any, Any]:
+    """pystemd's modules dbuslib and dbusexc, without what the package loads beside them: lxml, for 5 MB.
+
+    Only when a bus is opened: pystemd is absent where only unit tests run.
+    """
+    spec = importlib.util.find_spec("pystemd")
+    if spec is None:
+        raise BusError("python3-pystemd is not installed", hint="apt install python3-pystemd")
+    # The package as a place to find its modules in, whose own code is not run.
+    sys.modules["pystemd"] = importlib.util.module_from_spec(spec)
+    try:
+        return importlib.import_module("pystemd.dbuslib"), importlib.import_module("pystemd.dbusexc")
+    finally:
+        del sys.modules["pystemd"]
 
 
 def _text(value: Any) -> Any:

@@ -11,24 +11,28 @@ from prometheus_client.parser import text_string_to_metric_families
 from wbagent.binlog.lag import Report
 from wbagent.errors import StateError
 from wbagent.monitor.backup_facts import BackupFacts
-from wbagent.monitor.textfile import metrics, write
+from wbagent.monitor.backup_samples import backup_samples
+from wbagent.monitor.sample import Sample
+from wbagent.monitor.textfile import write
 
 LAST = {"finished_at": 1000.5, "stored_bytes": 10, "plain_bytes": 40, "duration_s": 2.5, "off_site": True}
 PROVEN = {"result": "proven", "finished_at": 900.0}
 
 
 def test_nothing_is_made_up() -> None:
-    assert metrics(BackupFacts({}, {}, {}, {}), None, 93600.0, 0, {}) == {"wbagent_alerts_firing": 0.0}
+    assert list(backup_samples(BackupFacts({}, {}, {}, {}), None, 93600.0)) == []
 
 
 def test_what_prometheus_reads(tmp_path: Path) -> None:
     path = tmp_path / "wbagent.prom"
+    samples = list(backup_samples(BackupFacts(LAST, {}, PROVEN, PROVEN, failed=950.0), 100.0, 93600.0))
     report = Report(1001.0, 0.0, "host1", covered_at=998.0, last_at=997.5, gap="x", gap_at=990.0)
-    values = metrics(BackupFacts(LAST, {}, PROVEN, PROVEN, failed=950.0), 100.0, 93600.0, 2, report.figures(1005.0))
+    samples += report.samples(1005.0)
+    values = {sample.name: sample.value for sample in samples}
     before = os.umask(0o077)
     try:
-        write(path, {"wbagent_alerts_firing": 1.0})
-        write(path, values)
+        write(path, [Sample("wbagent_alerts_firing", 1.0)])
+        write(path, samples)
     finally:
         os.umask(before)
     families = list(text_string_to_metric_families(path.read_text()))
@@ -46,5 +50,5 @@ def test_what_prometheus_reads(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be written") as caught:
-        write(tmp_path / "missing" / "wbagent.prom", {"wbagent_alerts_firing": 0.0})
+        write(tmp_path / "missing" / "wbagent.prom", [])
     assert "ReadWritePaths" in caught.value.hint
