@@ -16,12 +16,14 @@ from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
+from wbagent.alerts.outside import Serving
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
 from wbagent.errors import DatabaseError
 from wbagent.moment import Moment
+from wbagent.monitor.reach import Reach
 from wbagent.monitor.samples import Collector
 from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
@@ -55,6 +57,12 @@ class Duties:
         # What the unit's configuration was when this agent last looked.
         self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
+        self.reach = Reach()
+        self._serving = Serving.NOT_NOW
+
+    def serving(self) -> Serving:
+        """Whether this host's server is to answer; asked by other threads."""
+        return self._serving
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -77,7 +85,7 @@ class Duties:
     def look_at_units(self, bus: Bus | None, now: float) -> None:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
         if bus is None:
-            self._seen = None
+            self._seen, self._serving = None, Serving.NOT_NOW
             return
         self._seen = overview.gather(bus, self._state, self._teller.firing())
         server = self._seen.server
@@ -95,6 +103,7 @@ class Duties:
         if server is not None:
             held = paused or _replaces_server(bus)
             self._teller.judge_server(self.settings, server.active, held=held)
+            self._serving = _serving(server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
         delivering = bus.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):
@@ -156,6 +165,7 @@ class Duties:
             found: dict[str, Any] = {"ok": False, "text": f"AWAY: {error.message}", "address": url.address}
         else:
             found = {"ok": True, "text": f"MySQL {version} answers at {url.address}", "address": url.address}
+        self.reach.note(url.host, failure is None or failure.reached, Moment.now())
         reason, hint = (failure.message, failure.hint) if failure else ("", "")
         self._teller.judge_database(self.settings, url.address, reason, hint or "", DATABASE_EVERY_S)
         self._state.put(overview.DATABASE_FACT, found, time.time())
@@ -201,6 +211,13 @@ def _replaces_server(bus: Bus) -> bool:
         return False
     # One that was interrupted holds nothing.
     return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
+
+
+def _serving(active: str, *, held: bool) -> Serving:
+    """What the unit's ActiveState means for who asks the server; `held`: it is paused, or being replaced."""
+    if held:
+        return Serving.NOT_NOW
+    return {"active": Serving.YES, "inactive": Serving.STOPPED}.get(active, Serving.NOT_NOW)
 
 
 def _version(url: MysqlURL) -> str:

@@ -9,6 +9,8 @@ from wbagent import events
 from wbagent.alerts import judging
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.database import AWAY
+from wbagent.alerts.network import NETWORK
+from wbagent.alerts.store import BACKUPS
 from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.moment import Moment
@@ -89,7 +91,7 @@ def _stale(settings: Settings, facts: BackupFacts, old: float | None) -> Conditi
         backup.fresh_within,
         severity=Severity.CRITICAL,
         event=events.BACKUP_STALE,
-        because_of=(AWAY,),
+        because_of=(AWAY, NETWORK, BACKUPS),
         facts=said | {"over": say(language, over, said)},
     )
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.database import AWAY
+from wbagent.alerts.network import NETWORK
+from wbagent.alerts.store import BACKUPS
 from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.monitor.rules import Severity
@@ -22,7 +24,7 @@ def lag(settings: Settings, seconds: float, problem: str, hint: str) -> Conditio
         seconds,
         limit,
         severity=Severity.CRITICAL,
-        because_of=(AWAY,),
+        because_of=(AWAY, NETWORK, BACKUPS),
         facts={
             "limit": format_duration(limit),
             "lag": format_duration(seconds),
