@@ -48,7 +48,7 @@ class StoreWatch:
         conditions: tuple[Condition, ...] = ()
         samples: tuple[Sample, ...] = ()
         for name, url in stores(settings).items():
-            asked = self._ask(settings, name, url)
+            asked = self._ask(settings, name, url, now)
             self._reach.note(host_of(url)[0], asked.reached, now)
             conditions += of_store(settings, name, url, asked)
             labels = (("store", name),)
@@ -56,12 +56,13 @@ class StoreWatch:
             samples += (Sample("wbagent_store_seconds", asked.seconds, labels),)
         return Seen(conditions, samples)
 
-    def _ask(self, settings: Settings, name: str, url: S3URL) -> Asked:
+    def _ask(self, settings: Settings, name: str, url: S3URL, now: Moment) -> Asked:
         limits = settings.monitor.store
         writes = name == "files" and limits.write and url.address not in self._only_read
         # Below a name of the product's own; the host's name and a number keep two agents apart.
         key = "/".join(part for part in (url.prefix, ".wbagent", socket.gethostname(), secrets.token_hex(4)) if part)
-        asked = self._probe.write(url, key, limits.timeout) if writes else self._probe.read(url, key, limits.timeout)
+        ask = self._probe.write if writes else self._probe.read
+        asked = ask(url, key, limits.timeout, now.wall)
         if asked.left:
             self._only_read.add(url.address)
         return asked

@@ -141,7 +141,9 @@ def threads_of(status: dict[str, Any] | None) -> Threads:
         return Threads("replica", "")
     named = {name.replace("Slave_", "Replica_"): value for name, value in status.items()}
     if named["Replica_SQL_Running"] != "Yes":
-        return Threads("applier", str(named.get("Last_SQL_Error") or ""))
+        # Of several workers MySQL wraps what matters into a sentence before and one behind.
+        why = str(named.get("Last_SQL_Error") or "").partition("The most recent failure being: ")
+        return Threads("applier", (why[2] or why[0]).partition(" See error log")[0])
     if named["Replica_IO_Running"] != "Yes":
         return Threads("receiver", str(named.get("Last_IO_Error") or ""))
     return Threads("", "")

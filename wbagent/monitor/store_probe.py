@@ -98,24 +98,27 @@ def judge(answer: Answer, *, may_be_refused: bool) -> Trouble | None:
 
 
 class StoreProbe:
-    """Asks one store after another; the host's authorities are read once for all of them."""
+    """Asks one store after another; the host's authorities are read once for all of them.
+
+    `now` is the wall clock, which requests are signed with.
+    """
 
     def __init__(self) -> None:
         self._trust: ssl.SSLContext | None = None
 
-    def read(self, url: S3URL, key: str, timeout: float) -> Asked:
+    def read(self, url: S3URL, key: str, timeout: float, now: float) -> Asked:
         """Read an object that is not there: nothing is written, which a store with locks could not be rid of."""
-        return self._ask(url, timeout, lambda way: _judged(way.request("GET", key), may_be_refused=True))
+        return self._ask(url, timeout, now, lambda way: _judged(way.request("GET", key), may_be_refused=True))
 
-    def write(self, url: S3URL, key: str, timeout: float) -> Asked:
+    def write(self, url: S3URL, key: str, timeout: float, now: float) -> Asked:
         """Put a small object, read and compare it, remove it with the very version that was made."""
-        return self._ask(url, timeout, lambda way: _round_trip(way, key))
+        return self._ask(url, timeout, now, lambda way: _round_trip(way, key))
 
-    def _ask(self, url: S3URL, timeout: float, ask: Callable[[_Way], _Outcome]) -> Asked:
+    def _ask(self, url: S3URL, timeout: float, now: float, ask: Callable[[_Way], _Outcome]) -> Asked:
         begun = time.monotonic()
         if url.tls and self._trust is None:
             self._trust = ssl.create_default_context()
-        way = _Way(url, timeout, self._trust)
+        way = _Way(url, timeout, now, self._trust)
         reached = True
         try:
             trouble, said, left = ask(way)
@@ -143,8 +146,9 @@ class StoreProbe:
 class _Way:
     """One connection to a store."""
 
-    def __init__(self, url: S3URL, timeout: float, trust: ssl.SSLContext | None) -> None:
+    def __init__(self, url: S3URL, timeout: float, now: float, trust: ssl.SSLContext | None) -> None:
         self._url = url
+        self._now = now
         host, port = host_of(url)
         self._connection: http.client.HTTPConnection = (
             http.client.HTTPSConnection(host, port, timeout=timeout, context=trust)
@@ -160,7 +164,7 @@ class _Way:
             self._connection.connect()
             self.connected = True
         query = {"versionId": version} if version else {}
-        headers = dict(signed(self._url, method, key, query, body, time.time())) | {"user-agent": "wbagent"}
+        headers = dict(signed(self._url, method, key, query, body, self._now)) | {"user-agent": "wbagent"}
         self._connection.request(method, target(self._url, key, query), body or None, headers)
         response = self._connection.getresponse()
         self.body = response.read(_LONGEST)
