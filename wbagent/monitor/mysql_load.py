@@ -150,4 +150,5 @@ class Deadlocks:
 
 
 def _restarted(before: Load, after: Load) -> bool:
-    return after.uptime_s < before.uptime_s
+    # It may have been up for longer by now than it had been at the look before.
+    return after.uptime_s < max(before.uptime_s, after.at.since(before.at) or 0.0)
