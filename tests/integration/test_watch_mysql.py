@@ -13,6 +13,7 @@ import pymysql
 import pytest
 
 from tests.integration.conftest import require
+from tests.sayable import check
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.rootfs import MYSQL
 from wbagent.alerts.condition import Condition
@@ -25,7 +26,12 @@ from wbagent.moment import Moment
 from wbagent.monitor.reach import Reach, cut_off
 
 # Small and quick: what is watched is no data.
-_SMALL = {"innodb_buffer_pool_size": "32M", "max_connections": "12", "innodb_rollback_segments": "8"}
+_SMALL = {
+    "innodb_buffer_pool_size": "32M",
+    "max_connections": "12",
+    "innodb_rollback_segments": "8",
+    "default_time_zone": "+05:00",
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,7 @@ def settings(url: MysqlURL, standby: MysqlURL | None = None) -> Settings:
 
 
 def conditions(seen: Seen) -> dict[str, Condition]:
-    return {condition.kind: condition for condition in seen.conditions}
+    return {condition.kind: check(condition) for condition in seen.conditions}
 
 
 def look(url: MysqlURL) -> dict[str, Condition]:
@@ -234,7 +240,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_a_killed_server_is_no_data_of_its_load(primary: MysqlServer, watcher: MysqlURL) -> None:
     """Last: the others share this server."""
     primary.kill()
-    (found,) = MysqlWatch(Reach()).look(settings(watcher), Moment.now()).conditions
+    [found] = look(watcher).values()
     assert (found.kind, found.value, found.because_of) == (CONNECTIONS, None, ("database-away",))
     assert "refused" in found.no_data
     primary.start()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.sayable import check
 from tests.testbed.address import free_port
 from wbagent.alerts.certificate import EXPIRY, REFUSED
 from wbagent.alerts.outside import OUTSIDE, OutsideWatch, Serving
@@ -185,7 +186,7 @@ def test_a_watch_tells_of_certificate_and_answer_and_of_a_stopped_server_nothing
             }
         )
         seen = watch.look(settings, Moment.now())
-        by_kind = {condition.kind: condition for condition in seen.conditions}
+        by_kind = {condition.kind: check(condition) for condition in seen.conditions}
         assert (by_kind[EXPIRY].value, by_kind[EXPIRY].severity) == (3.0, Severity.CRITICAL)
         assert str(by_kind[EXPIRY].facts["when"]).startswith("expires in 1 days")
         assert by_kind[REFUSED].value == 0.0

@@ -53,7 +53,7 @@ class MysqlWatch:
             load = read_load(url, now)
         except DatabaseError as error:
             self._reach.note(url.host, error.reached, now)
-            return Seen((Condition(CONNECTIONS, None, because_of=(AWAY,), no_data=error.message),))
+            return Seen((_unanswered(settings.monitor.mysql, error.message),))
         self._reach.note(url.host, True, now)
         before, self._before = self._before, load
         self._deadlocks = self._deadlocks.then(load)
@@ -131,6 +131,11 @@ def _conditions(
             facts={"mean": format_duration(fsync or 0.0), "limit": format_duration(limits.fsync)},
             no_data="MySQL restarts between any two looks",
         )
+
+
+def _unanswered(limits: MysqlLoadSettings, reason: str) -> Condition:
+    facts = {"limit": f"{limits.connections_percent:g} %"}
+    return Condition(CONNECTIONS, None, every=limits.every, because_of=(AWAY,), facts=facts, no_data=reason)
 
 
 def _unseen(load: Load, user: str) -> Condition:

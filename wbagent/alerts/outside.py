@@ -63,7 +63,8 @@ class OutsideWatch:
         except OSError as error:
             # A file of [monitor.certificate] authorities that was there when the configuration was read.
             files = ", ".join(str(path) for path in limits.certificate.authorities)
-            return Seen((Condition(OUTSIDE, None, because_of=_CAUSES, no_data=f"{files}: {error}"),))
+            host = {"host": server.host}
+            return Seen((Condition(OUTSIDE, None, because_of=_CAUSES, facts=host, no_data=f"{files}: {error}"),))
         # A server that was stopped meanwhile is none that fails.
         serving = self._serving() if before is Serving.YES else before
         conditions: tuple[Condition, ...] = ()

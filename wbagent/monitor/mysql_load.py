@@ -68,6 +68,8 @@ def read_load(url: MysqlURL, now: Moment) -> Load:
 
 
 def _read(connection: Connection, now: Moment) -> Load:
+    # InnoDB tells the start of a transaction in the host's time zone, whatever the server's default is.
+    rows(connection, "SET time_zone = SYSTEM")
     status = dict(
         rows(connection, "SHOW GLOBAL STATUS WHERE variable_name IN ('Threads_connected', 'Uptime')"),
     )

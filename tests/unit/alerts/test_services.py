@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sayable import check
 from wbagent.alerts import certificate, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
@@ -73,6 +74,8 @@ def test_an_expired_certificate_is_not_also_told_as_refused() -> None:
     assert (refused.value, expiry.value) == (0.0, 4.0)
     refused, expiry = certificate.conditions(settings(), None, at(0).wall, "outside")
     assert (refused.value, expiry.value) == (None, None)
+    check(refused)
+    check(expiry)
     assert refused.because_of == expiry.because_of[:1] == ("outside",)
 
 
@@ -108,16 +111,19 @@ def test_every_trouble_has_words_and_a_remedy(language: str) -> None:
     chosen = settings(language)
     for stage in Stage:
         outside, _ = of_outside(chosen, Outside(stage, "said", 0.1), Serving.YES)
-        assert outside.facts["part"], stage
+        assert check(outside).facts["part"], stage
         assert outside.facts["mend"], stage
     for trouble in Trouble:
         for name in ("files", "backups"):
             store, slow = of_store(chosen, name, STORE, Asked(trouble, "said", 9.0))
-            assert store.facts["trouble"], trouble
+            assert check(store).facts["trouble"], trouble
+            check(slow)
             assert store.facts["mend"], trouble
             assert slow.value == 0.0
     for doubt in Doubt:
-        refused, _ = certificate.conditions(chosen, Certificate(0.0, doubt, "said"), 0.0, "outside")
+        refused, expiry = certificate.conditions(chosen, Certificate(0.0, doubt, "said"), 0.0, "outside")
+        check(refused)
+        check(expiry)
         assert bool(refused.facts["reason"]) is (doubt is not Doubt.EXPIRED)
 
 
