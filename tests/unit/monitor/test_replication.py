@@ -18,11 +18,16 @@ def at(seconds: float) -> Moment:
     return Moment(seconds, seconds, "boot")
 
 
-@given(LOOKS)
-def test_never_more_than_the_true_lag_and_less_by_one_look_at_most(looks: list[tuple[int, bool, float]]) -> None:
-    """A set of transactions is a number here: the primary has done 1 to n, the replica 1 to m."""
+@given(LOOKS, st.integers(0, 3))
+def test_never_more_than_the_true_lag_and_less_by_one_look_at_most(
+    looks: list[tuple[int, bool, float]], old: int
+) -> None:
+    """A set of transactions is a number here: the primary has done 1 to n, the replica 1 to m.
+
+    `old` of them were done long before the agent started.
+    """
     lag, now, applied = Lag(), 0, 0
-    done_at = [0]
+    done_at = [0] + [-1000] * old
     longest = max(elapsed for elapsed, _, _ in looks)
     for elapsed, works, share in looks:
         now += elapsed
