@@ -85,6 +85,7 @@ def of_store(settings: Settings, name: str, url: S3URL, asked: Asked) -> tuple[C
         "which": say(language, f"{STORE}.{name}"),
         "harm": say(language, f"{STORE}.harm_{name}"),
         "address": url.address,
+        "endpoint": url.endpoint_url or f"https://{host_of(url)[0]}",
         "key": key,
         "said": asked.said,
         "seconds": format_duration(asked.seconds),
