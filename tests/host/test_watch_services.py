@@ -83,7 +83,3 @@ def test_a_dead_mysql_and_a_cut_cable_are_one_message_each(hosts: Bed) -> None:
     hosts.receiver.wait_for(lambda alert: "reaches other machines again" in alert.text, timeout=180)
     assert titles(hosts) == ["this host reaches no other machine", "this host reaches other machines again"]
     assert not [entry for entry in web.journal(AGENT) if "Traceback" in str(entry.get("MESSAGE"))]
-    pid = web.properties(AGENT)["MainPID"]
-    print(web.run(["grep", "VmRSS", f"/proc/{pid}/status"]).stdout)
-    used = web.properties(AGENT)
-    print(f"agent: {int(used['MemoryCurrent']) / 2**20:.1f} MB, {int(used['CPUUsageNSec']) / 1e9:.2f} s")
