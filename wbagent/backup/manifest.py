@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from wbagent.errors import BackupError
 
@@ -17,15 +25,39 @@ EngineName: TypeAlias = Literal["clone", "mydumper", "mysqldump"]
 class _Record(BaseModel):
     # A record of a newer release may say more; what it says must still be of the right kind.
     model_config = ConfigDict(extra="ignore", frozen=True)
+    # Fields that came later are left out where they say nothing: a record of before gives the bytes that it was stored
+    # with, whose digest its proof names.
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_stored(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialized(self).items() if value or name not in self.later}
 
 
 class TableRecord(_Record):
-    """One table; `rows` is exact for the moment of the dump, or None when that could not be proven."""
+    """One table; `rows` is exact for the moment of the backup, or None when that could not be proven.
+
+    `rows_estimate` is the engine's. `auto_increment` is the next one, as of before the backup: it never goes back.
+    """
+
+    later = frozenset({"auto_increment"})
 
     name: str
     engine: str
     rows: int | None
     rows_estimate: int
+    auto_increment: int | None = None
+
+
+class DefinitionRecord(_Record):
+    """How an object such as "TABLE runs" or "PROCEDURE archive" is defined: a hash of SHOW CREATE's text.
+
+    `sql_mode` is what a routine, trigger or event runs under.
+    """
+
+    object: str
+    sha256: str
+    sql_mode: str = ""
 
 
 class Position(_Record):
@@ -89,6 +121,8 @@ class Encryption(_Record):
 class Manifest(_Record):
     """The whole record; where it exists, the backup does. The first of its objects is the database."""
 
+    later = frozenset({"definitions"})
+
     format: Literal[2] = FORMAT
     id: str
     owner: str
@@ -106,6 +140,7 @@ class Manifest(_Record):
     triggers: tuple[str, ...]
     events: tuple[str, ...]
     definers: tuple[str, ...] = ()
+    definitions: tuple[DefinitionRecord, ...] = ()
     objects: tuple[StoredObject, ...] = Field(min_length=1)
     files: FilesRecord | None = None
     encryption: Encryption | None = None
