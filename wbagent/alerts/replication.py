@@ -70,6 +70,9 @@ class ReplicationWatch:
                 self._lag = self._lag.then(note, seen.held)
         except DatabaseError as error:
             away, hint = error.message, error.hint
+            if note:
+                # When it is back, it lacks what was done meanwhile.
+                self._lag = self._lag.then(note, 0)
             self._reach.note(standby.url.host, error.reached, now)
         lag = self._value(settings, now) if seen and note else None
         samples = () if lag is None else (Sample("wbagent_replication_lag_seconds", lag),)
