@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -155,6 +157,26 @@ def test_fsyncs_have_a_mean_that_commits_bear_out(primary: MysqlServer, watcher:
     assert "wbagent_mysql_fsync_seconds" in {sample.name for sample in seen.samples}
 
 
+def test_a_disk_that_takes_long_is_told(primary: MysqlServer, watcher: MysqlURL) -> None:
+    if not shutil.which("strace"):
+        pytest.skip("needs strace to slow fsyncs down")
+    watch = MysqlWatch(Reach())
+    update = "UPDATE pair SET n = n + 1 WHERE id = 1"
+    slow = "inject=fsync,fdatasync:delay_enter=150000"
+    trace = ["strace", "-f", "-qqq", "-e", "trace=fsync,fdatasync", "-e", slow, "-p", str(primary.pid)]
+    with subprocess.Popen(trace, stderr=subprocess.DEVNULL) as strace:
+        try:
+            wait_for(lambda: taken(lambda: primary.execute(update, database="wandb_local")) >= 0.15)
+            watch.look(settings(watcher), Moment.now())
+            for _ in range(6):
+                primary.execute(update, database="wandb_local")
+        finally:
+            strace.terminate()
+    found = conditions(watch.look(settings(watcher), Moment.now()))[FSYNC]
+    assert (found.value or 0.0) >= 0.1
+    assert found.above == 0.1
+
+
 def test_what_the_account_may_not_see_is_told_once_and_the_rest_is_watched(primary: MysqlServer) -> None:
     found = look(primary.url("wandb_local", "wandb_local"))
     assert set(found) == {CONNECTIONS, UNSEEN}
@@ -227,6 +249,13 @@ def test_a_replica_that_follows_stops_breaks_and_dies(primary: MysqlServer, watc
         assert (dead[STANDBY].value, dead[STOPPED].value, dead[LAG].value) == (1.0, None, None)
         assert "refused" in str(dead[STANDBY].facts["reason"])
         assert not cut_off(reach.found(Moment.now()))
+
+
+def taken(work: Callable[[], object]) -> float:
+    """How many seconds it took."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
 
 
 def wait_for(true: Callable[[], bool]) -> None:
