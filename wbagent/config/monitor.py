@@ -37,7 +37,7 @@ class ReplicationSettings(Section):
     """How far the replica of [standby] is behind."""
 
     enabled: bool = Field(True, description="whether it is watched, where [standby] names one")
-    every: Duration = Field(15.0, ge=1, description="time between two looks: so exact is the lag")
+    every: Duration = Field(30.0, ge=1, description="time between two looks: so exact is the lag")
     lag: Duration = Field(60.0, gt=0, description="an alert when work of so long is missing on it")
 
 
