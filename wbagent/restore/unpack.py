@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, cast
 
-from wbagent.database.instance import Account
+from wbagent.database.process import Account
 from wbagent.errors import DamagedError, RestoreError
 
 _CHUNK: Final = 1 << 20
