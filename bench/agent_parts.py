@@ -84,7 +84,7 @@ def processor() -> Iterator[tuple[str, float]]:
         yield "the file of metrics", percent(lambda: asyncio.run(work.offer_metrics()), loop.METRICS_S)
         yield "a page of metrics", percent(lambda: work.prometheus.page(""), loop.METRICS_S)
         yield "samples stored", percent(work.store_samples, loop.SAMPLES_S)
-        for watch in watches():
+        for watch in watches(work.reach, work.serving):
             if every := watch.every(settings):
                 name = f"watch: {', '.join(sorted(watch.kinds))}"
                 yield name, percent(lambda watch=watch: watch.look(settings, Moment.now()), every)  # type: ignore[misc]

@@ -67,9 +67,13 @@ class ConfigError(WbagentError):
 
 
 class DatabaseError(WbagentError):
-    """MySQL cannot be reached, refuses, or is not what it should be."""
+    """MySQL cannot be reached, refuses, or is not what it should be; `reached`: its host did answer."""
 
     exit_status = EX_UNAVAILABLE
+
+    def __init__(self, message: str, *, hint: str = "", reached: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.reached = reached
 
 
 class BucketError(WbagentError):

@@ -25,7 +25,7 @@ from wbagent.config.dsn import S3URL, MysqlURL
 _numbers = count(1)
 
 
-def _require(recipe: Recipe) -> None:
+def require(recipe: Recipe) -> None:
     """Skip with the reason where this machine cannot run what is in the tree."""
     if os.geteuid() != 0:
         pytest.skip("needs root: the servers run in a chroot")
@@ -40,7 +40,7 @@ def _require(recipe: Recipe) -> None:
 @pytest.fixture(scope="session")
 def mysql() -> Iterator[MysqlServer]:
     """One MySQL 9.7 server for all tests; a test that harms it starts its own."""
-    _require(MYSQL)
+    require(MYSQL)
     with MysqlServer() as server:
         yield server
 
@@ -58,7 +58,7 @@ def database(mysql: MysqlServer) -> Iterator[MysqlURL]:
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[Ceph]:
     """One S3 store for all tests; a test that harms it starts its own."""
-    _require(CEPH)
+    require(CEPH)
     with Ceph() as store:
         yield store
 
@@ -74,14 +74,14 @@ def bucket(ceph: Ceph) -> S3URL:
 @pytest.fixture(scope="session")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> ClientPrograms:
     """MySQL's own `mysqldump` and `mysql`, of the server's version."""
-    _require(MYSQL)
+    require(MYSQL)
     return client_programs(tmp_path_factory.mktemp("mysql-clients"))
 
 
 @pytest.fixture(scope="session")
 def mysqld() -> Iterator[Path]:
     """MySQL's own `mysqld`, of the server's version, that any user can run."""
-    _require(MYSQL)
+    require(MYSQL)
     with scratch("mysqld") as directory:
         yield mysqld_program(directory)
 
@@ -89,7 +89,7 @@ def mysqld() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def mariadb_mysqldump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `mysqldump` that Debian 13 installs, which is MariaDB's."""
-    _require(MARIADB_CLIENT)
+    require(MARIADB_CLIENT)
     return mariadb_dump(tmp_path_factory.mktemp("mariadb-client"))
 
 
@@ -103,7 +103,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def age(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with runnable `age` and `age-keygen`."""
-    _require(TOOLS)
+    require(TOOLS)
     return age_programs(tmp_path_factory.mktemp("age"))
 
 

@@ -18,6 +18,7 @@ from wbagent.agent.prometheus import Prometheus
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
 from wbagent.agent.units import Units
+from wbagent.alerts.outside import Serving
 from wbagent.alerts.ping import Ping, ping
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
@@ -26,6 +27,7 @@ from wbagent.database.connection import session
 from wbagent.database.local import is_local
 from wbagent.errors import DatabaseError
 from wbagent.moment import Moment
+from wbagent.monitor.reach import Reach
 from wbagent.monitor.samples import Collector
 from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
@@ -62,6 +64,12 @@ class Duties:
         # What the unit's configuration was when this agent last looked.
         self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
+        self.reach = Reach()
+        self._serving = Serving.NOT_NOW
+
+    def serving(self) -> Serving:
+        """Whether this host's server is to answer; asked by other threads."""
+        return self._serving
 
     def story(self, now: float) -> str:
         """The line of `systemctl status`."""
@@ -73,6 +81,7 @@ class Duties:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
         if units is None:
             self._seen = self.prometheus.seen = None
+            self._serving = Serving.NOT_NOW
             return
         bus = units.bus
         self._seen = self.prometheus.seen = overview.gather(units, self._state, self._teller.firing())
@@ -92,6 +101,7 @@ class Duties:
         if server is not None:
             held = paused or _replaces_server(units)
             self._teller.judge_server(self.settings, server.active, held=held)
+            self._serving = _serving(server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
         delivering = units.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self._teller.delivery_due(self.settings, now):
@@ -154,6 +164,7 @@ class Duties:
         else:
             text = f"MySQL {version} answers at {url.address}"
             found = {"ok": True, "text": text, "address": url.address, "elsewhere": elsewhere}
+        self.reach.note(url.host, failure is None or failure.reached, Moment.now())
         reason, hint = (failure.message, failure.hint) if failure else ("", "")
         self._teller.judge_database(self.settings, url.address, reason, hint or "", DATABASE_EVERY_S)
         self._state.put(overview.DATABASE_FACT, found, time.time())
@@ -218,6 +229,13 @@ def _replaces_server(units: overview.Source) -> bool:
         return False
     # One that was interrupted holds nothing.
     return bool(units.properties(account.UNIT)["ActiveState"] == "activating")
+
+
+def _serving(active: str, *, held: bool) -> Serving:
+    """What the unit's ActiveState means for who asks the server; `held`: it is paused, or being replaced."""
+    if held:
+        return Serving.NOT_NOW
+    return {"active": Serving.YES, "inactive": Serving.STOPPED}.get(active, Serving.NOT_NOW)
 
 
 def _version(url: MysqlURL) -> tuple[str, bool]:

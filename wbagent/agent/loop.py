@@ -64,7 +64,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._refused = ""
         self._duties = Duties(self._settings, state)
-        self._watches = watches()
+        self._watches = watches(self._duties.reach, self._duties.serving)
         self._scheduler = AsyncIOScheduler()
 
     async def run(self) -> None:

@@ -10,6 +10,8 @@ from wbagent.alerts import judging
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.database import AWAY
 from wbagent.alerts.message import Message
+from wbagent.alerts.network import NETWORK
+from wbagent.alerts.store import BACKUPS
 from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.config.model import AlertSettings
@@ -103,7 +105,7 @@ def _stale(settings: Settings, facts: BackupFacts, old: float | None) -> Conditi
         backup.fresh_within,
         severity=Severity.CRITICAL,
         event=events.BACKUP_STALE,
-        because_of=(AWAY,),
+        because_of=(AWAY, NETWORK, BACKUPS),
         facts=said | {"over": say(language, over, said)},
     )
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.database import AWAY
+from wbagent.alerts.network import NETWORK
+from wbagent.alerts.store import BACKUPS
 from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.monitor.rules import Severity
@@ -25,7 +27,7 @@ def lag(settings: Settings, seconds: float, problem: str, hint: str, *, silent: 
         seconds,
         limit,
         severity=Severity.CRITICAL,
-        because_of=(AWAY,),
+        because_of=(AWAY, NETWORK, BACKUPS),
         facts={
             "limit": format_duration(limit),
             "lost": say(language, f"binlog-lag.{'unknown' if silent else 'lost'}", {"lag": format_duration(seconds)}),

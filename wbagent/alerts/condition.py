@@ -25,9 +25,9 @@ class Condition:
     `kind` names its table in texts/*.toml, `about` which of several it is (a path, a unit); no two conditions have both
     in common. `facts` are what the texts have in braces; {span} is added: for how long it has been so. `every`: seconds
     between two looks. While one of `because_of` (fingerprints) is pending or fires, this one follows from it and is not
-    told. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `event` is the MESSAGE_ID of its
-    beginning where the catalog says more of it. `not_to`: the id of a destination that is not told, since it is about
-    that. Everything else is as in Rule.
+    told. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `escalates`: `value` counts
+    steps, and each higher one is told at once. `event` is the MESSAGE_ID of its beginning where the catalog says more
+    of it. `not_to`: the id of a destination that is not told, since it is about that. Everything else is as in Rule.
     """
 
     kind: str
@@ -40,6 +40,7 @@ class Condition:
     every: float = 0.0
     because_of: tuple[str, ...] = ()
     repeat_at_least: float = 0.0
+    escalates: bool = False
     event: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     no_data: str = ""
@@ -54,7 +55,7 @@ class Condition:
     def rule(self, repeat_every: float) -> Rule:
         """The rule that this look belongs to."""
         repeat = max(repeat_every, self.repeat_at_least)
-        return Rule(self.above, self.for_seconds, repeat, self.resolve_for, self.every)
+        return Rule(self.above, self.for_seconds, repeat, self.resolve_for, self.every, self.escalates)
 
     def name(self, language: str) -> str:
         """What it is called in lists, whatever its figures are now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from wbagent.alerts.condition import Condition
+from wbagent.alerts.network import NETWORK
 from wbagent.alerts.words import say
 from wbagent.monitor.rules import Severity
 
@@ -21,5 +22,6 @@ def away(language: str, address: str, reason: str, hint: str, every: float) -> C
         severity=Severity.CRITICAL,
         for_seconds=_FOR_S,
         every=every,
+        because_of=(NETWORK,),
         facts={"address": address, "reason": reason, "hint": hint or say(language, f"{AWAY}.mend")},
     )

@@ -71,11 +71,13 @@ def _judge_one(
     quiet: Sequence[Silence],
     now: Moment,
 ) -> list[_Told]:
-    before = known[condition.fingerprint].state if condition.fingerprint in known else INACTIVE
-    held_by = _held_by(condition, known, quiet)
-    result = evaluate(condition.rule(settings.repeat_every), before, condition.value, now, held=bool(held_by))
-    after = result.state
     stored_as = known.get(condition.fingerprint)
+    before = stored_as.state if stored_as else INACTIVE
+    held_by = _held_by(condition, known, quiet)
+    # What followed from a cause that is over gets the time to end as well that it would have had to begin.
+    counted = INACTIVE if _cause_is_over(stored_as, held_by) else before
+    result = evaluate(condition.rule(settings.repeat_every), counted, condition.value, now, held=bool(held_by))
+    after = result.state
     if after != before or (stored_as and held_by != stored_as.held_by):
         alert = StoredAlert(
             condition.fingerprint, condition.name(settings.language), condition.severity, after, held_by
@@ -101,6 +103,13 @@ def _held_by(condition: Condition, known: dict[str, StoredAlert], quiet: Sequenc
             return f"silence {silence.id}"
     causes = (name for name in condition.because_of if name in known and _breaches(known[name].state))
     return next(causes, "")
+
+
+def _cause_is_over(alert: StoredAlert | None, held_by: str) -> bool:
+    """Whether an alert that nobody was told of is not held by another one any more; a silence that ends is no cause."""
+    return bool(
+        alert and alert.held_by and not alert.held_by.startswith("silence ") and not held_by and not alert.state.told
+    )
 
 
 def _breaches(alert: AlertState) -> bool:

@@ -6,6 +6,8 @@ from typing import Final
 
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.database import AWAY
+from wbagent.alerts.network import NETWORK
+from wbagent.alerts.store import FILES
 from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.monitor.rules import Severity
@@ -13,6 +15,7 @@ from wbagent.quantities import format_duration
 
 KINDS: Final = frozenset({"server-failed", "server-down", "server-unready"})
 _DEFAULT_BUDGET_S: Final = 600.0
+_CAUSES: Final = (NETWORK, AWAY, FILES)
 
 
 def conditions(settings: Settings, active: str, reason: str, unready: str) -> tuple[Condition, ...]:
@@ -32,13 +35,19 @@ def conditions(settings: Settings, active: str, reason: str, unready: str) -> tu
     return (
         Condition("server-failed", float(active == "failed"), severity=critical, facts=facts),
         Condition(
-            "server-down", float(active == "activating"), severity=critical, for_seconds=budget, every=24.0, facts=facts
+            "server-down",
+            float(active == "activating"),
+            severity=critical,
+            for_seconds=budget,
+            every=24.0,
+            because_of=_CAUSES,
+            facts=facts,
         ),
         Condition(
             "server-unready",
             float(bool(unready)),
             severity=critical,
-            because_of=(AWAY,),
+            because_of=_CAUSES,
             facts={"reason": unready},
         ),
     )

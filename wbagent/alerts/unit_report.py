@@ -13,6 +13,8 @@ from wbagent.alerts.courier import Answer, Parcel
 from wbagent.alerts.database import AWAY
 from wbagent.alerts.destination import Destination, configured
 from wbagent.alerts.message import Message, write_to_journal
+from wbagent.alerts.network import NETWORK
+from wbagent.alerts.store import BACKUPS
 from wbagent.alerts.throttle import Burst, Event, decide
 from wbagent.alerts.unit_facts import BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
@@ -25,7 +27,7 @@ from wbagent.state import State
 # A person waits for each of these, or is to: none fails in a loop by itself.
 _EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, DRILL_UNIT, "wbagent-upgrade.service"})
 # Whose failure follows from an alert that fires: that one has been told, and says what to do.
-_FOLLOWS_FROM: Final = {BACKUP_UNIT: AWAY, BINLOG_UNIT: AWAY}
+_FOLLOWS_FROM: Final = {BACKUP_UNIT: (NETWORK, AWAY, BACKUPS), BINLOG_UNIT: (NETWORK, AWAY, BACKUPS)}
 # Failures of one unit that are remembered for the summary of a burst.
 _REMEMBERED: Final = 100
 
@@ -66,7 +68,7 @@ def send_past_outbox(message: Message, to: Sequence[Destination]) -> tuple[Answe
 
 
 def _known_already(state: State, unit: str) -> bool:
-    return unit in _FOLLOWS_FROM and states.load(state, _FOLLOWS_FROM[unit]).fires
+    return any(states.load(state, cause).fires for cause in _FOLLOWS_FROM.get(unit, ()))
 
 
 def _to_tell(state: State, unit: str, event: Event, now: Moment) -> tuple[Event, ...]:

@@ -21,6 +21,7 @@ SECRET_KEYS: Final = frozenset(
         ("server", "mysql"),
         ("server", "redis"),
         ("database", "url"),
+        ("standby", "url"),
         ("backup", "destination"),
         ("alerts", "to"),
         ("alerts", "ping_agent"),

@@ -53,6 +53,12 @@ class DatabaseSettings(Section):
     url: MysqlURL = Field(description="connection string of the account for backups")
 
 
+class StandbySettings(Section):
+    """The replica that is to take over when the database's host dies."""
+
+    url: MysqlURL = Field(description="connection string of an account there that may REPLICATION CLIENT")
+
+
 class BinlogSettings(Section):
     """Binary logs are stored as they come, so that a restore can end at any moment."""
 
@@ -201,6 +207,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings | None = None
     database: DatabaseSettings | None = None
+    standby: StandbySettings | None = None
     backup: BackupSettings = Field(default_factory=BackupSettings)
     monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)

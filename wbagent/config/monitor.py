@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from wbagent.config.certificates import read_certificates
 from wbagent.config.section import Duration, Section, Size
 
 _UNIT: Final = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|slice|scope)")
@@ -83,6 +85,65 @@ class UnitsSettings(Section):
     sample_every: Duration = Field(60.0, description="time between two looks")
 
 
+class MysqlLoadSettings(Section):
+    """The load of the MySQL server that is backed up."""
+
+    enabled: bool = Field(True, description="connections, long transactions, undo history, deadlocks, slow fsyncs")
+    every: Duration = Field(60.0, ge=10, description="time between two looks")
+    connections_percent: float = Field(80.0, gt=0, le=100, description="share of max_connections that is in use")
+    long_transaction: Duration = Field(1800.0, gt=0, description="age of the oldest transaction, dumps aside")
+    history_length: int = Field(1_000_000, gt=0, description="undo records that purge has not removed yet")
+    deadlocks: int = Field(20, gt=0, description="deadlocks within 10 minutes")
+    fsync: Duration = Field(0.1, gt=0, description="mean time of an fsync of redo log and binary log")
+
+
+class ReplicationSettings(Section):
+    """How far the replica of [standby] is behind."""
+
+    enabled: bool = Field(True, description="whether it is watched, where [standby] names one")
+    every: Duration = Field(30.0, ge=1, description="time between two looks: so exact is the lag")
+    lag: Duration = Field(60.0, gt=0, description="an alert when work of so long is missing on it")
+
+
+class OutsideSettings(Section):
+    """The server as users reach it: /ready at the address in [server] host, load balancer and all."""
+
+    enabled: bool = Field(True, description="false where this host cannot reach its own public address")
+    every: Duration = Field(30.0, ge=5, description="time between two looks")
+    timeout: Duration = Field(10.0, gt=0, le=60, description="how long an answer may take")
+    for_minutes: float = Field(2.0, ge=0, le=1440, description="no good answer for so long is an alert")
+    slow: Duration = Field(3.0, gt=0, description="an alert when answers take so long, for 5 minutes")
+
+
+class CertificateSettings(Section):
+    """The certificate that users get at the address in [server] host."""
+
+    enabled: bool = Field(True, description="whether its dates, names and authority are watched")
+    warn_days: int = Field(30, ge=1, le=365, description="days before it expires that this is told first")
+    again_days: int = Field(14, ge=1, le=365, description="days before, told again")
+    critical_days: int = Field(3, ge=0, le=365, description="days before, told again as critical")
+    authorities: Annotated[tuple[Path, ...], BeforeValidator(read_certificates)] = Field(
+        (), description="files (PEM) of authorities to be trusted beside the host's own"
+    )
+
+
+class NetworkSettings(Section):
+    """This host's network."""
+
+    enabled: bool = Field(True, description="where nothing answers at all, that is told, and not each thing missed")
+
+
+class StoreSettings(Section):
+    """The object stores: the server's bucket, and the destination of backups."""
+
+    enabled: bool = Field(True, description="whether they are asked")
+    every: Duration = Field(60.0, ge=10, description="time between two looks")
+    timeout: Duration = Field(10.0, gt=0, le=60, description="how long one answer may take")
+    for_minutes: float = Field(3.0, ge=0, le=1440, description="trouble for so long is an alert")
+    slow: Duration = Field(5.0, gt=0, description="an alert when the requests of a look take so long, for 10 minutes")
+    write: bool = Field(True, description="store a small object in the server's bucket, read it and remove it")
+
+
 class MonitorSettings(Section):
     """What is watched."""
 
@@ -91,3 +152,9 @@ class MonitorSettings(Section):
     memory: MemorySettings = Field(default_factory=MemorySettings)
     clock: ClockSettings = Field(default_factory=ClockSettings)
     units: UnitsSettings = Field(default_factory=UnitsSettings)
+    mysql: MysqlLoadSettings = Field(default_factory=MysqlLoadSettings)
+    replication: ReplicationSettings = Field(default_factory=ReplicationSettings)
+    outside: OutsideSettings = Field(default_factory=OutsideSettings)
+    certificate: CertificateSettings = Field(default_factory=CertificateSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    network: NetworkSettings = Field(default_factory=NetworkSettings)

@@ -39,6 +39,7 @@ _PROSE: Final = {
     "server.ulimits": 'Limits of the container\'s processes as Docker knows them, "SOFT:HARD"; -1 is none.',
     "server.probes": "When the server counts as started and as alive. The defaults are those of W&B's guide.",
     "database": "The account for backups, where it differs from [server] mysql (always on a database host).",
+    "standby": "A replica that is to take over (the guide's hot standby): how far it is behind is watched.",
     "backup": "The daily backup. Without a destination backups stay on this host's disk and die with it.",
     "backup.binlog": "Restores to any moment: the database's binary logs are stored within seconds. Needs gtid_mode"
     " = ON, and for the account REPLICATION SLAVE and REPLICATION CLIENT.",
@@ -49,6 +50,12 @@ _PROSE: Final = {
     "monitor.memory": "Memory that is available, and what the kernel kills for want of it (always told).",
     "monitor.clock": "A clock that is 15 minutes off makes S3 refuse every request.",
     "monitor.units": "Sockets, deliveries and alerts that failed; all other units tell it themselves.",
+    "monitor.mysql": "The load of MySQL. Needs PROCESS and SELECT on *.*; without them only connections are watched.",
+    "monitor.replication": "The replica that [standby] names.",
+    "monitor.outside": "The server as users reach it: /ready at the address in [server] host.",
+    "monitor.certificate": "The certificate at that address.",
+    "monitor.store": "The object stores: the server's bucket, and the destination of backups.",
+    "monitor.network": "Whether this host reaches any other one.",
     "metrics": "Metrics for Prometheus.",
     "alerts": "Who is told, as Apprise URLs: mail, Slack, Teams, PagerDuty, … Without any, only the journal.",
 }
@@ -66,6 +73,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "server.env.LOGGING_ENABLED": "true",
     "server.ulimits.nofile": "262144:262144",
     "database.url": "mysql://wandb_backup:PASSWORD@127.0.0.1:3306/wandb_local",
+    "standby.url": "mysql://wbagent:PASSWORD@db2.example.com:3306/wandb_local",
     "backup.bandwidth": "20M",
     "backup.lock_days": 30,
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import pymysql
@@ -17,6 +19,7 @@ Connection: TypeAlias = "pymysql.Connection[Any]"
 
 CONNECT_TIMEOUT: Final = 10.0
 READ_TIMEOUT: Final = 60.0
+_CONTEXT_FOR_S: Final = 600.0
 
 _TOO_MANY_CLONES: Final = 3634
 _HINTS: Final = {
@@ -128,7 +131,8 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
         hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"
-    return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint)
+    reached = code not in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST} or bool(url.socket) or "refused" in text
+    return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint, reached=reached)
 
 
 def _open(url: MysqlURL, arguments: dict[str, Any]) -> Connection:
@@ -148,18 +152,26 @@ def _open(url: MysqlURL, arguments: dict[str, Any]) -> Connection:
 
 def _tls_context(url: MysqlURL) -> ssl.SSLContext:
     options = dict(url.options)
-    if url.tls in {"preferred", "skip-verify"}:
-        # Without the system's authorities, which nothing is compared with: to load them takes 5 ms, and the agent
-        # connects every few seconds.
+    unverified = url.tls in {"preferred", "skip-verify"}
+    files = (options.get("ssl-ca"), options.get("ssl-cert"), options.get("ssl-key"))
+    return _context(unverified, *files, int(time.monotonic() // _CONTEXT_FOR_S))
+
+
+@lru_cache(maxsize=4)
+def _context(
+    unverified: bool, authority: str | None, certificate: str | None, key: str | None, _period: int
+) -> ssl.SSLContext:
+    """Kept for a while: reading the host's authorities takes 20 ms of a processor. Renewed files are read after it."""
+    if unverified:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        if authority := options.get("ssl-ca"):
+        if authority:
             context.load_verify_locations(authority)
     else:
-        context = ssl.create_default_context(cafile=options.get("ssl-ca"))
+        context = ssl.create_default_context(cafile=authority)
     # MySQL's own tools make certificates without the extensions that Python 3.13 began to insist on.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if certificate := options.get("ssl-cert"):
-        context.load_cert_chain(certificate, options.get("ssl-key"))
+    if certificate:
+        context.load_cert_chain(certificate, key)
     return context

@@ -9,6 +9,7 @@ reboots and holds:
    before that is the same firing period, of which nobody is told again.
 3. `FIRING` is told once per firing period, at the first breach that is not held; `REPEATED` only after it, at least
    `repeat_every` after the last notice, and not while held; neither is told while samples are below the threshold.
+   Where the rule `escalates`, a number above that of the last notice is told at once.
 4. `RESOLVED` is told exactly when a firing period ends that was told of, held or not: who heard that something is
    wrong hears that it is over.
 5. No sample (None) changes nothing but `no_data_since`: it neither fires, nor resolves, nor repeats. Only the time it
@@ -62,6 +63,7 @@ class Rule:
     repeat_every: float
     resolve_for: float = 0.0
     every: float = 0.0
+    escalates: bool = False
 
     def longest_gap(self, window: float) -> float:
         """After more than so many seconds without a sample a streak begins anew: the window that it is to fill.
@@ -169,6 +171,7 @@ def _still_firing(rule: Rule, state: AlertState, value: float, now: Moment, *, h
     if silent is None:
         # The wall clock was set back across a reboot: counting begins anew rather than waiting for it to catch up.
         return Evaluation(replace(state, told=now))
-    if silent >= rule.repeat_every and not held:
+    worse = rule.escalates and (state.value is None or value > state.value)
+    if (worse or silent >= rule.repeat_every) and not held:
         return Evaluation(replace(state, told=now, value=value), Transition.REPEATED)
     return Evaluation(state)

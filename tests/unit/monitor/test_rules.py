@@ -209,3 +209,20 @@ def test_what_is_held_is_told_when_the_hold_ends_and_it_still_fires() -> None:
 
 def test_who_was_told_hears_of_the_end_even_in_a_hold() -> None:
     assert replay(rule(0.0), [Step(10, 90.0), Step(10, 10.0, held=True)]) == [Transition.FIRING, Transition.RESOLVED]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 90)), max_size=40))
+def test_what_escalates_is_told_at_each_higher_step_and_otherwise_as_ever(looks: list[tuple[int, int]]) -> None:
+    chosen = Rule(1.0, 0.0, REPEAT, escalates=True)
+    told = replay(chosen, [Step(elapsed, float(step)) for step, elapsed in looks])
+    now, last, highest = 0, None, 0
+    for (step, elapsed), transition in zip(looks, told, strict=True):
+        now += elapsed
+        if step == 0:
+            assert transition is (Transition.RESOLVED if highest else None)
+            last, highest = None, 0
+        elif step > highest or last is None or now - last >= REPEAT:
+            assert transition is (Transition.REPEATED if highest else Transition.FIRING)
+            last, highest = now, step
+        else:
+            assert transition is None

@@ -1,0 +1,66 @@
+"""The alert about this host's network: where nothing answers, that is told, and not each thing that is missed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+from wbagent.alerts.condition import Condition
+from wbagent.alerts.watch import Seen
+from wbagent.bucket.signing import host_of
+from wbagent.config import Settings
+from wbagent.config.dsn import S3URL
+from wbagent.moment import Moment
+from wbagent.monitor.reach import Reach, cut_off
+from wbagent.monitor.rules import Severity
+
+NETWORK: Final = "network"
+_EVERY_S: Final = 10.0
+_FOR_S: Final = 30.0
+_CONNECT_WITHIN_S: Final = 3.0
+
+
+class NetworkWatch:
+    """Puts together what other looks found. Only after one that failed are further machines asked, by connecting."""
+
+    kinds = frozenset({NETWORK})
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    def every(self, settings: Settings) -> float | None:
+        """Where more than one other machine is looked at."""
+        return _EVERY_S if settings.monitor.network.enabled else None
+
+    def look(self, settings: Settings, now: Moment) -> Seen:
+        """Mostly a look at what is known already."""
+        found = self._reach.found(now)
+        if any(not each.reached for each in found.values()):
+            for host, port in _places(settings):
+                self._reach.note(host, _connects(host, port), now)
+            found = self._reach.found(now)
+        facts = {"hosts": ", ".join(sorted(found))}
+        away = float(cut_off(found))
+        return Seen(
+            (Condition(NETWORK, away, severity=Severity.CRITICAL, for_seconds=_FOR_S, every=_EVERY_S, facts=facts),)
+        )
+
+
+def _places(settings: Settings) -> Iterator[tuple[str, int]]:
+    """What may be connected to without harm: MySQL takes it amiss when nobody logs in, and counts against this host."""
+    server = settings.server
+    stores = (server.bucket if server else None, settings.backup.destination if settings.backup.enabled else None)
+    for store in stores:
+        if isinstance(store, S3URL) and settings.monitor.store.enabled:
+            yield host_of(store)
+
+
+def _connects(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), _CONNECT_WITHIN_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
