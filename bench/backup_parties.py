@@ -114,7 +114,12 @@ class Wbagent:
         drill = ["[backup.drill]", f"mysqld = {json.dumps(str(self.place.mysqld))}"]
         text = "\n".join(["[database]", f"url = {json.dumps(str(self.place.url))}", "[backup]", *lines, *drill])
         configuration.write_text(text + "\n")
-        variables = (("WBAGENT_STATE_DIRECTORY", str(directory)), ("PYTHONPATH", str(Path.cwd())))
+        variables = (
+            ("WBAGENT_STATE_DIRECTORY", str(directory)),
+            ("PYTHONPATH", str(Path.cwd())),
+            # As in units/wbagent-backup.service.
+            ("MALLOC_MMAP_THRESHOLD_", "262144"),
+        )
         argv = [sys.executable, "-m", "wbagent.cli.main", "--config", str(configuration), *arguments]
         return Command(argv, variables)
 
