@@ -247,6 +247,7 @@ def _standing(proof: Proof | None) -> str:
 
 def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> None:
     position, stored = manifest.position, manifest.data
+    objects = f" in {len(stored.pieces)} objects" if stored.pieces else ""
     counted = [table.rows for table in manifest.tables if table.rows is not None]
     lines = {
         "backup": f"{manifest.id} of {manifest.owner}, made on {manifest.host}",
@@ -254,7 +255,7 @@ def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> No
         "finished": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S %Z}, after {format_duration(manifest.duration_s)}",
         "database": f"{manifest.database.address}, {manifest.database.charset}, {manifest.database.collation}",
         "server": f"MySQL {manifest.server.version} {manifest.server.comment} on {manifest.server.host}",
-        "size": f"{format_size(stored.size)} stored, {format_size(stored.plain_size)} before compression",
+        "size": f"{format_size(stored.size)} stored{objects}, {format_size(stored.plain_size)} before compression",
         "sha256": stored.sha256,
         "holds": f"{len(manifest.tables)} tables, {len(manifest.views)} views, {len(manifest.routines)} routines,"
         f" {len(manifest.triggers)} triggers, {len(manifest.events)} events",
