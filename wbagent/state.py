@@ -1,4 +1,4 @@
-"""What outlives a restart, in one SQLite file: facts, alert states and the outbox of messages."""
+"""What outlives a restart, in one SQLite file: facts, alert states and their history, and the outbox of messages."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ CREATE TABLE IF NOT EXISTS outbox (
     attempts INTEGER NOT NULL DEFAULT 0,
     next_attempt_at REAL NOT NULL,
     last_error TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE IF NOT EXISTS alert_span (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint TEXT NOT NULL,
+    title TEXT NOT NULL,
+    began REAL NOT NULL,
+    ended REAL
 ) STRICT;
 """
 

@@ -16,11 +16,13 @@ from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.schedule import backup_due, last_occurrence
 from wbagent.agent.telling import Teller
+from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
 from wbagent.errors import DatabaseError
-from wbagent.monitor.cpu import CpuSampler
+from wbagent.moment import Moment
+from wbagent.monitor.samples import Collector
 from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
 from wbagent.state import State
@@ -29,6 +31,9 @@ from wbagent.upgrade import account
 
 # A start so long after its time was not on time: the agent or the host was down then.
 _LATE_S: Final = 120.0
+
+# Seconds between two looks at MySQL.
+DATABASE_EVERY_S: Final = 30.0
 
 # A backup by hand is as good as one by the clock.
 _TRIES: Final = (overview.ATTEMPT_FACT, overview.BACKUP_FACT, overview.BACKUP_FAILURE_FACT)
@@ -43,7 +48,7 @@ class Duties:
         self.settings = settings
         self._state = state
         self._teller = Teller(state)
-        self._sampler = CpuSampler()
+        self._samples = Collector()
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
@@ -138,16 +143,21 @@ class Duties:
             log.info("the daily backup is started", message_id=events.BACKUP_STARTED)
 
     async def look_at_database(self) -> None:
-        """Ask MySQL for its version, in a thread since PyMySQL blocks, and note the answer."""
+        """Ask MySQL for its version, in a thread since PyMySQL blocks, note the answer and tell of it."""
         url = self.settings.database_url()
         if url is None:
+            self._teller.judge_database(self.settings, "", "", "", DATABASE_EVERY_S)
             return
+        failure: DatabaseError | None = None
         try:
             version = await asyncio.to_thread(_version, url)
         except DatabaseError as error:
+            failure = error
             found: dict[str, Any] = {"ok": False, "text": f"AWAY: {error.message}", "address": url.address}
         else:
             found = {"ok": True, "text": f"MySQL {version} answers at {url.address}", "address": url.address}
+        reason, hint = (failure.message, failure.hint) if failure else ("", "")
+        self._teller.judge_database(self.settings, url.address, reason, hint or "", DATABASE_EVERY_S)
         self._state.put(overview.DATABASE_FACT, found, time.time())
         back = bool(found["ok"])
         if back is not self._database_ok:
@@ -155,9 +165,17 @@ class Duties:
             tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
         self._database_ok = back
 
-    def sample_cpu(self) -> None:
-        """One sample of the host's processors, judged by the guide's rule."""
-        self._teller.judge_cpu(self.settings, self._sampler.sample())
+    async def watch(self, watch: Watch) -> None:
+        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over."""
+        settings = self.settings
+        wanted = watch.every(settings) is not None
+        seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
+        self._samples.take(seen.samples, time.time())
+        self._teller.judge(settings, watch.kinds, seen.conditions)
+
+    def store_samples(self) -> None:
+        """Once a minute. Raises StateError."""
+        self._samples.store(self._state.path.with_name("samples.db"), Moment.now())
 
     def look_at_backups(self) -> None:
         """Whether the newest backup is fresh, good and where it should be."""
@@ -168,9 +186,6 @@ class Duties:
         self._state.put(overview.CONFIG_FACT, {**self.configured(), "refused": refused}, now)
         server = self.settings.server
         self._state.put(overview.WANTED_FACT, wanted_digests(server, digest_key()) if server else {}, now)
-        if not self.settings.monitor.cpu.enabled:
-            # No sample will ever end an alert that still fires.
-            self._teller.judge_cpu(self.settings, None)
 
 
 def _outdated(seen: overview.Overview) -> bool:

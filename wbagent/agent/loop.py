@@ -14,10 +14,13 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from wbagent import events
-from wbagent.agent.duties import Duties
+from wbagent.agent.duties import DATABASE_EVERY_S, Duties
+from wbagent.agent.watches import watches
+from wbagent.alerts.watch import Watch
 from wbagent.config import load
 from wbagent.errors import BusError, ConfigError, WbagentError
 from wbagent.state import State
@@ -37,8 +40,8 @@ _WATCHED: Final = (
 _SETTLE_S: Final = 0.5
 # Between two rounds when no watchdog asks for shorter ones (seconds).
 _ROUND_S: Final = 10.0
-_DATABASE_S: Final = 30
 _BACKUPS_S: Final = 10
+_SAMPLES_S: Final = 60
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
 
@@ -57,6 +60,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._refused = ""
         self._duties = Duties(self._settings, state)
+        self._watches = watches()
         self._scheduler = AsyncIOScheduler()
 
     async def run(self) -> None:
@@ -147,18 +151,19 @@ class Agent:
             catch_up = IntervalTrigger(seconds=_CATCH_UP_S)
             first = datetime.fromtimestamp(time.time() + backup.catch_up_after).astimezone()
             self._scheduler.add_job(self._back_up, catch_up, next_run_time=first, **defaults)
-        if self._settings.database_url() is not None:
-            now = datetime.now().astimezone()
-            every = IntervalTrigger(seconds=_DATABASE_S)
-            self._scheduler.add_job(self._look_at_database, every, next_run_time=now, **defaults)
-        # Also where no backups are wanted: what still fires is over then.
+        # Also where there is no database and no backup is wanted: what still fires is over then.
         soon = datetime.now().astimezone()
+        every = IntervalTrigger(seconds=DATABASE_EVERY_S)
+        self._scheduler.add_job(self._look_at_database, every, next_run_time=soon, **defaults)
         self._scheduler.add_job(
             self._look_at_backups, IntervalTrigger(seconds=_BACKUPS_S), next_run_time=soon, **defaults
         )
-        cpu = self._settings.monitor.cpu
-        if cpu.enabled:
-            self._scheduler.add_job(self._sample_cpu, IntervalTrigger(seconds=cpu.sample_every), **defaults)
+        self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=_SAMPLES_S), **defaults)
+        for watch in self._watches:
+            # One that is not wanted has one look, too: what still fires of it is over.
+            wanted = watch.every(self._settings)
+            trigger = IntervalTrigger(seconds=wanted) if wanted else DateTrigger(soon)
+            self._scheduler.add_job(self._watch, trigger, [watch], next_run_time=soon, **defaults)
 
     async def _back_up(self) -> None:
         with self._tolerated():
@@ -172,9 +177,14 @@ class Agent:
     async def _look_at_backups(self) -> None:
         self._duties.look_at_backups()
 
-    async def _sample_cpu(self) -> None:
-        self._duties.sample_cpu()
-        # What begins or ends with this sample is told now, not after the rest.
+    async def _store_samples(self) -> None:
+        with self._tolerated():
+            self._duties.store_samples()
+
+    async def _watch(self, watch: Watch) -> None:
+        with self._tolerated():
+            await self._duties.watch(watch)
+        # What begins or ends with this look is told now, not after the rest.
         self._wake.set()
 
     def _reload(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,8 @@ from typing import Final
 import structlog
 
 from wbagent import events
-from wbagent.alerts import backup, binlog, cpu, crash_loop, outbox, server, states
+from wbagent.alerts import backup, binlog, crash_loop, database, judging, outbox, server, states
+from wbagent.alerts.condition import Condition
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
 from wbagent.alerts.state_file import tell_damage
@@ -54,16 +56,18 @@ class Teller:
             self._complain(error)
             return ()
 
-    def judge_cpu(self, settings: Settings, busy: float | None) -> None:
-        """One sample of the processors, in percent; None when there was none."""
+    def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> None:
+        """One look at everything of these kinds."""
         try:
-            before = states.load(self._state, cpu.FINGERPRINT).phase
-            cpu.judge(self._state, settings, busy, Moment.now())
-            after = states.load(self._state, cpu.FINGERPRINT).phase
-            if after is not before:
-                log.debug(f"cpu: {before} -> {after}")
+            judging.judge(self._state, settings.alerts, kinds, found, Moment.now())
         except StateError as error:
             self._complain(error)
+
+    def judge_database(self, settings: Settings, address: str, reason: str, hint: str, every: float) -> None:
+        """One look at MySQL; `reason` is empty when it answered, `address` where none is configured."""
+        language = settings.alerts.language
+        found = [database.away(language, address, reason, hint, every)] if address else []
+        self.judge(settings, {database.AWAY}, found)
 
     def judge_server(self, settings: Settings, active: str, *, held: bool = False) -> None:
         """One look at the server's unit (its ActiveState) and at its ends; nobody is told while that is held.
@@ -77,9 +81,11 @@ class Teller:
             if held:
                 self._held_until = now.wall
             else:
-                server.judge(self._state, settings, active, ends[-1].sentence() if ends else "", now)
                 lost = history.unready(records)
-                server.judge_readiness(self._state, settings, lost.sentence() if lost else "", now)
+                found = server.conditions(
+                    settings, active, ends[-1].sentence() if ends else "", lost.sentence() if lost else ""
+                )
+                judging.judge(self._state, settings.alerts, server.KINDS, found, now)
             # What keeps the server down is an alert that lasts, not a restart.
             ended = [
                 Event(f"{end.at}:{end.invocation}", end.at, end.sentence())
@@ -88,7 +94,7 @@ class Teller:
             ]
             up = active not in _ON_THE_WAY
             looping = not held and crash_loop.judge(
-                self._state, settings, ended, now, up=up, held_until=self._held_until
+                self._state, settings.alerts, ended, now, up=up, held_until=self._held_until
             )
             tell_restarts(self._state, settings, ended, now, held=held or looping)
         except StateError as error:
@@ -102,8 +108,9 @@ class Teller:
         try:
             lag = report.lag(wall) if report else 0.0
             problem, hint = (report.problem, report.hint) if report else ("", "")
-            binlog.judge_lag(self._state, settings, lag, problem, hint, now)
-            binlog.judge_gap(self._state, settings, report.gap if report and not report.covered else "", now)
+            gap = report.gap if report and not report.covered else ""
+            found = (binlog.lag(settings, lag, problem, hint), binlog.gap(gap))
+            judging.judge(self._state, settings.alerts, binlog.KINDS, found, now)
         except StateError as error:
             self._complain(error)
 

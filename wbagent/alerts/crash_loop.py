@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from typing import Final
 
-from wbagent.alerts import raising, states
-from wbagent.alerts.destination import configured
-from wbagent.alerts.message import Kind, Message
+from wbagent.alerts import judging, states
+from wbagent.alerts.condition import Condition
 from wbagent.alerts.throttle import Event
-from wbagent.config import Settings
+from wbagent.alerts.words import say
+from wbagent.config.model import AlertSettings
 from wbagent.moment import Moment
-from wbagent.monitor.rules import AlertState, Phase, Rule, Severity, Transition
+from wbagent.monitor.rules import Severity
 from wbagent.quantities import format_duration
 from wbagent.state import State
 
@@ -32,53 +31,35 @@ def level(ends: Sequence[float], now: float, *, firing: bool, up: bool) -> int:
     return ENDS if firing and (recent or not up) else recent
 
 
+def condition(language: str, ends: Sequence[Event], value: int, began: float | None, now: float) -> Condition:
+    """One look: `value` is the `level`, `began` when the alert that fires began (wall clock)."""
+    since = now if began is None else began
+    count = sum(1 for end in ends if end.at > min(since, now) - WINDOW_S)
+    return Condition(
+        FINGERPRINT,
+        float(value),
+        float(ENDS),
+        severity=Severity.CRITICAL,
+        facts={
+            "count": count,
+            "within": format_duration(max(1.0, now - (ends[-count].at if count else since))),
+            "window": format_duration(WINDOW_S),
+            "reason": ends[-1].what if ends else say(language, f"{FINGERPRINT}.unknown"),
+        },
+    )
+
+
 def judge(
-    state: State, settings: Settings, ends: Sequence[Event], now: Moment, *, up: bool, held_until: float = 0.0
+    state: State, settings: AlertSettings, ends: Sequence[Event], now: Moment, *, up: bool, held_until: float = 0.0
 ) -> bool:
     """One look at the ends that nobody asked for (oldest first); whether the server is in a crash loop.
 
     What ended up to `held_until`, in a pause or an upgrade, begins no alert, but is no reason to call one over either.
     Raises StateError.
     """
-    firing = states.load(state, FINGERPRINT).phase is Phase.FIRING
-    value = level([end.at for end in ends if firing or end.at > held_until], now.wall, firing=firing, up=up)
-
-    def compose(transition: Transition, before: AlertState, _value: float) -> Message:
-        return _message(transition, before, ends, now)
-
-    raising.judge(state, _rule(settings), float(value), now, compose, configured(settings.alerts))
+    alert = states.load(state, FINGERPRINT)
+    counted = [end.at for end in ends if alert.fires or end.at > held_until]
+    value = level(counted, now.wall, firing=alert.fires, up=up)
+    began = alert.since.wall if alert.since else None
+    judging.judge(state, settings, {FINGERPRINT}, [condition(settings.language, ends, value, began, now.wall)], now)
     return value >= ENDS
-
-
-def _rule(settings: Settings) -> Rule:
-    return Rule(
-        fingerprint=FINGERPRINT,
-        title="W&B server is in a crash loop",
-        severity=Severity.CRITICAL,
-        above=float(ENDS),
-        for_seconds=0.0,
-        longest_gap=WINDOW_S,
-        repeat_every=settings.alerts.repeat_every,
-    )
-
-
-def _message(transition: Transition, before: AlertState, ends: Sequence[Event], now: Moment) -> Message:
-    ended = transition is Transition.RESOLVED
-    since = before.since.wall if before.since else now.wall
-    count = sum(1 for end in ends if end.at > min(since, now.wall) - WINDOW_S)
-    span = format_duration(max(1.0, now.wall - (ends[-count].at if count else since)))
-    last = ends[-1].what if ends else "nothing is known of the ends"
-    return Message(
-        fingerprint=FINGERPRINT,
-        kind=Kind.RESOLVED if ended else Kind.FIRING,
-        severity="info" if ended else Severity.CRITICAL.value,
-        title="W&B server is out of its crash loop" if ended else f"W&B server ended {count} times in {span}",
-        what=f"It has not ended by itself for {format_duration(WINDOW_S)}."
-        if ended
-        else f"systemd starts it again each time, at intervals of up to a minute; the last end: {last}",
-        host=socket.gethostname(),
-        at=now.wall,
-        why="" if ended else "a server that keeps ending serves nobody; runs keep their data and send it later",
-        remedy="" if ended else "read why it ended; memory, database, bucket and licence are the usual reasons",
-        look="" if ended else "wbagent server history; journalctl -x -u wandb-local -n 50",
-    )

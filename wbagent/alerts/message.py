@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from wbagent import events
+from wbagent.alerts.words import say
 from wbagent.systemd import journal
 
 # A notification on a phone's lock screen shows about this much; services cut longer titles themselves (SMS: 160).
@@ -30,6 +34,7 @@ class Message:
 
     `severity` is "critical", "warning" or "info". `title` says it in a few words, `what` in a sentence with figures;
     `why` says why it matters, `remedy` what to do, `look` is a command that shows more. None may hold a secret.
+    `since`: when it began, in seconds since the epoch, 0 where that is `at`. `language`: that of the labels.
     """
 
     fingerprint: str
@@ -42,16 +47,21 @@ class Message:
     why: str = ""
     remedy: str = ""
     look: str = ""
+    since: float = 0.0
+    language: str = "en"
 
     def subject(self) -> str:
         """One line: host and title, and how it stands."""
         mark = {Kind.RESOLVED: "resolved", Kind.TEST: "test"}.get(self.kind, self.severity)
-        return shortened(f"[{mark}] {self.host}: {self.title}", _LONGEST_SUBJECT)
+        return shortened(f"[{say(self.language, f'_.{mark}')}] {self.host}: {self.title}", _LONGEST_SUBJECT)
 
     def body(self) -> str:
         """A few lines, never none (Apprise sends no empty text); parts that are empty take none."""
-        labelled = (("Why", self.why), ("Do", self.remedy), ("Look", self.look))
-        lines = [shortened(f"{label}: {text}", _LONGEST_LINE) for label, text in labelled if text]
+        since = f"{datetime.fromtimestamp(self.since).astimezone():%Y-%m-%d %H:%M %Z}" if self.since else ""
+        labelled = (("since", since), ("why", self.why), ("do", self.remedy), ("look", self.look))
+        lines = [
+            shortened(f"{say(self.language, f'_.{label}')}: {text}", _LONGEST_LINE) for label, text in labelled if text
+        ]
         return "\n".join([shortened(self.what or self.title, _LONGEST_WHAT), *lines])
 
     def to_json(self) -> dict[str, Any]:
@@ -63,6 +73,34 @@ class Message:
         """What `to_json` gave, also in a newer version; raises KeyError, TypeError or ValueError on anything else."""
         known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
         return cls(**known | {"kind": Kind(value["kind"])})
+
+
+def event(
+    kind: str,
+    facts: Mapping[str, object],
+    at: float,
+    language: str,
+    *,
+    fingerprint: str = "",
+    severity: str = "warning",
+    title: str = "",
+    what: str = "",
+    told_as: Kind = Kind.EVENT,
+) -> Message:
+    """The message about something that happened once, in the words of its table or those that are given."""
+    return Message(
+        fingerprint=fingerprint or kind,
+        kind=told_as,
+        severity=severity,
+        title=title or say(language, f"{kind}.name", facts),
+        what=what or say(language, f"{kind}.what", facts),
+        host=socket.gethostname(),
+        at=at,
+        why=say(language, f"{kind}.why", facts),
+        remedy=say(language, f"{kind}.remedy", facts),
+        look=say(language, f"{kind}.look", facts),
+        language=language,
+    )
 
 
 def shortened(text: str, limit: int) -> str:

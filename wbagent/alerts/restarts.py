@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -10,8 +9,9 @@ from typing import Final
 from wbagent import events
 from wbagent.alerts import outbox
 from wbagent.alerts.destination import configured
-from wbagent.alerts.message import Kind, Message, write_to_journal
+from wbagent.alerts.message import Message, event, write_to_journal
 from wbagent.alerts.throttle import Burst, Decision, Event, decide
+from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -37,7 +37,7 @@ def tell_restarts(
         if decision.burst != burst:
             state.put(FACT, decision.burst.to_json(), now.wall)
         if decision.tell:
-            message = _compose(decision.tell, now)
+            message = _compose(decision.tell, now, settings.alerts.language)
             outbox.enqueue(state, message, configured(settings.alerts), now.wall)
     if message is not None:
         write_to_journal(message, events.SERVER_RESTARTED)
@@ -48,24 +48,19 @@ def _seen(burst: Burst | None, ends: Sequence[Event]) -> Burst:
     return replace(burst or Burst(), told_key=ends[-1].key, told_at=ends[-1].at) if ends else burst or Burst()
 
 
-def _compose(ends: tuple[Event, ...], now: Moment) -> Message:
-    last = ends[-1]
-    if len(ends) == 1:
-        severity, title = "warning", "W&B server ended"
-        what = f"The server ended, and systemd starts it again: {last.what}"
-    else:
-        span = format_duration(max(1.0, now.wall - ends[0].at))
-        severity, title = "critical", f"W&B server ended {len(ends)} times in {span}"
-        what = f"The server ended {len(ends)} times, and systemd starts it again; the last time: {last.what}"
-    return Message(
-        fingerprint=_FINGERPRINT,
-        kind=Kind.EVENT,
-        severity=severity,
-        title=title,
-        what=what,
-        host=socket.gethostname(),
-        at=now.wall,
-        why="runs that were uploading wait and try again; a server that keeps ending does not serve anybody",
-        remedy="read why it ended; memory, database, bucket and licence are the usual reasons",
-        look="wbagent status; journalctl -u wandb-local -n 50",
+def _compose(ends: tuple[Event, ...], now: Moment, language: str) -> Message:
+    several = len(ends) > 1
+    facts = {
+        "count": len(ends),
+        "within": format_duration(max(1.0, now.wall - ends[0].at)),
+        "reason": ends[-1].what,
+    }
+    return event(
+        _FINGERPRINT,
+        facts,
+        now.wall,
+        language,
+        severity="critical" if several else "warning",
+        title=say(language, f"{_FINGERPRINT}.title", facts) if several else "",
+        what=say(language, f"{_FINGERPRINT}.what_several", facts) if several else "",
     )

@@ -6,18 +6,19 @@ import json
 from dataclasses import dataclass
 
 from wbagent.errors import StateError
-from wbagent.monitor.rules import INACTIVE, AlertState, Phase, Rule, Severity
+from wbagent.monitor.rules import INACTIVE, AlertState, Severity
 from wbagent.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """An alert that is pending or firing, with what its rule is called."""
+    """An alert that is not inactive. `held_by`: why nobody is told ("silence 3", another alert's fingerprint)."""
 
     fingerprint: str
     title: str
     severity: Severity
     state: AlertState
+    held_by: str = ""
 
 
 def load(state: State, fingerprint: str) -> AlertState:
@@ -25,16 +26,21 @@ def load(state: State, fingerprint: str) -> AlertState:
     return next((found.state for found in stored(state) if found.fingerprint == fingerprint), INACTIVE)
 
 
-def save(state: State, rule: Rule, alert: AlertState) -> None:
-    """Remember the state of a rule's alert, as part of the caller's transaction; an inactive one needs no row."""
-    if alert == INACTIVE:
-        forget(state, rule.fingerprint)
+def save(state: State, alert: StoredAlert) -> None:
+    """Remember an alert, as part of the caller's transaction; an inactive one needs no row."""
+    if alert.state == INACTIVE:
+        forget(state, alert.fingerprint)
         return
-    row = {"title": rule.title, "severity": rule.severity.value, "state": alert.to_json()}
+    row = {
+        "title": alert.title,
+        "severity": alert.severity.value,
+        "state": alert.state.to_json(),
+        "held_by": alert.held_by,
+    }
     state.connection.execute(
         "INSERT INTO alert (fingerprint, state) VALUES (?, ?)"
         " ON CONFLICT (fingerprint) DO UPDATE SET state = excluded.state",
-        (rule.fingerprint, json.dumps(row)),
+        (alert.fingerprint, json.dumps(row)),
     )
 
 
@@ -44,20 +50,21 @@ def forget(state: State, fingerprint: str) -> None:
 
 
 def stored(state: State) -> tuple[StoredAlert, ...]:
-    """Every alert that is pending or firing. Raises StateError when a row cannot be understood."""
+    """Every alert that is not inactive. Raises StateError when a row cannot be understood."""
     found = state.rows("SELECT fingerprint, state FROM alert ORDER BY fingerprint")
     return tuple(_parsed(fingerprint, text) for fingerprint, text in found)
 
 
 def firing_titles(state: State) -> tuple[str, ...]:
-    """What fires, in a few words each."""
-    return tuple(found.title for found in stored(state) if found.state.phase is Phase.FIRING)
+    """What fires and is not held, in a few words each."""
+    return tuple(found.title for found in stored(state) if found.state.fires and not found.held_by)
 
 
 def _parsed(fingerprint: str, text: str) -> StoredAlert:
     try:
         row = json.loads(text)
-        return StoredAlert(fingerprint, row["title"], Severity(row["severity"]), AlertState.from_json(row["state"]))
+        alert = AlertState.from_json(row["state"])
+        return StoredAlert(fingerprint, row["title"], Severity(row["severity"]), alert, row["held_by"])
     except (ValueError, KeyError, TypeError):
         raise StateError(
             f'the state of alert "{fingerprint}" in the state file cannot be understood',

@@ -14,6 +14,7 @@ from wbagent.systemd.journal_lines import newest_lines
 
 BACKUP_UNIT: Final = "wbagent-backup.service"
 DRILL_UNIT: Final = "wbagent-drill.service"
+BINLOG_UNIT: Final = "wbagent-binlog.service"
 _FAILURES: Final = {BACKUP_UNIT: backup_facts.LAST_FAILURE, DRILL_UNIT: backup_facts.DRILL}
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0
@@ -45,13 +46,14 @@ def own_words(unit: str, state: State | None, now: float) -> tuple[str, str]:
     return str(fact.value.get("reason", "")), str(fact.value.get("hint", ""))
 
 
-def last_words(unit: str, invocation: str) -> tuple[str, str]:
-    """(reason, hint): the last error (else the last line) that the unit's last run wrote to the journal, if readable.
+def last_words(unit: str, ended: Ended) -> tuple[str, str]:
+    """(reason, hint): the last error that the unit's last run wrote to the journal, if readable; else its last line.
 
-    Both are empty where nothing can be read. A hint stands in the line as `wbagent.cli.main` writes it.
+    What was killed did not say why: its last line is about something else. Both are empty where nothing can be read. A
+    hint stands in the line as `wbagent.cli.main` writes it.
     """
-    chosen = f"_SYSTEMD_INVOCATION_ID={invocation}" if invocation else f"_SYSTEMD_UNIT={unit}"
-    for priority in (["--priority=err"], []):
+    chosen = f"_SYSTEMD_INVOCATION_ID={ended.invocation}" if ended.invocation else f"_SYSTEMD_UNIT={unit}"
+    for priority in (["--priority=err"],) if ended.code in {"killed", "dumped"} else (["--priority=err"], []):
         for line in newest_lines(*priority, chosen, count=1):
             reason, _, hint = line.partition(_HINT)
             return " ".join(reason.split()), hint.strip()

@@ -7,24 +7,28 @@ from dataclasses import replace
 from typing import Any, Final
 
 from wbagent import events
-from wbagent.alerts import courier, outbox
+from wbagent.alerts import courier, outbox, states
 from wbagent.alerts.courier import Answer, Parcel
+from wbagent.alerts.database import AWAY
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Message, write_to_journal
 from wbagent.alerts.throttle import Burst, Event, decide
-from wbagent.alerts.unit_facts import BACKUP_UNIT, DRILL_UNIT, how_it_ended, last_words, own_words
+from wbagent.alerts.unit_facts import BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
+from wbagent.alerts.words import say
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
 
 # A person waits for each of these, or is to: none fails in a loop by itself.
 _EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, DRILL_UNIT, "wbagent-upgrade.service"})
+# Whose failure follows from an alert that fires: that one has been told, and says what to do.
+_FOLLOWS_FROM: Final = {BACKUP_UNIT: AWAY, BINLOG_UNIT: AWAY}
 # Failures of one unit that are remembered for the summary of a burst.
 _REMEMBERED: Final = 100
 
 
-def report(state: State | None, unit: str, to: Sequence[Destination], now: Moment) -> Message | None:
+def report(state: State | None, unit: str, to: Sequence[Destination], now: Moment, language: str) -> Message | None:
     """Compose the message about `unit`, put it into the outbox and write it to the journal.
 
     None when it is only counted: a unit that fails in a loop is told at once, then in summaries (see throttle). Each
@@ -33,15 +37,15 @@ def report(state: State | None, unit: str, to: Sequence[Destination], now: Momen
     ended = how_it_ended(unit)
     reason, hint = own_words(unit, state, now.wall)
     if not reason:
-        reason, hint = last_words(unit, ended.invocation)
-    message = compose(unit, ended, reason, hint, now.wall)
+        reason, hint = last_words(unit, ended)
+    message = compose(unit, ended, reason, hint, now.wall, language)
     event = Event(ended.invocation or f"{now.wall:.6f}", now.wall, message.what)
     if state is None:
         write_to_journal(message, events.UNIT_FAILED)
         return message
     with state.transaction():
         failures = (event,) if unit in _EACH_IS_TOLD else _to_tell(state, unit, event, now)
-        if failures:
+        if failures and not _known_already(state, unit):
             message = _summary(message, failures, now)
             outbox.enqueue(state, message, to, now.wall)
     if not failures:
@@ -53,6 +57,10 @@ def report(state: State | None, unit: str, to: Sequence[Destination], now: Momen
 def send_past_outbox(message: Message, to: Sequence[Destination]) -> tuple[Answer, ...]:
     """One attempt at every destination, with nothing kept: for when the state file cannot be used."""
     return tuple(courier.carry([Parcel(destination, (message,)) for destination in to]))
+
+
+def _known_already(state: State, unit: str) -> bool:
+    return unit in _FOLLOWS_FROM and states.load(state, _FOLLOWS_FROM[unit]).fires
 
 
 def _to_tell(state: State, unit: str, event: Event, now: Moment) -> tuple[Event, ...]:
@@ -72,5 +80,6 @@ def _to_tell(state: State, unit: str, event: Event, now: Moment) -> tuple[Event,
 def _summary(message: Message, failures: tuple[Event, ...], now: Moment) -> Message:
     if len(failures) == 1:
         return message
-    span = format_duration(max(1.0, now.wall - failures[0].at))
-    return replace(message, title=f"{message.title}, {len(failures)} times in {span}")
+    within = format_duration(max(1.0, now.wall - failures[0].at))
+    facts = {"title": message.title, "count": len(failures), "within": within}
+    return replace(message, title=say(message.language, "unit-failed.times", facts))

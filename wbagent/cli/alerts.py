@@ -1,10 +1,9 @@
-"""`wbagent alerts`: what fires, what waits to be delivered, a test of the destinations, and the units' commands."""
+"""`wbagent alerts`: what fires, what waits to be delivered, a test of the destinations, the units' commands."""
 
 from __future__ import annotations
 
 import json
 import random
-import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,11 @@ import click
 
 from wbagent.alerts import outbox, states
 from wbagent.alerts.destination import Destination, configured
-from wbagent.alerts.message import Kind, Message
+from wbagent.alerts.message import Kind, event
 from wbagent.alerts.outbox import Waiting
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.states import StoredAlert
+from wbagent.cli.alerts_quiet import history, silence, silence_lines, unsilence
 from wbagent.cli.context import config_path, load_settings
 from wbagent.errors import AccessError, ConfigError, DeliveryError, StateError
 from wbagent.moment import Moment
@@ -25,6 +25,7 @@ from wbagent.state import State
 
 if TYPE_CHECKING:
     from wbagent.alerts.delivery import Round
+    from wbagent.config.model import AlertSettings
 
 _JOURNAL_ONLY = "[alerts] to names no destination: alerts go to the journal only (journalctl -t wbagent)"
 
@@ -34,14 +35,19 @@ def alerts() -> None:
     """See what is firing and who is told; test the destinations."""
 
 
+for _command in (history, silence, unsilence):
+    alerts.add_command(_command)
+
+
 @alerts.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """Show alerts that are pending or firing, and messages that wait to be delivered."""
     with State(read_only=True) as state:
-        found, waiting = states.stored(state), outbox.waiting(state)
-    now, unknown = Moment.now(), ""
+        now = Moment.now()
+        found, waiting, quiet = states.stored(state), outbox.waiting(state), silence_lines(state, now)
+    unknown = ""
     try:
         to: tuple[Destination, ...] | None = configured(load_settings(ctx).alerts)
     except (AccessError, ConfigError) as error:
@@ -54,6 +60,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         click.echo(_alert_line(alert, now))
     if not found:
         click.echo("no alert is firing or pending")
+    for line in quiet:
+        click.echo(line)
     for row in waiting:
         click.echo(_waiting_line(row, to, now.wall))
     if to is None:
@@ -72,9 +80,8 @@ def deliver(ctx: click.Context) -> None:
     Exit status 75 when a destination did not take something; that stays in the outbox and is tried again.
     """
     settings = alert_settings(config_path(ctx))
-    to = configured(settings)
     with State() as state:
-        done = _deliver(state, to, settings.repeat_every)
+        done = _deliver(state, settings)
     for row in done.delivered:
         click.echo(f'delivered to {row.label}: "{row.message.title}"')
     _fail_unless_delivered(done)
@@ -86,19 +93,12 @@ def test(ctx: click.Context) -> None:
     """Send a test message to every destination and show each one's answer. Exit status 75 when one did not take it."""
     from wbagent.alerts.unit_report import send_past_outbox  # noqa: PLC0415 - loads apprise's processes
 
-    to = configured(load_settings(ctx).alerts)
+    settings = load_settings(ctx).alerts
+    to = configured(settings)
     if not to:
         click.echo(f"nobody to tell: {_JOURNAL_ONLY}")
         return
-    message = Message(
-        fingerprint="test",
-        kind=Kind.TEST,
-        severity="info",
-        title="wbagent can reach you",
-        what="This is a test of the alerts of wbagent; nothing is wrong.",
-        host=socket.gethostname(),
-        at=time.time(),
-    )
+    message = event("test", {}, time.time(), settings.language, severity="info", told_as=Kind.TEST)
     answers = sorted(send_past_outbox(message, to), key=lambda answer: to.index(answer.destination))
     for answer in answers:
         click.echo(f"{answer.destination.label}: {answer.error or 'taken'}")
@@ -121,10 +121,10 @@ def unit_failed(ctx: click.Context, unit: str) -> None:
     to, now = configured(settings), Moment.now()
     try:
         with State() as state:
-            message = report(state, unit, to, now)
-            done = _deliver(state, to, settings.repeat_every)
+            message = report(state, unit, to, now, settings.language)
+            done = _deliver(state, settings)
     except StateError:
-        _tell_past_outbox(unit, to, now)
+        _tell_past_outbox(unit, settings, now)
         raise
     click.echo(
         f'told: "{message.title}"' if message else f"{unit} failed again; counted, and told with the next summary"
@@ -132,23 +132,25 @@ def unit_failed(ctx: click.Context, unit: str) -> None:
     _fail_unless_delivered(done)
 
 
-def _deliver(state: State, to: Sequence[Destination], repeat_every: float) -> Round:
-    from wbagent.alerts import silence  # noqa: PLC0415 - only deliverers need it
+def _deliver(state: State, settings: AlertSettings) -> Round:
+    from wbagent.alerts import unreachable  # noqa: PLC0415 - only deliverers need it
     from wbagent.alerts.delivery import Round, deliver_due  # noqa: PLC0415 - as above
 
     # Spreads the next attempts of many hosts; nothing secret hangs on it.
     jitter = random.Random().random  # noqa: S311
+    to = configured(settings)
     first = deliver_due(state, to, time.time, jitter)
-    silence.judge(state, to, repeat_every, Moment.now())
+    unreachable.judge(state, settings, Moment.now())
     # What that had to say is for the destinations that work: tried now, not at the next start.
     second = deliver_due(state, to, time.time, jitter)
     return Round(first.delivered + second.delivered, first.failures + second.failures)
 
 
-def _tell_past_outbox(unit: str, to: Sequence[Destination], now: Moment) -> None:
+def _tell_past_outbox(unit: str, settings: AlertSettings, now: Moment) -> None:
     from wbagent.alerts.unit_report import report, send_past_outbox  # noqa: PLC0415 - only when the disk is full
 
-    message = report(None, unit, to, now)
+    to = configured(settings)
+    message = report(None, unit, to, now, settings.language)
     for answer in send_past_outbox(message, to) if message else ():
         click.echo(f"{answer.destination.label}: {answer.error or 'taken'}", err=True)
 
@@ -164,9 +166,15 @@ def _fail_unless_delivered(done: Round) -> None:
 
 
 def _alert_line(alert: StoredAlert, now: Moment) -> str:
-    since = now.since(alert.state.since) if alert.state.since else None
-    age = f" for {format_duration(since)}" if since is not None else ""
-    return f"{alert.state.phase.value.upper()}{age} [{alert.severity.value}]: {alert.title}"
+    blind = alert.state.no_data_since
+    stands = alert.state.phase.value.upper() if alert.state.since else ""
+    begun = alert.state.since
+    words = [stands + (f" for {format_duration(now.since(begun) or 0.0)}" if begun else "")]
+    if blind:
+        words.append(f"NO DATA for {format_duration(now.since(blind) or 0.0)}")
+    if alert.held_by:
+        words.append(f"not told: {alert.held_by}")
+    return f"{', '.join(word for word in words if word)} [{alert.severity.value}]: {alert.title} ({alert.fingerprint})"
 
 
 def _waiting_line(row: Waiting, to: Sequence[Destination] | None, now: float) -> str:
@@ -191,6 +199,8 @@ def _as_json(
                 "phase": alert.state.phase.value,
                 "since": alert.state.since.wall if alert.state.since else None,
                 "value": alert.state.value,
+                "no_data_since": alert.state.no_data_since.wall if alert.state.no_data_since else None,
+                "held_by": alert.held_by,
             }
             for alert in found
         ],

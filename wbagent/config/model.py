@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from wbagent.config import embedded as own
 from wbagent.config.age_recipient import recipients
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.config.monitor import MonitorSettings
 from wbagent.config.section import Duration, Section, Size
 from wbagent.config.server import ServerSettings
 
@@ -117,26 +118,12 @@ class BackupSettings(Section):
         return self
 
 
-class CpuSettings(Section):
-    """The guide's rule: 40 % or more for 5 minutes or more means that the server is short of resources."""
-
-    enabled: bool = True
-    above_percent: float = Field(40.0, gt=0, lt=100, description="busy share of all processors, in percent")
-    for_minutes: float = Field(5.0, gt=0, le=1440, description="how long it must stay there")
-    sample_every: Duration = Field(10.0, description="time between two samples")
-
-
-class MonitorSettings(Section):
-    """What is watched."""
-
-    cpu: CpuSettings = Field(default_factory=CpuSettings)
-
-
 class AlertSettings(Section):
     """Who is told."""
 
     to: tuple[SecretStr, ...] = Field((), description="Apprise URLs, such as mailto://… or slack://…")
     repeat_every: Duration = Field(4 * 3600.0, description="a firing alert is told again after this time")
+    language: Literal["en", "ja"] = Field("en", description='language of the messages: "en" or "ja"')
 
     @field_validator("to", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +14,12 @@ import structlog
 from wbagent import events
 from wbagent.agent.duties import Duties
 from wbagent.agent.telling import Teller
-from wbagent.alerts import outbox
+from wbagent.alerts import cpu, outbox
+from wbagent.alerts.cpu import CpuWatch
 from wbagent.config import Settings
 from wbagent.moment import Moment
+from wbagent.monitor.cpu import CpuTimes, busy_percent
+from wbagent.monitor.samples import Samples
 from wbagent.server import history
 from wbagent.server.history import Reason, Record
 from wbagent.server.pause import Pause, write
@@ -32,6 +36,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     (tmp_path / "server").mkdir()
     with State() as opened:
         yield opened
+
+
+def busy(teller: Teller, percent: float | None) -> None:
+    teller.judge(SETTINGS, {cpu.KIND}, [cpu.condition(SETTINGS.monitor.cpu, percent)])
 
 
 def titles(state: State) -> list[str]:
@@ -135,30 +143,49 @@ def test_a_pause_is_told_when_it_begins_and_when_it_is_over(state: State) -> Non
 
 def test_a_sample_becomes_an_alert(state: State) -> None:
     teller = Teller(state)
-    teller.judge_cpu(SETTINGS, 90.0)
-    teller.judge_cpu(SETTINGS, None)
-    teller.judge_cpu(SETTINGS, 90.0)
+    busy(teller, 90.0)
+    busy(teller, None)
+    busy(teller, 90.0)
     assert len(titles(state)) == 1
     assert len(teller.firing()) == 1
 
 
 def test_an_alert_ends_with_the_watch_that_raised_it(state: State) -> None:
-    duties = Duties(SETTINGS, state)
-    for _ in range(2):
-        Teller(state).judge_cpu(SETTINGS, 90.0)
-    duties.note_configuration("", 100.0)
+    duties, watch = Duties(SETTINGS, state), CpuWatch()
+    busy(Teller(state), 90.0)
+    busy(Teller(state), 90.0)
+    asyncio.run(duties.watch(watch))
     assert len(Teller(state).firing()) == 1
     duties.settings = Settings.model_validate({"monitor": {"cpu": {"enabled": False}}, "alerts": SETTINGS.alerts})
-    duties.note_configuration("", 101.0)
+    asyncio.run(duties.watch(watch))
     assert Teller(state).firing() == ()
-    assert titles(state)[-1] == "CPU no longer watched"
+    assert titles(state)[-1].startswith("no longer watched: CPU at 40 %")
+
+
+def test_what_is_watched_is_stored(state: State) -> None:
+    duties, watch = Duties(SETTINGS, state), CpuWatch()
+    asyncio.run(duties.watch(watch))
+    watch_until_a_sample(duties, watch)
+    duties.store_samples()
+    with Samples(state.path.with_name("samples.db"), read_only=True) as samples:
+        assert samples.series() == (("wbagent_cpu_busy_ratio", ()),)
+        (bucket,) = samples.read("wbagent_cpu_busy_ratio", (), 0.0, 60)
+    assert 0 <= bucket.least <= bucket.mean <= bucket.most <= 1
+
+
+def watch_until_a_sample(duties: Duties, watch: CpuWatch) -> None:
+    """The kernel counts in hundredths of a second: the processors are kept busy until they have counted."""
+    before = CpuTimes.read()
+    while busy_percent(before, CpuTimes.read()) is None:
+        pass
+    asyncio.run(duties.watch(watch))
 
 
 def test_the_deliverer_is_started_when_something_is_due_and_not_without_pause(state: State) -> None:
     teller = Teller(state)
     assert not teller.delivery_due(SETTINGS, 100.0)
-    teller.judge_cpu(SETTINGS, 90.0)
-    teller.judge_cpu(SETTINGS, 90.0)
+    busy(teller, 90.0)
+    busy(teller, 90.0)
     now = time.time()
     assert teller.delivery_due(SETTINGS, now)
     assert not teller.delivery_due(SETTINGS, now + 10)
@@ -178,7 +205,7 @@ def test_a_broken_state_file_is_told_once_and_ends_nothing(state: State) -> None
     teller = Teller(state)
     with structlog.testing.capture_logs() as logs:
         for _ in range(5):
-            teller.judge_cpu(SETTINGS, 90.0)
+            busy(teller, 90.0)
         assert teller.firing() == ()
     assert [line["log_level"] for line in logs] == ["error"]
     assert not teller.delivery_due(SETTINGS, 100.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wbagent.alerts import outbox, states
-from wbagent.alerts.binlog import judge_gap, judge_lag
+from wbagent.alerts import binlog, judging, outbox, states
+from wbagent.alerts.condition import Condition
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.state import State
@@ -15,11 +15,15 @@ def at(seconds: float) -> Moment:
     return Moment(1_000_000.0 + seconds, seconds, "boot")
 
 
+def look(state: State, found: Condition, second: float) -> None:
+    judging.judge(state, SETTINGS.alerts, (), [found], at(second))
+
+
 def test_lag(state: State) -> None:
     for second in range(0, 700, 10):
-        judge_lag(state, SETTINGS, float(second), "MySQL is away", "start it", at(second))
+        look(state, binlog.lag(SETTINGS, float(second), "MySQL is away", "start it"), second)
     assert states.firing_titles(state) == ("binary logs not stored for 5min",)
-    judge_lag(state, SETTINGS, 0.0, "", "", at(710))
+    look(state, binlog.lag(SETTINGS, 0.0, "", ""), 710)
     told = [row.message for row in outbox.waiting(state)]
     assert [message.title for message in told] == ["binary logs not stored for 5min", "binary logs are stored again"]
     assert told[0].what == "The last 5min of work are on the database's host alone. MySQL is away."
@@ -29,8 +33,8 @@ def test_lag(state: State) -> None:
 
 def test_gap(state: State) -> None:
     for second in range(3):
-        judge_gap(state, SETTINGS, "5 transactions are gone", at(second))
-    judge_gap(state, SETTINGS, "", at(4))
+        look(state, binlog.gap("5 transactions are gone"), second)
+    look(state, binlog.gap(""), 4)
     told = [row.message for row in outbox.waiting(state)]
     assert [message.title for message in told] == ["gap in the stored binary logs", "a backup covers the gap"]
     assert told[0].what == "5 transactions are gone."

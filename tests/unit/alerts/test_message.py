@@ -41,7 +41,15 @@ def test_empty_parts_take_no_line() -> None:
 
 
 messages = st.builds(
-    Message, st.text(), st.sampled_from(Kind), st.text(), st.text(), st.text(), st.text(), st.floats(0, 1e12), st.text()
+    Message,
+    st.text(),
+    st.sampled_from(Kind),
+    st.sampled_from(["critical", "warning", "info"]),
+    st.text(),
+    st.text(),
+    st.text(),
+    st.floats(0, 1e12),
+    st.text(),
 )
 
 

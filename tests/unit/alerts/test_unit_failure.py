@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from wbagent.alerts import outbox
+from wbagent.alerts import database, judging, outbox
 from wbagent.alerts.destination import destinations
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.unit_failure import Ended, compose
 from wbagent.alerts.unit_report import report
 from wbagent.config import load
+from wbagent.config.model import AlertSettings
 from wbagent.errors import ConfigError
 from wbagent.moment import Moment
 from wbagent.state import State
@@ -32,7 +33,7 @@ TO = destinations(["json://alerts.example.com/"])
     ],
 )
 def test_how_it_ended_in_words(ended: Ended, words: str) -> None:
-    assert ended.sentence() == words
+    assert ended.sentence("en") == words
 
 
 def test_systemd_tells_the_unit_that_it_starts() -> None:
@@ -51,7 +52,7 @@ def test_systemd_tells_the_unit_that_it_starts() -> None:
     "unit", ["wandb-local.service", "wbagent.service", "wbagent-backup.service", "wbagent-drill.service"]
 )
 def test_every_part_is_there(unit: str) -> None:
-    message = compose(unit, Ended("exit-code", "exited", "1", ""), "the disk is full", "", 0.0)
+    message = compose(unit, Ended("exit-code", "exited", "1", ""), "the disk is full", "", 0.0, "en")
     assert message.what == f"{unit} ended with exit status 1: the disk is full"
     assert message.why
     assert message.remedy
@@ -59,7 +60,7 @@ def test_every_part_is_there(unit: str) -> None:
 
 
 def test_the_units_own_hint_goes_before_ours() -> None:
-    message = compose("wbagent-backup.service", Ended("", "", "", ""), "no space", "make room in the bucket", 0.0)
+    message = compose("wbagent-backup.service", Ended("", "", "", ""), "no space", "make room in the bucket", 0.0, "en")
     assert message.remedy == "make room in the bucket"
 
 
@@ -76,7 +77,7 @@ def backup_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("backup_ended")
 def test_a_failed_backup_tells_its_own_reason(state: State) -> None:
     state.put("backup.last_failure", {"at": 1000.0, "reason": "mysqldump was killed", "hint": "look at memory"}, 1000.0)
-    message = report(state, "wbagent-backup.service", TO, Moment(1001.0, 1.0, "boot"))
+    message = report(state, "wbagent-backup.service", TO, Moment(1001.0, 1.0, "boot"), "en")
     assert message is not None
     assert message.what == "wbagent-backup.service ended with exit status 74/IOERR: mysqldump was killed"
     assert message.remedy == "look at memory"
@@ -86,7 +87,7 @@ def test_a_failed_backup_tells_its_own_reason(state: State) -> None:
 @pytest.mark.usefixtures("backup_ended")
 def test_yesterdays_reason_is_not_todays(state: State) -> None:
     state.put("backup.last_failure", {"at": 1000.0, "reason": "mysqldump was killed", "hint": ""}, 1000.0)
-    message = report(state, "wbagent-backup.service", TO, Moment(87_400.0, 1.0, "boot"))
+    message = report(state, "wbagent-backup.service", TO, Moment(87_400.0, 1.0, "boot"), "en")
     assert message is not None
     assert "mysqldump" not in message.what
 
@@ -94,8 +95,18 @@ def test_yesterdays_reason_is_not_todays(state: State) -> None:
 @pytest.mark.usefixtures("backup_ended")
 def test_every_failed_backup_is_told(state: State) -> None:
     for second in range(3):
-        assert report(state, "wbagent-backup.service", TO, Moment(1000.0 + second, second, "boot"))
+        assert report(state, "wbagent-backup.service", TO, Moment(1000.0 + second, second, "boot"), "en")
     assert len(outbox.waiting(state)) == 3
+
+
+@pytest.mark.usefixtures("backup_ended")
+def test_a_backup_that_fails_because_the_database_is_away_is_not_told_beside_that(state: State) -> None:
+    for second in range(0, 61, 30):
+        now = Moment(1000.0 + second, float(second), "boot")
+        gone = database.away("en", "db1:3306", "MySQL at db1:3306 refuses connections", "", 30.0)
+        judging.judge(state, AlertSettings(), {database.AWAY}, [gone], now)
+    assert report(state, "wbagent-backup.service", TO, Moment(1061.0, 61.0, "boot"), "en")
+    assert outbox.waiting(state) == ()
 
 
 def test_a_unit_that_fails_in_a_loop_is_told_in_summaries(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +115,7 @@ def test_a_unit_that_fails_in_a_loop_is_told_in_summaries(state: State, monkeypa
     titles = []
     for number in range(20):
         monkeypatch.setenv("MONITOR_INVOCATION_ID", f"{number:032x}")
-        message = report(state, "wbagent.service", TO, Moment(1000.0 + 60 * number, 60.0 * number, "boot"))
+        message = report(state, "wbagent.service", TO, Moment(1000.0 + 60 * number, 60.0 * number, "boot"), "en")
         titles += [message.title] if message else []
     assert titles == ["the agent failed", "the agent failed, 10 times in 9min"]
 

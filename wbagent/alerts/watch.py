@@ -1,0 +1,37 @@
+"""A watch: one area that the agent looks at again and again, and what a look finds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from wbagent.alerts.condition import Condition
+from wbagent.config import Settings
+from wbagent.moment import Moment
+from wbagent.monitor.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found: what alerts are judged by, and what is kept for the report and Prometheus."""
+
+    conditions: tuple[Condition, ...] = ()
+    samples: tuple[Sample, ...] = ()
+
+
+class Watch(Protocol):
+    """One area. It may remember what it saw last, such as a counter; a restart of the agent forgets that."""
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """Every kind of condition that a look may give: what fires of these and is no longer given is over."""
+
+    def every(self, settings: Settings) -> float | None:
+        """Seconds between two looks; None where this is not to be watched."""
+
+    def look(self, settings: Settings, now: Moment) -> Seen:
+        """Look. It may block for some seconds: it runs in a thread of its own, never twice at once.
+
+        What cannot be read is a condition without a value and no exception.
+        """
