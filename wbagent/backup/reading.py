@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import PurePath
 from typing import IO, Final, cast
 
@@ -60,9 +61,9 @@ def check_stored(
     """
     require_identity(manifest, identity)
     digest = hashlib.sha256()
-    chunks = _counted(_stored(store, manifest, stored), digest, meter)
-    for _ in _decrypted(chunks, manifest, identity):
-        pass
+    with closing(_stored(store, manifest, stored)) as source:
+        for _ in _decrypted(_counted(source, digest, meter), manifest, identity):
+            pass
     meter.done()
     if digest.hexdigest() != stored.sha256:
         raise _changed(manifest, stored, "nothing was touched")
@@ -83,14 +84,15 @@ def plain(
     """
     digest = hashlib.sha256()
     require_identity(manifest, identity)
-    chunks = _decrypted(_stored(store, manifest, stored), manifest, identity)
     # What its engine has compressed itself is stored as it is, and its name says so.
     packed = COMPRESSED in PurePath(stored.file).suffixes
     try:
-        for data in _decompressed(chunks) if packed else chunks:
-            digest.update(data)
-            meter.add(len(data))
-            yield data
+        with closing(_stored(store, manifest, stored)) as source:
+            chunks = _decrypted(source, manifest, identity)
+            for data in _decompressed(chunks) if packed else chunks:
+                digest.update(data)
+                meter.add(len(data))
+                yield data
     except zstandard.ZstdError as error:
         raise DamagedError(
             f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
@@ -101,7 +103,8 @@ def plain(
         raise _changed(manifest, stored, consequence)
 
 
-def _stored(store: Store, manifest: Manifest, stored: StoredObject) -> Iterator[bytes]:
+def _stored(store: Store, manifest: Manifest, stored: StoredObject) -> Generator[bytes, None, None]:
+    """To be closed: who stops half way, for a wrong key, leaves a connection open otherwise."""
     for piece in stored.stored:
         yield from store.get(object_key(manifest.owner, manifest.id, piece.file))
 
