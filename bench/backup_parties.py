@@ -120,7 +120,9 @@ class Wbagent:
             # As in units/wbagent-backup.service.
             ("MALLOC_MMAP_THRESHOLD_", "262144"),
         )
-        argv = [sys.executable, "-m", "wbagent.cli.main", "--config", str(configuration), *arguments]
+        # Nice=10 too: the database and its users come first. A restore is in a hurry.
+        nice = ["nice", "-n", "10"] if arguments[0] == "backup" else []
+        argv = [*nice, sys.executable, "-m", "wbagent.cli.main", "--config", str(configuration), *arguments]
         return Command(argv, variables)
 
 

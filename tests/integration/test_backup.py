@@ -54,7 +54,7 @@ def slowly(case: Case, mysql: MysqlServer, proxy: Proxy) -> Case:
     assert url
     through = MysqlURL(url.user, url.password, proxy.address, proxy.port, url.database)
     programs = ClientPrograms(Path(case.settings.backup.mysqldump), Path(case.settings.backup.mysql))
-    return make_case(case.directory / "slow", through, programs, case.settings.backup.destination, object_size="1M")
+    return make_case(case.directory / "slow", through, programs, case.settings.backup.destination, object_size="256K")
 
 
 @pytest.fixture
@@ -124,12 +124,13 @@ def test_password_is_in_no_process_arguments_or_environment(slow: Case) -> None:
 def test_dump_killed_half_way(slow: Case, ceph: Ceph, bucket: S3URL) -> None:
     there: list[str] = []
 
-    def kill() -> None:
-        there.extend(ceph.keys(bucket.bucket))
-        child("mysqldump").kill()
+    def kill(progress: Progress) -> None:
+        if progress.stored > 600_000 and not there:
+            there.extend(ceph.keys(bucket.bucket))
+            child("mysqldump").kill()
 
     with pytest.raises(BackupFailedError, match="killed by signal 9"):
-        slow.run(Once("dumping", kill))
+        slow.run(kill)
     assert len(there) > 1, "whole objects were stored by then"
     assert_nothing_left(slow, ceph, bucket)
     assert "killed by signal 9" in str(failure(slow)["reason"])

@@ -83,7 +83,7 @@ class BackupSettings(Section):
     timeout: Duration = Field(30.0, description="a store that says nothing for this long has failed for the moment")
     retry_for: Duration = Field(600.0, description="what fails in passing is sent again for this long")
     object_size: Size = Field(
-        256 * 1024**2, ge=1024**2, description="size of the objects that a large backup is stored as"
+        256 * 1024**2, ge=256 * 1024, description="size of the objects that a large backup is stored as"
     )
     read_back: bool = Field(
         True, description="false for keys that may not read: the store's MD5 of each part is compared instead"
