@@ -111,7 +111,9 @@ def test_encrypted_clone_becomes_a_data_directory(
     """Not by hand: the same backup by wbagent, for those who have it."""
     url = server.url("backup", "wandb_local")
     keys_of = {"engine": "clone", "clone_directory": str(server.shared), "encrypt_to": [keys[0].public]}
-    case = make_case(tmp_path / "case", url, clients, bucket, drill={"mysqld": str(mysqld)}, **keys_of)
+    case = make_case(
+        tmp_path / "case", url, clients, bucket, object_size="1M", drill={"mysqld": str(mysqld)}, **keys_of
+    )
     case.run()
     with server.connect() as connection:
         expected = fingerprint(connection, url.database)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.backup.sample_manifest import ID, manifest
 from wbagent.backup.catalog import find_backup, read_catalog
-from wbagent.backup.layout import manifest_key, owner_prefix
+from wbagent.backup.layout import manifest_key, owner_prefix, piece_name
 from wbagent.backup.manifest import IN_PIECES, Manifest, StoredObject, parse_manifest
 from wbagent.backup.pipeline import Packing, Plain, packed
 from wbagent.backup.progress import Meter, Progress
@@ -72,7 +72,9 @@ def test_sorted_by_name_the_objects_are_the_stream(
     assert find_backup(store, *BACKUP).data == record
 
 
-def test_names_sort_beyond_the_largest_number_that_is_usual() -> None:
+def test_names_sort_in_order_and_their_number_stays_bounded() -> None:
+    names = [piece_name(FILE, number) for number in range(12_000)]
+    assert names == sorted(names)
     assert size_for(0, 256 << 20) == 256 << 20
     assert size_for(100 << 40, 256 << 20) * 1000 >= 100 << 40
 
