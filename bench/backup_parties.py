@@ -170,9 +170,15 @@ class Mydumper:
 
     def back_up(self) -> Usage:
         directory = self._fresh()
+        # Without these two it does not know Debian's build of 9.7, and crashes on its EXPLAIN: decision 20.
+        options = self.place.scratch / "mydumper.cnf"
+        options.write_text("[mydumper_session_variables]\nexplain_format = TRADITIONAL\n")
+        ((version,),) = self.place.server.execute("SELECT VERSION()")
         dump = Command(
             [
                 os.environ["WBAGENT_MYDUMPER"],
+                f"--defaults-file={options}",
+                f"--server-version=mysql-{str(version).partition('-')[0]}",
                 *self._way(self.place.url),
                 "--outputdir",
                 str(directory),
