@@ -41,9 +41,10 @@ def test_from_the_first_start_to_a_restore(hosts: Bed, sample: None) -> None:
     configure(db, {**settings, "backup.binlog": {"enabled": True, "every": "0.5s"}})
     db.run(["systemctl", "reload", AGENT])
     wait_for_unit(db, BINLOG, lambda unit: "lacks REPLICATION SLAVE" in unit.get("StatusText", ""))
-    shown = db.run(["wbagent", "status"], check=False).stdout
-    assert "NOT STORED" in shown
-    assert "GRANT REPLICATION SLAVE ON *.* TO 'wandb_backup'@'%'" in shown
+    for command in (["wbagent", "status"], ["wbagent", "binlog", "status"]):
+        shown = db.run(command, check=False).stdout
+        assert "NOT STORED" in shown
+        assert "GRANT REPLICATION SLAVE ON *.* TO 'wandb_backup'@'%'" in shown
 
     hosts.sql("GRANT REPLICATION SLAVE ON *.* TO 'wandb_backup'@'%'")
     everything(hosts, "second")
@@ -66,6 +67,7 @@ def test_from_the_first_start_to_a_restore(hosts: Bed, sample: None) -> None:
     assert "rolled forward to" in done.stdout
     assert hosts.sql("SELECT GROUP_CONCAT(v) FROM restored.t").split() == ["first,second,third,fourth,fifth"]
     assert "any moment from" in db.run(["wbagent", "binlog", "status"]).stdout
+    assert "any moment from" in db.run(["wbagent", "backup", "list"]).stdout
 
     configure(db, hosts.db_settings(database={"url": url}))
     db.run(["systemctl", "reload", AGENT])

@@ -97,7 +97,7 @@ def test_database_and_files_come_back_from_the_bucket(embedded: Bed) -> None:
     restored = web.run(
         ["wbagent", "restore", "latest", "--into", into(embedded, "restored"), "--files", "/root/env.tar"], timeout=120
     )
-    assert "as many as were dumped" in restored.stdout
+    assert "as many as were in the backup" in restored.stdout
     assert embedded.sql("SELECT COUNT(*) FROM standin_users", "restored").strip() == "2"
     assert web.run(["stat", "--format=%a %U", "/root/env.tar"]).stdout.strip() == "600 root"
     assert web.run(["tar", "-xOf", "/root/env.tar", "env/internal_signer.key"]).stdout == key

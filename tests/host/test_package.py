@@ -145,6 +145,9 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
     _purge(web)
     before = _everything(web)
     install(web, life.deb)
+    # As a backup leaves it that was killed: a copy of the whole database.
+    web.run(["install", "-d", "-m", "2770", "/var/lib/wbagent-clone/clone-0123"])
+    web.write("/var/lib/wbagent-clone/clone-0123/ibdata1", "secret")
 
     configure(web, life.web_settings())
     web.run(["wbagent", "config", "check"])
@@ -178,6 +181,7 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
     assert _containers(web) == []
     assert not web.exists("/usr/bin/wbagent")
     assert web.exists("/etc/wbagent.toml")
+    assert web.exists("/var/lib/wbagent-clone/clone-0123/ibdata1")
     for unit in UNITS:
         assert web.properties(unit)["ActiveState"] in {"inactive", "failed"}
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from tests.integration.backup_case import Case, make_case
 from tests.testbed.errors import BedError
+from tests.testbed.faulty_store import FaultyStore
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
 from wbagent.backup.binlogs import open_service
 from wbagent.binlog.catalog import StoredFile, read_catalog
 from wbagent.binlog.gtid import GtidSet
@@ -31,11 +40,12 @@ def shipping_case(
     destination: S3URL | None = None,
     *,
     encrypt_to: Sequence[str] = (),
+    backup: Mapping[str, object] | None = None,
     **binlog: object,
 ) -> Case:
-    """A configuration that asks for binary logs; `binlog` are further keys of [backup.binlog]."""
+    """A configuration that asks for binary logs; further keys of [backup] and, by name, of [backup.binlog]."""
     keys = {"enabled": True, "mysqlbinlog": str(clients.mysqlbinlog), "every": "0.1s", **binlog}
-    return make_case(directory, url, clients, destination, encrypt_to=list(encrypt_to), binlog=keys)
+    return make_case(directory, url, clients, destination, encrypt_to=list(encrypt_to), binlog=keys, **(backup or {}))
 
 
 def executed(server: MysqlServer) -> GtidSet:
@@ -89,7 +99,12 @@ class Shipping:
 def shipping(case: Case) -> Iterator[Shipping]:
     with case.state() as state:
         backups: list[float] = []
-        service = open_service(case.settings, state, case.state_directory, lambda: backups.append(time.monotonic()))
+
+        def start_backup() -> bool:
+            backups.append(time.monotonic())
+            return True
+
+        service = open_service(case.settings, state, case.state_directory, start_backup)
         try:
             yield Shipping(case, service, backups)
         finally:
@@ -116,11 +131,14 @@ def on_server(server: MysqlServer, file: StoredFile) -> bytes:
     return bytes(data)
 
 
-def replicate(server: MysqlServer, replica: MysqlServer) -> None:
-    """Make `replica` one of `server`; what is on them now must be alike, and the history of both begins here."""
+def replicate(server: MysqlServer, replica: MysqlServer, *, anew: bool = True) -> None:
+    """Make `replica` one of `server`; what is on them now must be alike, and the history of both begins here.
+
+    Not `anew`: it goes on in the history that it has.
+    """
     server.execute("CREATE USER IF NOT EXISTS replica@'%' IDENTIFIED BY 'password'")
     server.execute("GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
-    for each in (server, replica):
+    for each in (server, replica) if anew else ():
         each.execute("RESET BINARY LOGS AND GTIDS")
     replica.execute(
         "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_USER = 'replica',"
@@ -136,3 +154,56 @@ def wait_for(replica: MysqlServer, server: MysqlServer) -> None:
     assert replica.execute("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, 60)", wanted) == [(0,)], replica.execute(
         "SELECT * FROM performance_schema.replication_applier_status_by_worker"
     )
+
+
+def write(server: MysqlServer, count: int, size: int = 100) -> None:
+    with server.connect("shipped") as connection, connection.cursor() as cursor:
+        for _ in range(count):
+            cursor.execute("INSERT INTO t (v) VALUES (REPEAT(UUID(), %s))", (size // 36 + 1,))
+
+
+def over_store(link: Proxy | FaultyStore, bucket: S3URL) -> S3URL:
+    """The bucket as it is reached over a link that fails."""
+    keys = (bucket.access_key, bucket.secret_key)
+    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
+
+
+def assert_whole(host: Shipping, server: MysqlServer) -> None:
+    """Every stored file is the server's, without a hole and to its last event."""
+    server.execute("FLUSH BINARY LOGS")
+    host.until_stored(executed(server))
+    files = host.catalog()
+    assert files
+    for file in files[:-1]:
+        assert content(host.case, file) == on_server(server, file)
+    newest = content(host.case, files[-1])
+    assert newest == on_server(server, files[-1])[: len(newest)]
+
+
+@contextmanager
+def unit(case: Case) -> Iterator[subprocess.Popen[bytes]]:
+    """The program as systemd runs it; killed at the end with its mysqlbinlog, as systemd does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+        path = case.state_directory / "notify"
+        path.unlink(missing_ok=True)
+        notifications.bind(str(path))
+        names = {"NOTIFY_SOCKET": str(path), "INVOCATION_ID": "1", "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
+        command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(case.configuration), "binlog", "run"]
+        # As systemd does: a program whose words nobody takes waits for that.
+        threading.Thread(target=_drain, args=(notifications,), daemon=True).start()
+        process = subprocess.Popen(command, env={**os.environ, **names}, stderr=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            for child in children:
+                child.kill()
+            process.wait()
+            psutil.wait_procs(children, timeout=30)
+            notifications.shutdown(socket.SHUT_RD)
+
+
+def _drain(notifications: socket.socket) -> None:
+    while notifications.recv(4096):
+        pass

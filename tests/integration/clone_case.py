@@ -12,10 +12,19 @@ from tests.testbed.cache import remove_tree
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.program import WORK
 from wbagent.backup.layout import COMPRESSED, DATADIR, backup_id, manifest_key
-from wbagent.backup.manifest import DatabaseRecord, Manifest, Position, ServerRecord, StoredObject, TableRecord
+from wbagent.backup.manifest import (
+    DatabaseRecord,
+    DefinitionRecord,
+    Manifest,
+    Position,
+    ServerRecord,
+    StoredObject,
+    TableRecord,
+)
 from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter
 from wbagent.backup.storing import Storing
+from wbagent.database.definitions import objects_of, read_definitions
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
 
@@ -37,6 +46,7 @@ def clone_backup(server: MysqlServer, database: str, case: Case, now: float) -> 
     with server.connect() as connection:
         facts = read_server(connection)
         found = read_database(connection, database, facts.version)
+        definitions = read_definitions(connection, database, objects_of(found))
     counts = {
         table.name: int(server.execute(f"SELECT COUNT(*) FROM `{database}`.`{table.name}`")[0][0])
         for table in found.tables
@@ -54,8 +64,17 @@ def clone_backup(server: MysqlServer, database: str, case: Case, now: float) -> 
         database=DatabaseRecord(name=database, address="db1", charset=found.charset, collation=found.collation),
         position=Position(gtid_set=gtids, file="binlog.000001", offset=4),
         tables=tuple(
-            TableRecord(name=table.name, engine=table.engine, rows=counts[table.name], rows_estimate=0)
+            TableRecord(
+                name=table.name,
+                engine=table.engine,
+                rows=counts[table.name],
+                rows_estimate=0,
+                auto_increment=table.auto_increment,
+            )
             for table in found.tables
+        ),
+        definitions=tuple(
+            DefinitionRecord(object=each.object, sha256=each.sha256, sql_mode=each.sql_mode) for each in definitions
         ),
         views=found.views,
         routines=found.routines,

@@ -5,36 +5,37 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.integration.backup_case import Case
 from tests.integration.binlog_case import (
     REPLICATION,
-    Shipping,
+    assert_whole,
     content,
     executed,
     on_server,
+    over_store,
     replicate,
     shipping,
     shipping_case,
+    unit,
     wait_for,
+    write,
 )
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
+from wbagent.binlog import joining
 from wbagent.binlog import service as service_module
+from wbagent.binlog.layout import binlogs_prefix
+from wbagent.binlog.retention import sweep
 from wbagent.config.dsn import S3URL, MysqlURL
 
 
@@ -56,31 +57,8 @@ def url(server: MysqlServer) -> Iterator[MysqlURL]:
     server.execute("DROP USER shipper@'%'")
 
 
-def write(server: MysqlServer, count: int, size: int = 100) -> None:
-    with server.connect("shipped") as connection, connection.cursor() as cursor:
-        for _ in range(count):
-            cursor.execute("INSERT INTO t (v) VALUES (REPEAT(UUID(), %s))", (size // 36 + 1,))
-
-
 def over(link: Proxy, url: MysqlURL) -> MysqlURL:
     return replace(url, host=link.address, port=link.port)
-
-
-def over_store(link: Proxy, bucket: S3URL) -> S3URL:
-    keys = (bucket.access_key, bucket.secret_key)
-    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
-
-
-def assert_whole(host: Shipping, server: MysqlServer) -> None:
-    """Every stored file is the server's, without a hole and to its last event."""
-    server.execute("FLUSH BINARY LOGS")
-    host.until_stored(executed(server))
-    files = host.catalog()
-    assert files
-    for file in files[:-1]:
-        assert content(host.case, file) == on_server(server, file)
-    newest = content(host.case, files[-1])
-    assert newest == on_server(server, files[-1])[: len(newest)]
 
 
 def test_files_are_stored_byte_for_byte_over_rotations_and_restarts(
@@ -106,25 +84,31 @@ def test_files_are_stored_byte_for_byte_over_rotations_and_restarts(
         assert_whole(host, server)
 
 
-@contextmanager
-def unit(case: Case) -> Iterator[subprocess.Popen[bytes]]:
-    """The program as systemd runs it; killed at the end with its mysqlbinlog, as systemd does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-        path = case.state_directory / "notify"
-        path.unlink(missing_ok=True)
-        notifications.bind(str(path))
-        names = {"NOTIFY_SOCKET": str(path), "INVOCATION_ID": "1", "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
-        command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(case.configuration), "binlog", "run"]
-        process = subprocess.Popen(command, env={**os.environ, **names}, stderr=subprocess.DEVNULL)
-        try:
-            yield process
-        finally:
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-            for child in children:
-                child.kill()
-            process.wait()
-            psutil.wait_procs(children, timeout=30)
+def test_small_pieces_are_joined(
+    tmp_path: Path,
+    server: MysqlServer,
+    url: MysqlURL,
+    clients: ClientPrograms,
+    bucket: S3URL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Five minutes in real life.
+    monkeypatch.setattr(joining, "MOST_PIECES", 4)
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        for _ in range(10):
+            write(server, 1)
+            host.until_stored(executed(server))
+        before = host.stored()
+        pieces = len(host.catalog()[-1].pieces)
+        assert pieces <= 5
+        assert_whole(host, server)
+        owner = case.settings.backup.owner
+        many = len(list(case.store.entries(binlogs_prefix(owner))))
+        assert sweep(case.store, owner, time.time() + 2 * 86400) >= 8
+        assert len(list(case.store.entries(binlogs_prefix(owner)))) <= many - 16
+        assert before <= host.stored()
+        assert_whole(host, server)
 
 
 def test_killed_at_any_point(
@@ -382,10 +366,17 @@ def test_a_server_that_cannot_be_read_is_refused_with_the_remedy(
         host.until(lambda: bool(host.service.report.problem), "told")
         assert "lacks REPLICATION SLAVE and REPLICATION CLIENT" in host.service.report.problem
         assert f"GRANT {REPLICATION} ON *.* TO 'shipper'@'%'" in host.service.report.hint
+        host.service.round()
+        assert host.service.report.problem, "also between two tries"
         server.execute(f"GRANT {REPLICATION} ON *.* TO shipper@'%'")
         server.execute("SET GLOBAL gtid_mode = ON_PERMISSIVE")
         try:
             host.until(lambda: "without GTIDs" in host.service.report.problem, "told")
         finally:
             server.execute("SET GLOBAL gtid_mode = ON")
+        server.execute("SET GLOBAL binlog_format = MIXED")
+        try:
+            host.until(lambda: "statements instead of rows" in host.service.report.problem, "told")
+        finally:
+            server.execute("SET GLOBAL binlog_format = ROW")
         host.until(lambda: not host.service.report.behind, "it goes on once that is mended")

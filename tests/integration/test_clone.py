@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
+from shutil import rmtree
 
+import pymysql
 import pytest
 
-from tests.integration.backup_case import Case, Once, make_case, running
+from tests.integration.backup_case import Case, Once, ignore, make_case, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.program import WORK
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
+from wbagent.backup.engines.clone_run import cloned, end_abandoned
+from wbagent.backup.engines.engine import UnfitError
 from wbagent.backup.manifest import Manifest
+from wbagent.backup.progress import Meter
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
+from wbagent.database.connection import rows
 from wbagent.errors import BackupError
 from wbagent.monitor.backup_facts import LOADABLE
 
@@ -68,19 +77,30 @@ def test_clone_is_exact_and_restored_by_hand(case: Case, server: MysqlServer, ur
     assert (manifest.engine, manifest.data.file) == ("clone", "datadir.tar.zst")
     assert "files are on this host" in manifest.engine_reason
     assert manifest.position is not None
-    assert not manifest.position.exact
+    assert manifest.position.exact, "nobody writes to this server"
+    with server.connect() as connection:
+        counts = {
+            name: int(rows(connection, f"SELECT COUNT(*) FROM `{url.database}`.`{name}`")[0][0])
+            for name in (each.name for each in manifest.tables)
+        }
+    assert {each.name: each.rows for each in manifest.tables} == counts
     restored(case, manifest, tmp_path / "datadir")
     with MysqlServer(data=tmp_path / "datadir") as again, again.connect() as connection:
         assert fingerprint(connection, url.database) == before
         ((executed,),) = again.execute("SELECT @@GLOBAL.gtid_executed")
-        assert again.execute("SELECT GTID_SUBSET(%s, %s)", manifest.position.gtid_set, executed) == [(1,)]
+        assert executed == manifest.position.gtid_set
 
 
 def test_clone_under_writers_is_of_one_moment(case: Case, server: MysqlServer, url: MysqlURL, tmp_path: Path) -> None:
     with writer(server, url.database):
         manifest = case.run().manifest
+    assert manifest.position is not None
+    assert not manifest.position.exact
+    assert {each.rows for each in manifest.tables} == {None}
     restored(case, manifest, tmp_path / "datadir")
     with MysqlServer(data=tmp_path / "datadir") as again:
+        ((executed,),) = again.execute("SELECT @@GLOBAL.gtid_executed")
+        assert again.execute("SELECT GTID_SUBSET(%s, %s)", manifest.position.gtid_set, executed) == [(1,)]
         one, two = (again.execute(f"SELECT COUNT(*), MAX(n) FROM {name}", database=url.database) for name in TABLES)
     assert one == two != [(0, None)]
 
@@ -161,6 +181,86 @@ def test_clone_that_is_ended_half_way(case: Case, server: MysqlServer, shared: P
         server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
     assert case.stored() == {}
     assert list(shared.iterdir()) == []
+
+
+def test_trigger_that_is_changed_meanwhile(case: Case, server: MysqlServer, url: MysqlURL) -> None:
+    server.execute("CREATE TABLE watched (n INT)", database=url.database)
+    make = "CREATE TRIGGER watch AFTER INSERT ON watched FOR EACH ROW SET @seen = {}"
+    server.execute(make.format(1), database=url.database)
+
+    def change() -> None:
+        server.execute("DROP TRIGGER watch", database=url.database)
+        server.execute(make.format(2), database=url.database)
+
+    with pytest.raises(BackupError, match="1 definitions were changed or dropped during the backup: TRIGGER watch"):
+        case.run(Once("storing", change, True))
+    assert case.stored() == {}
+
+
+def test_clone_that_waits_for_ever_is_ended(server: MysqlServer, url: MysqlURL, shared: Path) -> None:
+    """Here for an ALTER that itself waits for somebody: nothing is written, and nothing says so."""
+    server.execute("CREATE TABLE held (n INT)", database=url.database)
+    server.execute("SET GLOBAL clone_block_ddl = ON")
+    server.execute("SET GLOBAL clone_ddl_timeout = 3600")
+    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'Waiting for table metadata lock'"
+    try:
+        with ThreadPoolExecutor() as pool, closing(server.connect(url.database)) as reader:
+            rows(reader, "BEGIN")
+            rows(reader, "SELECT * FROM held")
+            alter = pool.submit(server.execute, "ALTER TABLE held ADD m INT", database=url.database)
+            while server.execute(waiting) == [(0,)]:
+                assert not alter.done()
+            made = cloned(url, shared / "clone-1", Meter("cloning", ignore), still=2.0)
+            with pytest.raises(UnfitError, match="wrote nothing of the clone for 2s; it was ended"), made:
+                pass
+            rows(reader, "ROLLBACK")
+            alter.result()
+    finally:
+        server.execute("SET GLOBAL clone_block_ddl = DEFAULT")
+        server.execute("SET GLOBAL clone_ddl_timeout = DEFAULT")
+    with cloned(url, shared / "clone-2", Meter("cloning", ignore)):
+        assert (shared / "clone-2/ibdata1").exists()
+    assert list(shared.iterdir()) == []
+
+
+def test_clone_of_a_server_that_stands_still(server: MysqlServer, url: MysqlURL, shared: Path) -> None:
+    """Nobody can say that it has ended, so its files stay: without them the server would hang for good."""
+    server.execute("SET GLOBAL clone_max_data_bandwidth = 1")
+    server.execute("SET GLOBAL clone_autotune_concurrency = OFF")
+    target = shared / "clone-1"
+    stop = Once("cloning", lambda: os.kill(server.pid, signal.SIGSTOP))
+    try:
+        made = cloned(url, target, Meter("cloning", stop), still=2.0)
+        with pytest.raises(UnfitError, match="could not be ended: until mysqld is restarted"), made:
+            pass
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
+    assert (target / "ibdata1").exists()
+    assert end_abandoned(url, shared)
+    rmtree(target)
+
+
+def test_clone_beside_another_one(case: Case, server: MysqlServer) -> None:
+    """As after one that hangs: the server refuses (error 3634), and the next engine makes the backup."""
+    server.execute("SET GLOBAL clone_max_data_bandwidth = 1")
+    server.execute("SET GLOBAL clone_autotune_concurrency = OFF")
+    cloning = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'CLONE LOCAL%'"
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(server.execute, f"CLONE LOCAL DATA DIRECTORY = '{WORK}/scratch/other'")
+        while server.execute(cloning) == [(0,)]:
+            assert not other.done(), other.exception()
+        manifest = case.run().manifest
+        ((session_id,),) = server.execute(
+            "SELECT id FROM information_schema.processlist WHERE info LIKE 'CLONE LOCAL%'"
+        )
+        server.execute(f"KILL {session_id}")
+        with pytest.raises(pymysql.MySQLError):
+            other.result()
+    server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
+    assert manifest.engine == "mysqldump"
+    assert "(3634)" in manifest.warnings[0]
+    assert "a restart of mysqld ends one that hangs" in manifest.warnings[0]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,49 +15,26 @@ import psutil
 import pytest
 import zstandard
 
-from tests.integration.backup_case import Case, Once, child, ignore, killed_while, make_case
+from tests.integration.backup_case import Once, child, killed_while
 from tests.integration.clone_case import clone_backup, store
+from tests.integration.drill_case import NOBODY, Drilled, made_host
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run as run_command
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
-from tests.testbed.scratch import scratch
 from wbagent.backup.layout import lease_prefix, manifest_key, object_key
 from wbagent.backup.lease import leased
 from wbagent.backup.manifest import Manifest, parse_manifest
-from wbagent.backup.proof import Proof, read_proof
+from wbagent.backup.proof import write_proof
 from wbagent.config.dsn import S3URL, MysqlURL
-from wbagent.drill.job import DrillFailedError, Order, run_drill
+from wbagent.drill.job import DrillFailedError
 
-NOBODY = 65534
 END = b"\n-- Dump completed"
 # InnoDB's.
 PAGE = 16384
 NOW = 1_800_000_000.0
-
-
-class Drilled(Case):
-    """A host that drills."""
-
-    def drill(self, name: str = "", report: object = ignore) -> Proof | None:
-        assert callable(report)
-        with self.state() as state:
-            return run_drill(self.settings, state, self.state_directory, report, Order(name))
-
-    def proof(self, manifest: Manifest) -> Proof | None:
-        return read_proof(self.store, manifest)
-
-    def left(self) -> list[str]:
-        """What is in the room for drills."""
-        return [path.name for path in self.state_directory.glob("scratch/*")]
-
-    def fact(self, name: str) -> dict[str, object]:
-        with self.state() as state:
-            fact = state.get(name)
-        assert fact
-        return dict(fact.value)
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +46,6 @@ def database(mysql: MysqlServer) -> Iterator[MysqlURL]:
     yield url
     mysql.execute(f"DROP DATABASE `{url.database}`")
     mysql.execute("DROP USER %s@'%%'", url.user)
-
-
-@contextmanager
-def made_host(destination: S3URL, database: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
-    """A host whose state directory belongs to somebody who is not root, as the package makes it."""
-    with scratch("drill") as directory:
-        case = make_case(directory / "host1", database, clients, destination, drill={"mysqld": str(mysqld)})
-        os.chown(case.state_directory, NOBODY, NOBODY)
-        yield Drilled(case.directory, case.settings)
 
 
 @pytest.fixture
@@ -115,7 +83,10 @@ def test_good_backup_is_proven_once(host: Drilled) -> None:
     assert host.left() == []
     assert host.fact("drill.proven")["id"] == manifest.id
     assert host.drill() is None, "it is proven already"
-    assert host.drill(manifest.id), "but a person may ask again"
+    again = host.drill(manifest.id)
+    assert again, "but a person may ask again"
+    assert again.tables == proof.tables
+    assert "the checksums of the proof before" in again.compared
 
 
 def test_clone_is_proven(host: Drilled, mysql: MysqlServer) -> None:
@@ -175,6 +146,24 @@ def break_statement(host: Drilled, manifest: Manifest) -> Manifest:
     return exchanged(host, manifest, dumped(host, manifest).replace(b"INSERT INTO", b"INSERT INT", 1))
 
 
+def define_otherwise(host: Drilled, manifest: Manifest) -> Manifest:
+    """A lost index, and a view and programs of the same names that do something else."""
+    text = dumped(host, manifest)
+    for was, becomes in (
+        (b",\n  KEY `by_run` (`run_id`)", b""),
+        (b"> 0.9", b"> 0.1"),
+        ("🏃".encode(), b"x"),
+        (b"`runs` = runs + 1", b"`runs` = runs + 2"),
+        (b"runs = runs + 1", b"runs = runs + 2"),
+        (b"INTERVAL 1 YEAR", b"INTERVAL 1 DAY"),
+    ):
+        text = text.replace(was, becomes)
+    at = text.index(b"PROCEDURE `archive_runs`")
+    mode = text.rindex(b"SET sql_mode ", 0, at)
+    end = text.index(b"*/", mode)
+    return exchanged(host, manifest, text[:mode] + b"SET sql_mode              = '' " + text[end:])
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -183,6 +172,12 @@ def break_statement(host: Drilled, manifest: Manifest) -> Manifest:
         (truncate, "tables missing"),
         (lose_rows, "table audit has"),
         (break_statement, "ended with status 1"),
+        (
+            define_otherwise,
+            ".*".join(
+                ("TABLE files is", "VIEW best_runs is", "run_label is", "count_runs is", "expire_audit is", "sql_mode")
+            ),
+        ),
     ],
 )
 def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> None:
@@ -195,6 +190,33 @@ def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> 
     assert not proof.ok
     assert host.fact("drill.last")["result"] == "disproven"
     assert host.left() == []
+
+
+def test_two_drills_of_one_backup_must_agree(host: Drilled) -> None:
+    """A store or a memory that gives other bytes than the time before, and nothing else tells."""
+    manifest = host.run().manifest
+    first = host.drill()
+    assert first
+    other = (first.tables[0].model_copy(update={"checksum": 1}), *first.tables[1:])
+    write_proof(host.store, first.model_copy(update={"tables": other}))
+    with pytest.raises(DrillFailedError, match=f"table {other[0].name} holds other rows than a drill has read"):
+        host.drill(manifest.id)
+
+
+def test_clone_that_is_too_old_is_found_out(host: Drilled, mysql: MysqlServer) -> None:
+    """All is sound in it, and it is not what was there when the backup was made."""
+    manifest = clone_backup(mysql, "drill_sample", host, NOW)
+    later = tuple(
+        each.model_copy(update={"rows": None, "rows_estimate": 10**6, "auto_increment": 10**9})
+        if each.name == "files"
+        else each
+        for each in manifest.tables
+    )
+    record = manifest.model_copy(update={"tables": later})
+    host.store.put(manifest_key(record.owner, record.id), record.to_bytes())
+    reason = "table files would number its next row .* was at 1000000000 .*table files has .* MySQL guessed 1000000"
+    with pytest.raises(DrillFailedError, match=reason):
+        host.drill()
 
 
 def test_clone_with_a_torn_page_is_found_out(host: Drilled, mysql: MysqlServer) -> None:

@@ -137,7 +137,7 @@ def test_restored_and_proven_by_wbagent(
         mysql.execute("GRANT ALL ON *.* TO %s@'%%'", target.user)
         try:
             done = restore_backup(host.store, settings, manifest.id, target, ignore)
-            assert done.counted == len(manifest.tables)
+            assert done.compared.counted == len(manifest.tables)
             with mysql.connect() as connection:
                 assert fingerprint(connection, target.database) == fingerprint(connection, plain.database)
         finally:
@@ -152,6 +152,27 @@ def test_restored_and_proven_by_wbagent(
             proof = run_drill(drilled, facts, host.state_directory, ignore, Order(manifest.id))
         assert proof
         assert proof.ok
+        assert done.compared.notes == proof.notes
+        assert "6 significant digits of FLOAT columns were kept, the rest is lost: runs.loss" in proof.notes
+
+
+@needs_mydumper
+def test_what_mydumper_is_known_to_lose_makes_no_backup_a_bad_one(
+    mysql: MysqlServer, sample: MysqlURL, clients: ClientPrograms, mysqld: Path
+) -> None:
+    with scratch("mydumper") as directory:
+        host = case(directory / "case", sample, clients, engine="mydumper")
+        manifest = host.run().manifest
+        assert any("FLOAT columns keep 6 significant digits" in warning for warning in manifest.warnings)
+        os.chown(host.state_directory, 65534, 65534)
+        drill = host.settings.backup.drill.model_copy(update={"mysqld": str(mysqld)})
+        backup = host.settings.backup.model_copy(update={"drill": drill, "myloader": os.environ["WBAGENT_MYLOADER"]})
+        drilled = host.settings.model_copy(update={"backup": backup})
+        with host.state() as facts:
+            proof = run_drill(drilled, facts, host.state_directory, ignore, Order(manifest.id))
+        assert proof
+        (lost,) = [note for note in proof.notes if "sql_mode" in note]
+        assert all(name in lost for name in PROGRAMS)
 
 
 @needs_mydumper

@@ -77,7 +77,7 @@ def test_data_directory(
     target.mkdir()
     os.chown(target, NOBODY.uid, NOBODY.gid)
     done = restore_datadir(case.store, case.settings.backup, "latest", target, ignore)
-    assert (done.tables, done.counted) == (len(manifest.tables), len(manifest.tables))
+    assert (done.tables, done.compared.counted) == (len(manifest.tables), len(manifest.tables))
     assert not (target / UNFINISHED).exists()
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in target.rglob("*")}
     assert owners == {(NOBODY.uid, NOBODY.gid)}
@@ -165,7 +165,7 @@ def test_clone_comes_back_as_a_database_of_another_server(
     mysql.execute("GRANT ALL ON *.* TO came_back@'%'")
     try:
         done = restore_backup(case.store, case.settings.backup, "latest", url, ignore)
-        assert done.counted == len(manifest.tables)
+        assert done.compared.counted == len(manifest.tables)
         with mysql.connect() as connection:
             assert fingerprint(connection, "came_back") == fingerprint(connection, DATABASE)
     finally:

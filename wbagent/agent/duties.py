@@ -179,7 +179,8 @@ class Duties:
 
     def look_at_backups(self) -> None:
         """Whether the newest backup is fresh, good and where it should be."""
-        self._teller.judge_backups(self.settings)
+        seen = self._seen if self.configured()["binlog"] else None
+        self._teller.judge_backups(self.settings, seen.binlogs if seen else None)
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""

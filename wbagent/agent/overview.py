@@ -235,8 +235,8 @@ def binlog_line(overview: Overview, now: float) -> str:
     """How far binary logs are stored, in a few words."""
     report, unit = overview.binlogs, overview.binlog
     if unit is not None and not unit.serving:
-        since = f", {format_duration(report.lag(now))} of work not stored" if report else ""
-        return f"NOT STORED, the unit is {unit.active}{since} (systemctl status wbagent-binlog)"
+        since = f" since {format_duration(report.lag(now))} ago" if report and report.lag(now) else ""
+        return f"NOT STORED{since}, the unit is {unit.active} (systemctl status wbagent-binlog)"
     return report.line(now) if report else "the first are being stored"
 
 

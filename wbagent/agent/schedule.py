@@ -7,22 +7,10 @@ from datetime import datetime, time, timedelta
 
 def last_occurrence(at: str, now: datetime) -> datetime:
     """The latest moment not after `now` (aware, local) at which the clock on the wall showed `at` ("HH:MM")."""
-    return _occurrence(at, now, days=(0, -1, -2), forward=False)
-
-
-def next_occurrence(at: str, now: datetime) -> datetime:
-    """The first moment after `now` (aware, local) at which the clock on the wall shows `at`."""
-    return _occurrence(at, now, days=(0, 1, 2), forward=True)
-
-
-def _occurrence(at: str, now: datetime, days: tuple[int, ...], *, forward: bool) -> datetime:
     clock = time.fromisoformat(at)
-    for day in days:
-        # Combined without an offset first: the offset of that day may be another one than today's.
-        moment = datetime.combine(now.date() + timedelta(days=day), clock).replace(tzinfo=now.tzinfo)
-        if (moment > now) is forward:
-            return moment
-    raise AssertionError("one of three days holds the occurrence")
+    # Combined without an offset first: the offset of that day may be another one than today's.
+    days = (datetime.combine(now.date() - timedelta(days=day), clock).replace(tzinfo=now.tzinfo) for day in range(3))
+    return next(moment for moment in days if moment <= now)
 
 
 def backup_due(at: str, last_attempt: datetime | None, now: datetime) -> bool:

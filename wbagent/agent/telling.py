@@ -107,15 +107,21 @@ class Teller:
         now = Moment.now()
         try:
             lag = report.lag(wall) if report else 0.0
-            problem, hint = (report.problem, report.hint) if report else ("", "")
-            gap = report.gap if report and not report.covered else ""
-            found = (binlog.lag(settings, lag, problem, hint), binlog.gap(gap))
+            problem, hint, silent = (report.problem, report.hint, report.silent) if report else ("", "", False)
+            gap, asked = (report.gap, report.asked_at > report.gap_at) if report and not report.covered else ("", False)
+            found = (
+                binlog.lag(settings, lag, problem, hint, silent=silent),
+                binlog.gap(settings, gap, asked=asked),
+            )
             judging.judge(self._state, settings.alerts, binlog.KINDS, found, now)
         except StateError as error:
             self._complain(error)
 
-    def judge_backups(self, settings: Settings) -> None:
-        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too."""
+    def judge_backups(self, settings: Settings, binlogs: Report | None) -> None:
+        """One look at what backups and drills have left; with [metrics] textfile, Prometheus hears of it too.
+
+        `binlogs`: what the unit that stores them noted, None where none are wanted.
+        """
         try:
             tell_damage(self._state, settings, Moment.now())
             age = backup.judge(self._state, settings, Moment.now())
@@ -125,7 +131,8 @@ class Teller:
             return
         if path := settings.metrics.textfile:
             try:
-                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing))
+                figures = binlogs.figures(Moment.now().wall) if binlogs else {}
+                textfile.write(Path(path), textfile.metrics(facts, age, settings.backup.fresh_within, firing, figures))
             except StateError as error:
                 self._complain(error, "metrics are missing")
 

@@ -14,9 +14,12 @@ from wbagent.quantities import format_duration
 KINDS: Final = frozenset({"binlog-lag", "binlog-gap"})
 
 
-def lag(settings: Settings, seconds: float, problem: str, hint: str) -> Condition:
-    """So many seconds of work are not stored, since `problem` if that is known; `hint` says what to do about it."""
-    limit = settings.backup.binlog.lag_alert
+def lag(settings: Settings, seconds: float, problem: str, hint: str, *, silent: bool = False) -> Condition:
+    """So many seconds of work are not stored, since `problem` if that is known; `hint` says what to do about it.
+
+    `silent`: the database cannot be asked, so whether there was any work is not known.
+    """
+    limit, language = settings.backup.binlog.lag_alert, settings.alerts.language
     return Condition(
         "binlog-lag",
         seconds,
@@ -25,13 +28,14 @@ def lag(settings: Settings, seconds: float, problem: str, hint: str) -> Conditio
         because_of=(AWAY,),
         facts={
             "limit": format_duration(limit),
-            "lag": format_duration(seconds),
+            "lost": say(language, f"binlog-lag.{'unknown' if silent else 'lost'}", {"lag": format_duration(seconds)}),
             "problem": f"{problem}." if problem else "",
-            "hint": hint or say(settings.alerts.language, "binlog-lag.mend"),
+            "hint": hint or say(language, "binlog-lag.mend"),
         },
     )
 
 
-def gap(what: str) -> Condition:
-    """`what` tells what can never be stored, or is empty once a backup followed it."""
-    return Condition("binlog-gap", float(bool(what)), facts={"gap": f"{what[:1].upper()}{what[1:]}"})
+def gap(settings: Settings, what: str, *, asked: bool) -> Condition:
+    """`what` tells what can never be stored, or is empty once a backup followed it; `asked`: one was started since."""
+    backup = say(settings.alerts.language, f"binlog-gap.{'started' if asked else 'starts'}")
+    return Condition("binlog-gap", float(bool(what)), facts={"gap": f"{what[:1].upper()}{what[1:]}", "backup": backup})

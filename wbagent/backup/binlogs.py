@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from wbagent.backup.catalog import committed, read_catalog
+from wbagent.backup import catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import read_proof
 from wbagent.binlog.gtid import GtidSet
@@ -42,7 +42,7 @@ def run_shipping(settings: Settings, state: State, directory: Path) -> None:
     service.run()
 
 
-def open_service(settings: Settings, state: State, directory: Path, start_backup: Callable[[], None]) -> Service:
+def open_service(settings: Settings, state: State, directory: Path, start_backup: Callable[[], bool]) -> Service:
     """The service of this host, not running yet; raises ConfigError, BucketError, StateError."""
     url = settings.database_url()
     if url is None or not settings.backup.binlog.enabled:
@@ -64,10 +64,9 @@ def open_service(settings: Settings, state: State, directory: Path, start_backup
 
 def newest_backup(store: Store, owner: str) -> Newest:
     """The newest backup's position; raises BucketError."""
-    records = committed(read_catalog(store, owner))
-    if not records:
+    newest = catalog.newest_backup(store, owner)
+    if newest is None:
         return Newest(exists=False, position=None, exact=None)
-    newest = records[-1]
     return Newest(exists=True, position=position_of(newest), exact=exact_position(store, newest))
 
 
@@ -100,12 +99,14 @@ def last_report(state: State) -> Report | None:
         return None
 
 
-def _start_backup() -> None:
+def _start_backup() -> bool:
     try:
         with Bus() as bus:
             bus.start(_BACKUP_UNIT)
     except BusError as error:
         journal.send(f"no backup could be started: {error.message}", level="warning")
+        return False
+    return True
 
 
 class _Notes:
@@ -117,7 +118,8 @@ class _Notes:
         self._next = 0.0
 
     def __call__(self, report: Report) -> None:
-        said = (report.problem, report.behind, report.gap_at, report.covered, report.backup, report.asked_at)
+        said = (report.problem, report.behind, report.gap_at, report.covered, report.backup, report.asked_at,
+                report.silent)  # fmt: skip
         if said == self._said and time.monotonic() < self._next:
             return
         self._said, self._next = said, time.monotonic() + _NOTE_EVERY_S

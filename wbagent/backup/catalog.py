@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,13 +29,27 @@ class Stored:
 
 def read_catalog(store: Store, owner: str) -> tuple[Stored, ...]:
     """Everything stored for `owner`, oldest first; raises BucketError."""
+    return tuple(newest_first(store, owner))[::-1]
+
+
+def newest_first(store: Store, owner: str) -> Iterator[Stored]:
+    """Everything stored for `owner`, the newest first; reads no more commit records than are asked for.
+
+    Raises BucketError.
+    """
     prefix = owner_prefix(owner)
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for entry in store.entries(prefix):
         name, _, file = entry.key.removeprefix(prefix).partition("/")
         if is_backup_id(name):
             found[name][file] = entry.size
-    return tuple(_stored(store, owner, name, files) for name, files in sorted(found.items()))
+    for name in sorted(found, reverse=True):
+        yield _stored(store, owner, name, found[name])
+
+
+def newest_backup(store: Store, owner: str) -> Manifest | None:
+    """The commit record of the newest backup that counts; raises BucketError."""
+    return next((each.manifest for each in newest_first(store, owner) if each.state == "complete"), None)
 
 
 def committed(catalog: tuple[Stored, ...]) -> tuple[Manifest, ...]:
@@ -49,13 +63,13 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
     Raises RestoreError (DamagedError when it does not match what is stored), BucketError.
     """
     if name == "latest":
-        records = committed(read_catalog(store, owner))
-        if not records:
+        newest = newest_backup(store, owner)
+        if newest is None:
             raise RestoreError(
                 f"{store.address} holds no complete backup of {owner!r}",
                 hint="see what there is: wbagent backup list --all; make one: wbagent backup run",
             )
-        return records[-1]
+        return newest
     if not is_backup_id(name):
         raise RestoreError(
             f"{name!r} is not the id of a backup", hint='ids are as in `wbagent backup list`, or the word "latest"'

@@ -23,6 +23,7 @@ from wbagent.backup.manifest import (
     IN_PIECES,
     WHOLE,
     DatabaseRecord,
+    DefinitionRecord,
     Encryption,
     FilesRecord,
     Manifest,
@@ -32,7 +33,7 @@ from wbagent.backup.manifest import (
 )
 from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.source import Source, look
+from wbagent.backup.source import Source, look, unseen
 from wbagent.backup.storing import Storing, size_for
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
@@ -125,7 +126,7 @@ class Making:
             started_at=datetime.fromtimestamp(started, UTC),
             finished_at=datetime.fromtimestamp(self._clock(), UTC),
             duration_s=round(time.monotonic() - began, 3),
-            warnings=(*troubles, *engine.warnings, *taken.warnings, *shrunk, *_unread(self._settings)),
+            warnings=(*troubles, *engine.warnings, *taken.warnings, *unseen(source), *shrunk, *_unread(self._settings)),
             **_described(source, self._url, taken.rows),
         )
         self._commit(manifest)
@@ -239,6 +240,7 @@ def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict
                 engine=table.engine,
                 rows=counts.get(table.name),
                 rows_estimate=table.rows_estimate,
+                auto_increment=table.auto_increment,
             )
             for table in database.tables
         ),
@@ -247,6 +249,10 @@ def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict
         "triggers": database.triggers,
         "events": database.events,
         "definers": database.definers,
+        "definitions": tuple(
+            DefinitionRecord(object=each.object, sha256=each.sha256, sql_mode=each.sql_mode)
+            for each in source.definitions
+        ),
     }
 
 

@@ -27,22 +27,39 @@ EngineName: TypeAlias = Literal["clone", "mydumper", "mysqldump"]
 class _Record(BaseModel):
     # A record of a newer release may say more; what it says must still be of the right kind.
     model_config = ConfigDict(extra="ignore", frozen=True)
-    # What earlier releases did not say is left out where it says nothing: a proof is bound to the record's very bytes.
-    _later: ClassVar[frozenset[str]] = frozenset()
+    # Fields that came later are left out where they say nothing: a record of before gives the bytes that it was stored
+    # with, whose digest its proof names.
+    later: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")
-    def _as_ever(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        record: dict[str, Any] = usual(self)
-        return {name: value for name, value in record.items() if value or name not in self._later}
+    def _as_stored(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialized(self).items() if value or name not in self.later}
 
 
 class TableRecord(_Record):
-    """One table; `rows` is exact for the moment of the dump, or None when that could not be proven."""
+    """One table; `rows` is exact for the moment of the backup, or None when that could not be proven.
+
+    `rows_estimate` is the engine's. `auto_increment` is the next one, as of before the backup: it never goes back.
+    """
+
+    later = frozenset({"auto_increment"})
 
     name: str
     engine: str
     rows: int | None
     rows_estimate: int
+    auto_increment: int | None = None
+
+
+class DefinitionRecord(_Record):
+    """How an object such as "TABLE runs" or "PROCEDURE archive" is defined: a hash of SHOW CREATE's text.
+
+    `sql_mode` is what a routine, trigger or event runs under.
+    """
+
+    object: str
+    sha256: str
+    sql_mode: str = ""
 
 
 class Position(_Record):
@@ -79,7 +96,7 @@ class DatabaseRecord(_Record):
     address: str
     charset: str
     collation: str
-    _later = frozenset({"data_bytes"})
+    later = frozenset({"data_bytes"})
     data_bytes: int = 0
 
 
@@ -101,7 +118,7 @@ class StoredObject(_Record):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     plain_size: int = Field(ge=1)
     plain_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    _later = frozenset({"pieces"})
+    later = frozenset({"pieces"})
     pieces: tuple[Piece, ...] = ()
 
     @property
@@ -128,6 +145,8 @@ class Encryption(_Record):
 class Manifest(_Record):
     """The whole record; where it exists, the backup does. The first of its objects is the database."""
 
+    later = frozenset({"definitions"})
+
     format: Literal[2, 3] = WHOLE
     id: str
     owner: str
@@ -145,6 +164,7 @@ class Manifest(_Record):
     triggers: tuple[str, ...]
     events: tuple[str, ...]
     definers: tuple[str, ...] = ()
+    definitions: tuple[DefinitionRecord, ...] = ()
     objects: tuple[StoredObject, ...] = Field(min_length=1)
     files: FilesRecord | None = None
     encryption: Encryption | None = None

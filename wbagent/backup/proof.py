@@ -32,7 +32,7 @@ class Proof(_Record):
     """The outcome of a drill. Only one that is `ok` makes a backup a proven one; else `reason` says what was wrong.
 
     `manifest_sha256` is of the commit record that was proven: another one in its place is not proven by this.
-    `server` is the mysqld that the backup was restored into.
+    `server` is the mysqld that the backup was restored into. `notes`: what could not be compared, or is not exact.
     """
 
     format: Literal[1] = FORMAT
@@ -49,6 +49,7 @@ class Proof(_Record):
     compared: tuple[str, ...] = ()
     tables: tuple[TableProof, ...] = ()
     gtid_executed: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The JSON text that is stored."""

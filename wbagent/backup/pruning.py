@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +18,9 @@ from wbagent.backup.making import Clock
 from wbagent.backup.retention import Policy, Verdict, decide
 from wbagent.backup.standing import weighed
 from wbagent.backup.thinning import Thinned, thin_out
-from wbagent.binlog.retention import thin_out_binlogs
+from wbagent.binlog.retention import sweep, thin_out_binlogs
 from wbagent.bucket.open import open_store
-from wbagent.bucket.store import Store
+from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.model import BackupSettings
 from wbagent.errors import BackupError, BucketError, StateError, WbagentError
 from wbagent.monitor.backup_facts import DRILL, why_unproven_count
@@ -97,15 +98,19 @@ def tidy(store: Store, backup: BackupSettings, state: State, directory: Path, cl
     record.put_list(state, left, clock())
     if free:
         # A restore elsewhere holds a lease on its backup, which is therefore among those that are left.
-        _thin_out_binlogs(store, backup.owner, left)
+        _thin_out_binlogs(store, backup, left, now)
     _warn_of_others(left, backup.owner)
     return thinned
 
 
-def _thin_out_binlogs(store: Store, owner: str, left: list[Stored]) -> None:
+def _thin_out_binlogs(store: Store, backup: BackupSettings, left: list[Stored], now: datetime) -> None:
     """Binary logs follow the oldest backup that is left; a failure of theirs is told, and undoes nothing."""
     try:
-        done = thin_out_binlogs(store, owner, [position_of(each.manifest) for each in left if each.manifest])
+        done = thin_out_binlogs(store, backup.owner, [position_of(each.manifest) for each in left if each.manifest])
+        if backup.read_back:
+            # Keys that may only write leave this to the bucket's lifecycle rules too.
+            with suppress(NotAllowedError):
+                sweep(store, backup.owner, now.timestamp())
     except WbagentError as error:
         text = f"old binary logs were not thinned out: {error.message}"
         journal.send(text, level="warning", message_id=events.RETENTION_DONE)

@@ -8,12 +8,14 @@ from typing import Final
 
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import Connection, rows, session
+from wbagent.database.definitions import Definition, objects_of, read_definitions
 from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.schema import DatabaseFacts, read_database
 from wbagent.database.unfinished import TABLE as UNFINISHED
 from wbagent.errors import BackupError, DatabaseError
 
 _LONG_QUERY_S: Final = 5
+_MIGRATION: Final = "probably a migration of the server; when it is over: wbagent backup run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Source:
     server: ServerFacts
     database: DatabaseFacts
     long_queries: int
+    definitions: tuple[Definition, ...] = ()
 
 
 def look(url: MysqlURL) -> Source:
@@ -35,6 +38,7 @@ def look(url: MysqlURL) -> Source:
                 hint="move the database to MySQL 8.4",
             )
         database = read_database(connection, url.database, server.version)
+        definitions = read_definitions(connection, url.database, objects_of(database))
         waiting = _long_queries(connection)
     if any(table.name == UNFINISHED for table in database.tables):
         raise BackupError(
@@ -47,13 +51,39 @@ def look(url: MysqlURL) -> Source:
             f"the database {database.name!r} has no tables, so there is nothing to back up",
             hint="check the database's name; if its tables were lost, restore: wbagent restore latest --into …",
         )
-    return Source(server, database, waiting)
+    return Source(server, database, waiting, definitions)
 
 
-def look_again(url: MysqlURL, source: Source) -> DatabaseFacts:
-    """The same database after the dump; raises DatabaseError."""
+def check_unchanged(url: MysqlURL, source: Source, dumped: Collection[str]) -> tuple[str, ...]:
+    """Look at the database again after the dump and judge what is in that; returns warnings.
+
+    Raises BackupError where something changed meanwhile, or is missing in the dump; DatabaseError.
+    """
     with session(url) as connection:
-        return read_database(connection, url.database, source.server.version)
+        after = read_database(connection, url.database, source.server.version)
+        definitions = read_definitions(connection, url.database, objects_of(after))
+    news = check_complete(source.database, after, dumped)
+    refuse_changed(source.definitions, definitions)
+    return news
+
+
+def unseen(source: Source) -> tuple[str, ...]:
+    """A warning about what cannot be compared after a restore, or nothing."""
+    seen = {each.object for each in source.definitions}
+    hidden = [each for each in objects_of(source.database) if each not in seen]
+    if not hidden:
+        return ()
+    return (f"the account may not see how these are defined, or they are not valid; no drill can tell: {some(hidden)}",)
+
+
+def refuse_changed(before: Collection[Definition], after: Collection[Definition]) -> None:
+    """Raise BackupError when something was defined otherwise or dropped: nobody can say which of the two is in it."""
+    left = set(after)
+    changed = [each.object for each in before if each not in left]
+    if changed:
+        raise BackupError(
+            f"{len(changed)} definitions were changed or dropped during the backup: {some(changed)}", hint=_MIGRATION
+        )
 
 
 def check_complete(before: DatabaseFacts, after: DatabaseFacts, dumped: Collection[str]) -> tuple[str, ...]:
@@ -65,7 +95,7 @@ def check_complete(before: DatabaseFacts, after: DatabaseFacts, dumped: Collecti
     if changed:
         raise BackupError(
             f"{len(changed)} tables were altered, truncated or dropped during the dump: {some(changed)}",
-            hint="probably a migration of the server; when it is over: wbagent backup run",
+            hint=_MIGRATION,
         )
     missing = [table.name for table in before.tables if table.name not in set(dumped)]
     if missing:

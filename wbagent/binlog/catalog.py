@@ -33,30 +33,40 @@ class StoredFile:
 
 def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
     """Every file of which anything is stored, oldest first; raises BucketError, DamagedError."""
-    found: defaultdict[FileId, dict[Range, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    files = []
+    for file, pieces in sorted(stored_pieces(store, owner).items()):
+        sizes = committed(pieces)
+        if chosen := chain(sizes):
+            key = chosen[-1].stem(file, owner) + RECORD
+            mark = parse_record(b"".join(store.get(key)), key).mark()
+            files.append(StoredFile(file, chosen, mark, {piece: sizes[piece] for piece in chosen}))
+    return tuple(files)
+
+
+def stored_pieces(store: Store, owner: str) -> Mapping[FileId, Mapping[Range, Mapping[str, int]]]:
+    """All there is by file and piece: the bytes of each suffix; raises BucketError."""
+    found: defaultdict[FileId, defaultdict[Range, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for entry in store.entries(binlogs_prefix(owner)):
         if (known := parse_key(entry.key, owner)) is not None:
             file, piece, suffix = known
             found[file][piece][suffix] = entry.size
-    files = []
-    for file, pieces in sorted(found.items()):
-        committed = {
-            piece: max(size for suffix, size in parts.items() if suffix.startswith(DATA))
-            for piece, parts in pieces.items()
-            if RECORD in parts and any(suffix.startswith(DATA) for suffix in parts)
-        }
-        if chosen := chain(committed):
-            key = chosen[-1].stem(file, owner) + RECORD
-            mark = parse_record(b"".join(store.get(key)), key).mark()
-            files.append(StoredFile(file, chosen, mark, {piece: committed[piece] for piece in chosen}))
-    return tuple(files)
+    return found
+
+
+def committed(pieces: Mapping[Range, Mapping[str, int]]) -> Mapping[Range, int]:
+    """Those pieces of a file that are stored with their record, and the bytes that each takes."""
+    return {
+        piece: max(size for suffix, size in parts.items() if suffix.startswith(DATA))
+        for piece, parts in pieces.items()
+        if RECORD in parts and any(suffix.startswith(DATA) for suffix in parts)
+    }
 
 
 def chain(pieces: Iterable[Range]) -> tuple[Range, ...]:
     """The pieces that make up a file from byte 0 on without a hole.
 
-    A writer that died after it stored a piece, and before it knew, cuts the next one from the same offset, and that may
-    be longer: the longest one counts.
+    From one start the longest one counts: pieces are joined to larger ones (joining), and a writer that died after it
+    stored a piece, and before it knew, cuts the next one from the same offset.
     """
     longest: dict[int, Range] = {}
     for piece in pieces:

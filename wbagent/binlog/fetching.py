@@ -17,8 +17,10 @@ from wbagent.binlog.record import parse_record
 from wbagent.bucket.store import NotStoredError, Store
 
 _HINT: Final = "choose a moment before it, or restore a later backup: wbagent binlog status, wbagent backup list"
-# Pieces of five seconds are small, and there are thousands: waiting for one answer after the other would take hours.
-_AHEAD: Final = 4
+# Small pieces are thousands, and waiting for one answer after the other would take hours.
+_AHEAD: Final = 16
+# Large ones are in memory meanwhile.
+_MOST_BYTES: Final = 64 << 20
 
 
 def fetch(store: Store, owner: str, identity: Identity | None, file: StoredFile, upto: int) -> Iterator[bytes]:
@@ -30,11 +32,15 @@ def fetch(store: Store, owner: str, identity: Identity | None, file: StoredFile,
     wanted = deque(piece for piece in file.pieces if piece.start < upto)
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="binlog") as pool:
         coming: deque[Future[bytes]] = deque()
+        ahead = 0
         try:
             while wanted or coming:
-                while wanted and len(coming) < _AHEAD:
+                while wanted and len(coming) < _AHEAD and (not coming or ahead + _bytes(wanted[0]) <= _MOST_BYTES):
+                    ahead += _bytes(wanted[0])
                     coming.append(pool.submit(one, wanted.popleft()))
-                yield coming.popleft().result()
+                data = coming.popleft().result()
+                ahead -= len(data)
+                yield data
         finally:
             for left in coming:
                 left.cancel()
@@ -45,6 +51,10 @@ def read_events(store: Store, owner: str, identity: Identity | None, file: Store
     stream = EventStream()
     for data in fetch(store, owner, identity, file, upto):
         yield from stream.feed(data)
+
+
+def _bytes(piece: Range) -> int:
+    return piece.end - piece.start
 
 
 def _piece(store: Store, stem: str, identity: Identity | None, piece: Range) -> bytes:

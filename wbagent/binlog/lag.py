@@ -22,6 +22,7 @@ class Report:
 
     `covered_at`: all that the server had executed at that moment is stored. `behind`: it has executed more since.
     `since`: when shipping was first asked for. `last_at`: the commit of the newest transaction that is stored.
+    `silent`: nothing is known of the time since, as the server cannot be asked.
     `problem` and `hint`: what keeps it from going on, or "". `gap`: what was lost, and when that was seen.
     `sound_at`: when the newest backup was last seen to lead, by the rule of a restore, to the end of what is stored.
     `backup`: what is wrong with the newest backup as the place to begin from, or ""; `asked_at`: when one was started.
@@ -43,11 +44,16 @@ class Report:
     backup: str = ""
     asked_at: float = 0.0
     version: str = ""
+    silent: bool = False
 
     @property
     def covered(self) -> bool:
         """Whether a restore crosses or follows the last gap: every moment from the newest backup on can be had."""
         return self.sound_at > self.gap_at
+
+    def stale(self, now: float) -> bool:
+        """Whether the unit has noted nothing for so long that this says nothing about now."""
+        return now - self.noted_at >= _STALE_S
 
     def lag(self, now: float) -> float:
         """Seconds of work that are not stored; 0 when the server has nothing that is not.
@@ -55,13 +61,19 @@ class Report:
         Invariant: it never falls while nothing is stored, also when the unit is dead and notes nothing; a server at
         which nothing happens has no lag, however long that lasts.
         """
-        if not self.behind and now - self.noted_at < _STALE_S:
+        if not self.behind and not self.stale(now):
             return 0.0
         return max(0.0, now - (self.covered_at or self.since))
 
     def line(self, now: float) -> str:
         """The state in a few words."""
         lag = self.lag(now)
+        if self.silent:
+            covered = datetime.fromtimestamp(self.covered_at, UTC).astimezone()
+            return (
+                f"everything up to {covered:%Y-%m-%d %H:%M:%S} is stored; nothing is known of the"
+                f" {format_duration(max(lag, 1))} since: {self.problem}"
+            )
         if self.problem:
             return f"NOT STORED for {format_duration(max(lag, 1))}: {self.problem}"
         if not self.covered_at:
@@ -69,6 +81,11 @@ class Report:
         text = f"up to {format_duration(lag)} of work not stored yet" if lag else "everything is stored"
         newest = datetime.fromtimestamp(self.last_at, UTC).astimezone() if self.last_at else None
         return f"{text}, the newest of {newest:%Y-%m-%d %H:%M:%S} ({self.file})" if newest else text
+
+    def figures(self, now: float) -> dict[str, float]:
+        """What there is to measure, by the names of its metrics; what is not known is left out."""
+        found = {"lag_seconds": self.lag(now), "gap": float(bool(self.gap) and not self.covered)}
+        return found | ({"last_event_timestamp_seconds": self.last_at} if self.last_at else {})
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
-from wbagent.binlog.catalog import StoredFile, read_catalog
+from wbagent.binlog.catalog import StoredFile, chain, committed, read_catalog, stored_pieces
 from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.joining import superseded
 from wbagent.binlog.layout import RECORD
+from wbagent.binlog.record import parse_record
 from wbagent.bucket.store import NotAllowedError, Store
+
+_READ_MEANWHILE_S: Final = 86400.0
+_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,33 @@ def thin_out_binlogs(store: Store, owner: str, kept: Iterable[GtidSet | None]) -
         except NotAllowedError as error:
             return ThinnedBinlogs(due[:count], due[count:], error.message)
     return ThinnedBinlogs(due)
+
+
+def sweep(store: Store, owner: str, now: float) -> int:
+    """Remove the pieces in whose place larger ones were stored, and say how many; raises BucketError, DamagedError.
+
+    Only once the larger one was read back, and a day after what it holds: a restore that began before it was there may
+    still be reading them. `now`: wall-clock seconds. With a key that may not delete, nothing goes and nothing fails.
+    """
+    gone = 0
+    for file, pieces in sorted(stored_pieces(store, owner).items()):
+        for larger, within in superseded(chain(committed(pieces)), pieces).items():
+            stem = larger.stem(file, owner)
+            record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
+            if now - max(record.last_at / 1e6, record.created) < _READ_MEANWHILE_S:
+                continue
+            stored = hashlib.sha256()
+            for chunk in store.get(stem + record.suffix):
+                stored.update(chunk)
+            if stored.hexdigest() != record.sha256:
+                continue
+            keys = [piece.stem(file, owner) + suffix for piece in within for suffix in pieces[piece]]
+            # Records first: a piece without its data would not be passed over.
+            for last in (False, True):
+                with ThreadPoolExecutor(_AT_ONCE) as pool:
+                    list(pool.map(store.delete, [key for key in keys if key.endswith(RECORD) is not last]))
+            gone += len(within)
+    return gone
 
 
 def _is_in(file: StoredFile, position: GtidSet) -> bool:

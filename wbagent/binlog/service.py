@@ -55,10 +55,10 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the room above gives: the newest backup, a way to have one made, and where the report goes."""
+    """What the room above gives: the newest backup, a way to have one begun (if it can be), a place for the report."""
 
     newest_backup: Callable[[], Newest]
-    start_backup: Callable[[], None]
+    start_backup: Callable[[], bool]
     note: Callable[[Report], None]
 
 
@@ -87,6 +87,7 @@ class Service:
             replace(last, noted_at=now, behind=True, problem="", hint="") if last else Report(now, now, settings.owner)
         )
         self._coverage.covered_at = self.report.covered_at
+        self._trouble: WbagentError | None = None
         self._stop = threading.Event()
         self._pause, self._next_try = settings.binlog.every, 0.0
         self._moved_at, self._seen = time.monotonic(), (GtidSet(), 0)
@@ -115,15 +116,21 @@ class Service:
             known = self._look()
         except WbagentError as error:
             problem = error
+        silent = isinstance(problem, DatabaseError)
         try:
             self._work()
         except DamagedError as error:
-            problem = error
+            problem = self._trouble = error
             self._start_over()
         except WbagentError as error:
-            problem = problem or error
+            self._trouble = error
             self._wait_longer()
-        self._tell(problem, known=known)
+        else:
+            if self._reader is not None:
+                self._trouble = None
+        # Between two tries nothing fails, and nothing is mended either.
+        problem = problem or self._trouble
+        self._tell(problem, known=known, silent=silent)
 
     # --- the steps of a round ---
 
@@ -218,10 +225,10 @@ class Service:
         elif newest.position is None or not shipper.shipped - newest.position <= stored:
             wrong = "the newest backup is older than the binary logs" if newest.exists else "there is no backup yet"
             now = time.time()
-            if now - self.report.asked_at > _ASK_AGAIN_S or self.report.gap_at > self.report.asked_at:
+            due = now - self.report.asked_at > _ASK_AGAIN_S or self.report.gap_at > self.report.asked_at
+            if due and self._hooks.start_backup():
                 journal.send(f"{wrong}: a new one is started", level="warning")
                 self.report = replace(self.report, asked_at=now)
-                self._hooks.start_backup()
             self._backup_at = time.monotonic() + _LONGEST_PAUSE_S
         self.report = replace(self.report, backup=wrong)
 
@@ -267,7 +274,7 @@ class Service:
 
     # --- what is told ---
 
-    def _tell(self, problem: WbagentError | None, *, known: bool) -> None:
+    def _tell(self, problem: WbagentError | None, *, known: bool, silent: bool = False) -> None:
         before, now = self.report, time.time()
         shipper = self._shipper
         self.report = replace(
@@ -280,6 +287,7 @@ class Service:
             problem=problem.message if problem else "",
             hint=problem.hint if problem else "",
             version=__version__,
+            silent=silent and bool(self._coverage.covered_at) and not self._coverage.behind,
         )
         if problem is not None and problem.message != before.problem:
             journal.send(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from wbagent.binlog.events import MAGIC, DamagedError, Event, Kind
 from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.joining import Group, Piece
 from wbagent.binlog.layout import RECORD, FileId, Range
 from wbagent.binlog.packing import Packing
 from wbagent.binlog.record import PieceRecord, Stored
@@ -21,16 +21,6 @@ from wbagent.bucket.store import Store
 
 # A put of this many bytes is short enough that the rest of the loop is not held up for long.
 _LARGEST: Final = 8 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A piece that is cut and not yet known to be stored; `mark` is the state of its file at its end."""
-
-    file: FileId
-    start: int
-    plain: bytes
-    mark: Mark
 
 
 class Shipper:
@@ -55,7 +45,8 @@ class Shipper:
         self._mark = Mark()
         self._cut: list[bytes] = []
         self._cut_at = 0
-        self._pending: _Piece | None = None
+        self._pending: Piece | None = None
+        self._group = Group()
         self.shipped = self.received = before
         self.last_at = 0
         self.bytes = 0
@@ -80,7 +71,8 @@ class Shipper:
         while going():
             if self._pending is not None:
                 self._put(self._pending)
-                self._pending = None
+                self._pending = self._group.add(self._pending)
+                continue
             # Looked for before reading: once there is a newer file, what is read of this one is all of it.
             files = self._spool.files()
             if self._file is None:
@@ -93,6 +85,7 @@ class Shipper:
                     return
                 self._spool.remove(self._path)
                 self.close()
+                self._pending = self._group.end()
 
     def _begins_at(self, name: str) -> int:
         return self._reading.position if self._reading and name == self._reading.file else len(MAGIC)
@@ -101,7 +94,7 @@ class Shipper:
         self._file, self._path = file, file.path
         self._id, self._mark, self._cut = None, Mark(), []
 
-    def _next_piece(self) -> _Piece | None:
+    def _next_piece(self) -> Piece | None:
         """Cut the next piece, at the latest where the spool ends now; None when nothing more is whole."""
         size, last = 0, None
         for event in self._file.events() if self._file else ():
@@ -112,7 +105,7 @@ class Shipper:
         # A piece that ends before the file's set of GTIDs would claim that nothing was executed.
         if not self._cut or self._id is None or (last is None or last.kind == Kind.FORMAT_DESCRIPTION):
             return None
-        piece = _Piece(self._id, self._cut_at, b"".join(self._cut), self._mark)
+        piece = Piece(self._id, self._cut_at, b"".join(self._cut), self._mark)
         self._cut = []
         return piece
 
@@ -138,7 +131,7 @@ class Shipper:
             self.received = self._mark.executed
         return True
 
-    def _put(self, piece: _Piece) -> None:
+    def _put(self, piece: Piece) -> None:
         stored = self._packing.pack(piece.plain)
         stem = Range(piece.start, piece.mark.end).stem(piece.file, self._owner)
         digests = hashlib.sha256(stored).hexdigest(), hashlib.sha256(piece.plain).hexdigest()

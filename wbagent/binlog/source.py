@@ -83,6 +83,13 @@ def check(server: ServerFacts, url: MysqlURL) -> None:
             hint="set enforce_gtid_consistency = ON and gtid_mode = ON in its my.cnf; both can be set while it runs, in"
             " the steps of MySQL's manual, 'Enabling GTID Transactions Online'",
         )
+    if server.binlog_format != "ROW":
+        raise DatabaseError(
+            f"{where} logs statements instead of rows (binlog_format = {server.binlog_format}), which may give other"
+            " rows when they are executed again",
+            hint="set binlog_format = ROW in its my.cnf, as W&B's guide asks for, and now: SET GLOBAL binlog_format ="
+            " 'ROW' (for new sessions)",
+        )
     needed = {"REPLICATION SLAVE": (), "REPLICATION CLIENT": ("SUPER",)}
     missing = [name for name, instead in needed.items() if not server.grants.has(name, *instead)]
     if missing:

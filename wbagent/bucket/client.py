@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wbagent.bucket.pace import Throttle
 
 Checksums: TypeAlias = Literal["when_supported", "when_required"]
-_CONNECTIONS: Final = 4
+# Opened as they are needed: binary logs are read in so many small pieces at once.
+_CONNECTIONS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

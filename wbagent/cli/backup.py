@@ -17,11 +17,6 @@ from wbagent.state import State
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wbagent.backup.catalog import Stored
-    from wbagent.backup.manifest import Manifest, Position
-    from wbagent.backup.proof import Proof
     from wbagent.bucket.policy import Kind
     from wbagent.bucket.store import Store
     from wbagent.config import Settings
@@ -54,22 +49,30 @@ def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
     from wbagent.backup.catalog import read_catalog  # noqa: PLC0415
     from wbagent.backup.proof import read_proof  # noqa: PLC0415
     from wbagent.backup.record import proof_row, short_row  # noqa: PLC0415
+    from wbagent.cli.backup_show import print_list  # noqa: PLC0415
+    from wbagent.cli.moments import moment_lines, moment_rows, moments_or_why  # noqa: PLC0415
 
     settings = load_settings(ctx)
     store = _store(settings)
     catalog = read_catalog(store, settings.backup.owner)
     shown = [each for each in catalog if show_all or each.state == "complete"]
     proofs = {each.id: read_proof(store, each.manifest) for each in shown if each.manifest}
+    moments, unknown = moments_or_why(store, settings.backup.owner)
     if as_json:
         document = {
             "destination": store.address,
             "off_site": store.off_site,
             "owner": settings.backup.owner,
             "backups": [short_row(each) | proof_row(proofs.get(each.id)) for each in shown],
+            "moments": moment_rows(moments) if moments else None,
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    _print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
+    print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
+    for line in moment_lines(moments) if moments and moments.files else ():
+        click.echo(line)
+    if unknown:
+        click.echo(f"which moments can be restored is not known: {unknown}", err=True)
 
 
 @backup.command("check-destination")
@@ -102,6 +105,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show a backup's commit record; ID may be the word "latest"."""
     from wbagent.backup.catalog import find_backup  # noqa: PLC0415
     from wbagent.backup.proof import read_proof  # noqa: PLC0415
+    from wbagent.cli.backup_show import print_record  # noqa: PLC0415
 
     settings = load_settings(ctx)
     store = _store(settings)
@@ -109,7 +113,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(manifest.to_bytes(), nl=False)
     else:
-        _print_manifest(store, manifest, read_proof(store, manifest))
+        print_record(store, manifest, read_proof(store, manifest))
 
 
 @backup.command()
@@ -143,8 +147,8 @@ def prune(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 @click.pass_context
 def clone_directory(ctx: click.Context) -> None:
     """What the unit calls as root before and after a backup: make [backup] clone_directory, and empty it."""
-    from wbagent.backup.engines.clone import end_abandoned  # noqa: PLC0415
     from wbagent.backup.engines.clone_directory import prepare  # noqa: PLC0415
+    from wbagent.backup.engines.clone_run import end_abandoned  # noqa: PLC0415
     from wbagent.database.local import is_local  # noqa: PLC0415
 
     settings = load_settings(ctx)
@@ -208,85 +212,3 @@ def _store(settings: Settings) -> Store:
     from wbagent.bucket.open import open_store  # noqa: PLC0415
 
     return open_store(settings.backup, state_directory())
-
-
-def _print_list(
-    store: Store, owner: str, shown: Sequence[Stored], proofs: Mapping[str, Proof | None], hidden: int
-) -> None:
-    where = "" if store.off_site else "  NOT OFF-SITE: lost together with this host; set [backup] destination"
-    click.echo(f"backups of {owner} in {store.address}{where}")
-    for each in shown:
-        line = f"{each.id}  {format_size(each.stored_bytes):>7}"
-        if each.manifest and each.state == "complete":
-            plain, took = format_size(each.manifest.plain_size), format_duration(each.manifest.duration_s)
-            line += f"  {_standing(proofs.get(each.id))}  {len(each.manifest.tables)} tables, {plain} before"
-            line += f" compression, in {took}"
-            line += f"; warnings: {len(each.manifest.warnings)}" if each.manifest.warnings else ""
-        else:
-            line += f"  {each.state.upper()}: {each.reason}"
-        click.echo(line)
-    if not shown:
-        click.echo("none; make one: wbagent backup run")
-    if hidden:
-        click.echo(f"{hidden} more that are incomplete or damaged: wbagent backup list --all")
-
-
-def _position(position: Position | None) -> str:
-    if position is None:
-        return "not noted"
-    text = f"{position.file}:{position.offset} {position.gtid_set or ''}"
-    return text if position.exact else f"at least {text}"
-
-
-def _standing(proof: Proof | None) -> str:
-    """How far a backup can be trusted, in words of equal length but for the bad one's reason."""
-    if proof is None:
-        return "not proven"
-    return "proven    " if proof.ok else f"BAD: {proof.reason};"
-
-
-def _print_manifest(store: Store, manifest: Manifest, proof: Proof | None) -> None:
-    position, stored = manifest.position, manifest.data
-    objects = f" in {len(stored.pieces)} objects" if stored.pieces else ""
-    counted = [table.rows for table in manifest.tables if table.rows is not None]
-    lines = {
-        "backup": f"{manifest.id} of {manifest.owner}, made on {manifest.host}",
-        "stored in": store.address + ("" if store.off_site else " (on this host: not off-site)"),
-        "finished": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S %Z}, after {format_duration(manifest.duration_s)}",
-        "database": f"{manifest.database.address}, {manifest.database.charset}, {manifest.database.collation}",
-        "server": f"MySQL {manifest.server.version} {manifest.server.comment} on {manifest.server.host}",
-        "size": f"{format_size(stored.size)} stored{objects}, {format_size(stored.plain_size)} before compression",
-        "sha256": stored.sha256,
-        "holds": f"{len(manifest.tables)} tables, {len(manifest.views)} views, {len(manifest.routines)} routines,"
-        f" {len(manifest.triggers)} triggers, {len(manifest.events)} events",
-        "rows": f"{sum(counted)} in {len(counted)} tables, counted at that moment"
-        if counted
-        else "not counted (needs GTIDs, and no write at that moment)",
-        "position": _position(position),
-        "engine": f"{manifest.engine} ({manifest.engine_reason})",
-        "made by": ", ".join(f"{name}: {text}" for name, text in manifest.tools.items()),
-    }
-    if manifest.encryption:
-        lines["encrypted"] = f"by age, to {', '.join(manifest.encryption.recipients)}"
-    if manifest.files:
-        archive = manifest.object(manifest.files.file)
-        lines["files"] = (
-            f"{manifest.files.members} of the embedded server, {format_size(archive.size)} stored,"
-            f" sha256 {archive.sha256}; NOT the objects of its bucket"
-        )
-    lines["proof"] = _proof_line(proof)
-    for name, text in lines.items():
-        click.echo(f"{name:<10} {text}")
-    for warning in manifest.warnings:
-        click.echo(f"{'warning':<10} {warning}")
-
-
-def _proof_line(proof: Proof | None) -> str:
-    if proof is None:
-        return "none yet: wbagent backup drill"
-    when = f"{proof.finished_at:%Y-%m-%d %H:%M:%S %Z} on {proof.host}"
-    if not proof.ok:
-        return f"BAD, found {when}: {proof.reason}"
-    rows = sum(table.rows for table in proof.tables)
-    took = format_duration(proof.duration_s)
-    return f"restored into {proof.server} in {took}, {when}: {len(proof.tables)} tables with {rows} rows"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from wbagent.cli.context import load_settings, only_systemd
-from wbagent.quantities import format_size
+from wbagent.cli.moments import moment_lines, moment_rows, own_report
+from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.state_directory import state_directory
+
+if TYPE_CHECKING:
+    from wbagent.binlog.lag import Report
+    from wbagent.config import Settings
 
 _UNIT = "wbagent-binlog.service"
 
@@ -36,30 +44,24 @@ def run(ctx: click.Context) -> None:
 @click.option("--owner", help="Those of another host: its [backup] owner.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool, owner: str | None) -> None:
-    """Show which binary logs are stored, and which moments can be restored with them."""
-    from wbagent.backup.binlogs import exact_position  # noqa: PLC0415
-    from wbagent.backup.catalog import committed, read_catalog  # noqa: PLC0415 - as above
-    from wbagent.binlog.catalog import read_catalog as read_binlogs  # noqa: PLC0415
-    from wbagent.bucket.open import open_store  # noqa: PLC0415
-    from wbagent.restore.history import Candidate, windows  # noqa: PLC0415
-    from wbagent.restore.until import show  # noqa: PLC0415
+    """Show whether binary logs are stored now, which are, and which moments can be restored with them."""
+    from wbagent.bucket.open import open_store  # noqa: PLC0415 - as above
+    from wbagent.restore.moments import read_moments  # noqa: PLC0415
 
-    settings = load_settings(ctx).backup
-    owner = owner or settings.owner
-    store = open_store(settings, state_directory())
-    files = read_binlogs(store, owner)
-    backups = [
-        Candidate(each.id, exact_position(store, each), int(each.finished_at.timestamp() * 1e6))
-        for each in committed(read_catalog(store, owner))
-    ]
-    found = windows(backups, files)
-    size = sum(sum(file.sizes.values()) for file in files)
+    settings = load_settings(ctx)
+    own = settings.backup.owner
+    owner = owner or own
+    report = own_report(owner)
+    store = open_store(settings.backup, state_directory())
+    found = read_moments(store, owner, report.covered_at if report else 0.0)
+    size = sum(sum(file.sizes.values()) for file in found.files)
     if as_json:
         document = {
             "destination": store.address,
             "owner": owner,
             "stored_bytes": size,
-            "moments": [{"from": each.start / 1e6, "to": each.end / 1e6, "backup": each.backup} for each in found],
+            "storing": report.to_json() if report else None,
+            "moments": moment_rows(found),
             "files": [
                 {
                     "server": file.id.uuid,
@@ -71,16 +73,31 @@ def status(ctx: click.Context, as_json: bool, owner: str | None) -> None:
                     "executed": str(file.mark.executed),
                     "last_at": file.mark.last_at / 1e6,
                 }
-                for file in files
+                for file in found.files
             ],
         }
         click.echo(json.dumps(document, indent=2))
         return
-    servers = len({file.id.uuid for file in files})
+    if owner == own:
+        for line in _now(settings, report, time.time()):
+            click.echo(line)
+    servers = len({file.id.uuid for file in found.files})
     click.echo(
-        f"binary logs of {owner} in {store.address}: {len(files)} files of {servers} servers, {format_size(size)}"
+        f"binary logs of {owner} in {store.address}: {len(found.files)} files of {servers} servers, {format_size(size)}"
     )
-    for each in found:
-        click.echo(f"any moment from {show(each.start)} to {show(each.end)} (from backup {each.backup} on)")
-    if not found:
-        click.echo("no moment can be restored: that takes binary logs and a backup of before them with a position")
+    for line in moment_lines(found):
+        click.echo(line)
+
+
+def _now(settings: Settings, report: Report | None, now: float) -> Iterator[str]:
+    """Whether storing goes on, and what keeps it from that."""
+    if not settings.backup.binlog.enabled:
+        yield "nothing is being stored: [backup.binlog] enabled = false"
+    elif report is None:
+        yield f"nothing is known of the storing on this host: systemctl status {_UNIT}"
+    elif report.stale(now):
+        ago = format_duration(now - report.noted_at)
+        yield f"{_UNIT} has noted nothing for {ago}, so nothing is being stored: systemctl status {_UNIT}"
+    else:
+        yield report.line(now)
+        yield from (note for note in (report.hint and f"try: {report.hint}", report.backup) if note)

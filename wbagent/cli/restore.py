@@ -9,16 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from wbagent.cli.context import load_settings
-from wbagent.errors import AccessError, StateError, UsageError
-from wbagent.quantities import format_duration, format_size
+from wbagent.errors import UsageError
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
-    from wbagent.age import Identity
-    from wbagent.bucket.store import Store
     from wbagent.config.dsn import MysqlURL
-    from wbagent.config.model import BackupSettings
-    from wbagent.restore.run import Restored
     from wbagent.restore.until import Until
 
 
@@ -61,6 +56,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The secret key for an encrypted backup: a file as age-keygen writes it, or - for standard input.",
 )
+@click.option(
+    "--no-checksums",
+    is_flag=True,
+    help="Do not read every row once more to hold it against the checksums of the backup's proof: sooner, less sure.",
+)
 @click.option("--owner", help="Restore a backup of another host: its [backup] owner.")
 @click.pass_context
 def restore(
@@ -74,16 +74,50 @@ def restore(
     at: str | None,
     before_gtid: str | None,
     identity_path: str | None,
+    no_checksums: bool,
     owner: str | None,
 ) -> None:
     """Restore backup ID (or "latest") into a database or data directory that is empty or does not exist yet.
 
-    The backup's checksum is proven before anything is lost; afterwards tables and rows are compared. One that was
-    interrupted begins anew when it is run again; until it has come to its end, nothing takes its target for a good one.
-    With --at or --before-gtid the newest backup of before that is restored (unless ID names one), and the stored binary
-    logs are applied to it up to there.
+    The backup's checksum is proven before anything is lost; afterwards tables, definitions and rows are compared. One
+    that was interrupted begins anew when it is run again; until it has come to its end, nothing takes its target for a
+    good one. With --at or --before-gtid the newest backup of before that is restored (unless ID names one), and the
+    stored binary logs are applied to it up to there.
     """
-    until = _until(at, before_gtid, into, name)
+    until = _until(at, before_gtid, name, target_given=into is not None or datadir is not None)
+    _refuse_contradictions(into, datadir, files_path, identity_path)
+    # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
+    from wbagent.age import Identity  # noqa: PLC0415
+    from wbagent.backup.lock import restoring  # noqa: PLC0415
+    from wbagent.bucket.open import open_store  # noqa: PLC0415
+    from wbagent.cli import restoring as ways  # noqa: PLC0415
+
+    settings = load_settings(ctx).backup
+    target = mysql_url("--into", into) if into is not None else None
+    directory = datadir.absolute() if datadir is not None else None
+    if owner:
+        settings = settings.model_copy(update={"owner": owner})
+    identity = Identity(_identity_text(identity_path)) if identity_path is not None else None
+    store = open_store(settings, state_directory(), patient=True)
+    order = ways.Order(store, settings, name, identity, overwrite=overwrite, checksums=not no_checksums)
+    with restoring(state_directory()):
+        if files_path is not None:
+            ways.files(order, files_path)
+        try:
+            if until is not None and (place := target or directory):
+                ways.to_a_moment(order, place, until)
+            elif target is not None:
+                ways.database(order, target)
+            elif directory is not None:
+                ways.data_directory(order, directory)
+        except KeyboardInterrupt:
+            click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
+            raise
+
+
+def _refuse_contradictions(
+    into: str | None, datadir: Path | None, files_path: Path | None, identity_path: str | None
+) -> None:
     if into is None and datadir is None and files_path is None:
         raise UsageError(
             "say what to restore: the database, a data directory or the embedded server's files",
@@ -93,146 +127,20 @@ def restore(
         raise UsageError("standard input cannot be two things", hint="give one of them as a file")
     if into is not None and datadir is not None:
         raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
-    # PyMySQL, zstd and perhaps boto3: not needed to refuse a wrong argument.
-    from wbagent.age import Identity  # noqa: PLC0415
-    from wbagent.backup.lock import restoring  # noqa: PLC0415
-    from wbagent.bucket.open import open_store  # noqa: PLC0415
-
-    settings = load_settings(ctx).backup
-    target = mysql_url("--into", into) if into is not None else None
-    if owner:
-        settings = settings.model_copy(update={"owner": owner})
-    identity = Identity(_identity_text(identity_path)) if identity_path is not None else None
-    store = open_store(settings, state_directory(), patient=True)
-    with restoring(state_directory()):
-        if files_path is not None:
-            _restore_files(store, settings.owner, name, files_path, identity)
-        try:
-            if target is not None and until is not None:
-                _roll_forward(store, settings, name, target, until, identity, overwrite=overwrite)
-            elif target is not None:
-                _restore_database(store, settings, name, target, identity, overwrite=overwrite)
-            if datadir is not None:
-                _restore_datadir(store, settings, name, datadir, identity, overwrite=overwrite)
-        except KeyboardInterrupt:
-            click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
-            raise
 
 
-def _until(at: str | None, before_gtid: str | None, into: str | None, name: str) -> Until | None:
+def _until(at: str | None, before_gtid: str | None, name: str, *, target_given: bool) -> Until | None:
     if at is None and before_gtid is None:
         if not name:
             raise UsageError('name a backup, or "latest"', hint="wbagent backup list")
         return None
     if at is not None and before_gtid is not None:
         raise UsageError("--at and --before-gtid are two ends", hint="give one of them")
-    if into is None:
-        raise UsageError("say which database the moment is to be restored into", hint="--into")
+    if not target_given:
+        raise UsageError("say where the moment is to be restored to", hint="--into, --datadir")
     from wbagent.restore.until import parse_until  # noqa: PLC0415 - as the rest of what restores
 
     return parse_until(at, before_gtid)
-
-
-def _roll_forward(
-    store: Store,
-    settings: BackupSettings,
-    name: str,
-    target: MysqlURL,
-    until: Until,
-    identity: Identity | None,
-    *,
-    overwrite: bool,
-) -> None:
-    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
-    from wbagent.restore.point_in_time import PointInTime  # noqa: PLC0415
-    from wbagent.restore.until import show  # noqa: PLC0415
-
-    with progress_reporter() as report:
-        way = PointInTime(store, settings, until, identity, report)
-        done = way.restore(target, name, _covered_at(settings.owner), overwrite=overwrite)
-    survey, backup = done.survey, done.restored.manifest
-    click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
-    last = (
-        f"the last {survey.last.gtid}, committed at {show(survey.last.committed_at)}" if survey.last else "none needed"
-    )
-    click.echo(f"{survey.count} transactions applied, {last}; in {format_duration(done.duration_s)}")
-    if survey.left_out:
-        click.echo(f"left out, for they are of other databases or of accounts: {survey.left_out}")
-
-
-def _covered_at(owner: str) -> float:
-    """Up to when this host knows that everything is stored, where the binary logs are its own."""
-    from wbagent.backup.binlogs import last_report  # noqa: PLC0415 - as above
-    from wbagent.state import State  # noqa: PLC0415
-
-    try:
-        with State(read_only=True) as state:
-            report = last_report(state)
-    except (AccessError, StateError):
-        return 0.0
-    return report.covered_at if report and report.owner == owner else 0.0
-
-
-def _restore_files(store: Store, owner: str, name: str, path: Path, identity: Identity | None) -> None:
-    from wbagent.backup.catalog import find_backup  # noqa: PLC0415 - as above
-    from wbagent.backup.files import restore_files  # noqa: PLC0415
-    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
-
-    with progress_reporter() as report:
-        done = restore_files(store, find_backup(store, owner, name), path, report, identity)
-    click.echo(f"{path}: {done.members} files of the embedded server; the checksum was right")
-    click.echo(f"  to put them back into a running one: docker cp --archive - wandb-local:/vol < {path}")
-    click.echo("  and then: systemctl restart wandb-local")
-
-
-def _restore_database(
-    store: Store, settings: BackupSettings, name: str, target: MysqlURL, identity: Identity | None, *, overwrite: bool
-) -> None:
-    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
-    from wbagent.restore.run import restore_backup  # noqa: PLC0415 - as above
-
-    with progress_reporter() as report:
-        done = restore_backup(store, settings, name, target, report, overwrite=overwrite, identity=identity)
-    if done.replaced:
-        click.echo(f"the database was {done.replaced}: that was dropped")
-    if done.created:
-        click.echo("the database was created")
-    _print_done(done)
-
-
-def _restore_datadir(
-    store: Store, settings: BackupSettings, name: str, directory: Path, identity: Identity | None, *, overwrite: bool
-) -> None:
-    from wbagent.cli.progress import progress_reporter  # noqa: PLC0415 - as above
-    from wbagent.restore.datadir import restore_datadir  # noqa: PLC0415
-
-    with progress_reporter() as report:
-        done = restore_datadir(
-            store, settings, name, directory.absolute(), report, overwrite=overwrite, identity=identity
-        )
-    if done.replaced:
-        click.echo(f"{directory} was {done.replaced}: that was removed")
-    _print_done(done)
-    for warning in done.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    if done.gtid_executed:
-        click.echo(f"it holds the transactions {done.gtid_executed}")
-    click.echo(f"mysqld was started on it and stopped in order; to use it: datadir = {directory.absolute()}")
-    if done.manifest.engine == "clone":
-        click.echo("its accounts are those of the server that was backed up")
-    else:
-        click.echo("its only account is root@localhost WITHOUT A PASSWORD: set one, and make the server's account")
-
-
-def _print_done(done: Restored) -> None:
-    click.echo(
-        f"{done.tables} tables, {format_size(done.manifest.data.plain_size)}"
-        f" in {format_duration(done.duration_s)}; the checksum was right"
-    )
-    if done.counted:
-        click.echo(f"{done.row_count} rows in {done.counted} tables: as many as were dumped")
-    else:
-        click.echo("tables, views, routines, triggers and events are all there; the backup has no row counts")
 
 
 def _identity_text(path: str) -> str:

@@ -233,7 +233,7 @@ class _Work:
         name = self._backup.id if self._backup else "latest"
         with progress_reporter() as report:
             done = restore_backup(store, self._settings.backup, name, self._targets.mysql, report)
-        click.echo(f"  {done.tables} tables; the rows of {done.counted} counted and equal")
+        click.echo(f"  {done.tables} tables; the rows of {done.compared.counted} counted and equal")
 
     def _copy_objects(self) -> None:
         with self._own_bucket() as inside:

@@ -23,7 +23,7 @@ _HINTS: Final = {
     ER.ACCESS_DENIED_ERROR: "check user and password in the connection string (special characters written as %XX)",
     ER.DBACCESS_DENIED_ERROR: "grant the account its rights on this database",
     ER.BAD_DB_ERROR: "check the database's name after the host in the connection string",
-    _TOO_MANY_CLONES: "another clone runs in the server, or hangs: SHOW PROCESSLIST; one that hangs ends with mysqld",
+    _TOO_MANY_CLONES: "another clone runs or hangs there (SHOW PROCESSLIST); a restart of mysqld ends one that hangs",
     ER.HOST_NOT_PRIVILEGED: "create the account for this host, for example 'wandb_local'@'%'",
     ER.CON_COUNT_ERROR: "raise max_connections, or find out who holds the connections: SHOW PROCESSLIST",
     CR.CR_CONN_HOST_ERROR: "check that mysqld runs and listens on that address, and the firewall in between",

@@ -12,8 +12,8 @@ from wbagent.database.grants import Grants, parse_grants
 Version = tuple[int, int, int]
 _VARIABLES: Final = (
     "SHOW GLOBAL VARIABLES WHERE variable_name IN ('version', 'version_comment', 'hostname', 'server_uuid',"
-    " 'log_bin', 'gtid_mode', 'log_bin_trust_function_creators', 'lower_case_table_names', 'innodb_page_size',"
-    " 'innodb_data_file_path')"
+    " 'log_bin', 'binlog_format', 'gtid_mode', 'log_bin_trust_function_creators', 'lower_case_table_names',"
+    " 'innodb_page_size', 'innodb_data_file_path')"
 )
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -34,6 +34,7 @@ class ServerFacts:
     lower_case_table_names: int = 0
     page_size: int = 16384
     data_file_path: str = ""
+    binlog_format: str = "ROW"
 
     @property
     def flavour(self) -> str:
@@ -77,6 +78,8 @@ def read_server(connection: Connection) -> ServerFacts:
         lower_case_table_names=int(found.get("lower_case_table_names", 0)),
         page_size=int(found.get("innodb_page_size", 16384)),
         data_file_path=found.get("innodb_data_file_path", ""),
+        # A release that has no such variable any more knows only rows.
+        binlog_format=found.get("binlog_format", "ROW"),
     )
 
 

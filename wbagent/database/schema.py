@@ -24,7 +24,7 @@ _DEFINERS: Final = (
 class TableFacts:
     """One base table; `rows_estimate` and `size` (bytes, with indexes) are the engine's own estimates.
 
-    `definition` changes when the table is altered, rebuilt or truncated.
+    `definition` changes when the table is altered, rebuilt or truncated. `auto_increment` is the next one, if any.
     """
 
     name: str
@@ -32,6 +32,7 @@ class TableFacts:
     rows_estimate: int
     size: int
     definition: str
+    auto_increment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,20 @@ def read_database(connection: Connection, name: str, version: Version) -> Databa
 def _tables(connection: Connection, name: str, columns: Mapping[str, str]) -> tuple[TableFacts, ...]:
     found = rows(
         connection,
-        "SELECT table_name, engine, table_rows, data_length + index_length, create_time"
+        "SELECT table_name, engine, table_rows, data_length + index_length, create_time, auto_increment"
         " FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY table_name",
         name,
     )
     return tuple(
-        TableFacts(str(table), str(engine), int(count or 0), int(size or 0), f"{created} {columns.get(table, '')}")
-        for table, engine, count, size, created in found
+        TableFacts(
+            name=str(table),
+            engine=str(engine),
+            rows_estimate=int(count or 0),
+            size=int(size or 0),
+            definition=f"{created} {columns.get(table, '')}",
+            auto_increment=None if counter is None else int(counter),
+        )
+        for table, engine, count, size, created, counter in found
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from wbagent import events
 from wbagent.age import Identity
 from wbagent.backup import drill_key
-from wbagent.backup.catalog import Stored, find_backup, read_catalog
+from wbagent.backup.catalog import Stored, find_backup, newest_first
 from wbagent.backup.lease import lease
 from wbagent.backup.lock import only_one_drill, restoring
 from wbagent.backup.manifest import Manifest
@@ -83,11 +83,11 @@ def _limited(settings: Settings) -> AbstractContextManager[None]:
 
 def _choose(store: Store, owner: str, name: str) -> Stored | None:
     if not name:
-        return choose(read_catalog(store, owner), lambda manifest: _is_proven(store, manifest))
+        return choose(newest_first(store, owner), lambda manifest: _is_proven(store, manifest))
     try:
         return Stored(name, "complete", 0, find_backup(store, owner, name))
     except DamagedError as error:
-        found = next((each for each in read_catalog(store, owner) if each.id == name), None)
+        found = next((each for each in newest_first(store, owner) if each.id == name), None)
         if found is None or found.manifest is None:
             raise
         return Stored(name, "damaged", 0, found.manifest, error.message)
@@ -165,6 +165,8 @@ def _judged(proof: Proof, manifest: Manifest) -> Proof:
         rows=rows,
         duration=proof.duration_s,
     )
+    for note in proof.notes:
+        journal.send(f"backup {manifest.id}: {note}", level="warning", id=manifest.id)
     return proof
 
 

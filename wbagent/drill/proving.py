@@ -18,10 +18,13 @@ from wbagent.backup.proof import Proof, TableProof, manifest_digest
 from wbagent.bucket.store import NotStoredError
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import Connection, rows, session
+from wbagent.database.facts import Version
 from wbagent.database.instance import Instance, NoStartError
 from wbagent.database.mysqld import last_lines
+from wbagent.database.schema import read_database
+from wbagent.drill.bounds import far_fewer, gone_back
 from wbagent.errors import DamagedError
-from wbagent.restore.compare import differences, unsound
+from wbagent.restore.compare import Measure, differences, unsound
 from wbagent.restore.filling import Filling
 from wbagent.restore.load import LoadError
 from wbagent.restore.programs import Programs
@@ -45,6 +48,7 @@ class Found:
     compared: tuple[str, ...] = ()
     tables: tuple[TableProof, ...] = ()
     gtid_executed: str | None = None
+    notes: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
 
 
@@ -78,6 +82,7 @@ def prove(backup: StoredBackup, settings: BackupSettings, parent: Path, report: 
         server=found.server,
         tables=found.tables,
         gtid_executed=found.gtid_executed,
+        notes=found.notes,
         **_frame(backup.manifest, now, seconds),
     )
 
@@ -111,23 +116,32 @@ def _find_out(backup: StoredBackup, settings: BackupSettings, parent: Path, repo
             filling.brought_up(filling.room("data")) as server,
             session(server.url(), read_timeout=_ONE_ANSWER_S) as connection,
         ):
-            return _compare(backup.manifest, server, connection, Meter("comparing", report))
+            measure = Measure(backup.manifest, backup.proof(), dumped=backup.manifest.engine != "clone")
+            return _compare(measure, server, connection, Meter("comparing", report))
 
 
-def _compare(manifest: Manifest, server: Instance, connection: Connection, meter: Meter) -> Found:
-    """Names, rows and checksums of everything; of a physical copy every page and index, and where it stands."""
+def _compare(measure: Measure, server: Instance, connection: Connection, meter: Meter) -> Found:
+    """Names, definitions, rows and checksums of everything; of a clone every page and index, and where it stands."""
     compared = ["stored sha256", "tables, views, routines, triggers, events", "rows", "every row read (CHECKSUM TABLE)"]
+    manifest = measure.manifest
     database = manifest.database.name
     try:
-        result = differences(connection, database, server.version, manifest, meter, whole=True)
-        wrong = list(result.wrong)
+        result = differences(connection, database, server.version, measure, meter, whole=True)
+        wrong, notes = list(result.wrong), list(result.notes)
+        if manifest.definitions:
+            compared.append("definitions (SHOW CREATE)")
+        if result.proven:
+            compared.append("the checksums of the proof before")
         ((executed,),) = rows(connection, "SELECT @@GLOBAL.gtid_executed")
         gtid_executed = str(executed).replace("\n", "")
         if manifest.engine == "clone":
-            compared += ["pages and indexes (CHECK TABLE)", "gtid_executed"]
+            compared += ["pages and indexes (CHECK TABLE)", "gtid_executed", "AUTO_INCREMENT", "estimated rows"]
             present = [table.name for table in result.tables]
             wrong += unsound(connection, database, present, meter)
             wrong += _behind(connection, manifest, gtid_executed)
+            wrong += gone_back(manifest, _counters(connection, database, server.version))
+            lost, fewer = far_fewer(manifest, result.tables)
+            wrong, notes = [*wrong, *lost], [*notes, *fewer]
     except pymysql.MySQLError as error:
         code, said = error.args[0] if error.args else 0, str(error.args[-1] if error.args else error)
         if code in _LOST and server.crashed():
@@ -136,7 +150,12 @@ def _compare(manifest: Manifest, server: Instance, connection: Connection, meter
         elif code not in _BROKEN:
             raise
         return Found(server.version_text, tuple(compared), wrong=(f"it cannot be read to its end: {said}",))
-    return Found(server.version_text, tuple(compared), result.tables, gtid_executed or None, tuple(wrong))
+    return Found(server.version_text, tuple(compared), result.tables, gtid_executed or None, tuple(notes), tuple(wrong))
+
+
+def _counters(connection: Connection, database: str, version: Version) -> dict[str, int | None]:
+    """The next AUTO_INCREMENT of each table."""
+    return {table.name: table.auto_increment for table in read_database(connection, database, version).tables}
 
 
 def _behind(connection: Connection, manifest: Manifest, executed: str) -> list[str]:

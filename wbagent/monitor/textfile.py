@@ -22,13 +22,22 @@ _HELP = {
     "wbagent_backup_drill_ok": "1 when the newest drill proved its backup, 0 when not.",
     "wbagent_backup_off_site": "1 when the newest backup is in a bucket, 0 when on this host.",
     "wbagent_backup_beside_database": "1 when the newest backup is on the machine of the database.",
+    "wbagent_binlog_lag_seconds": "For how long the database's work has not been stored, 0 when all of it is.",
+    "wbagent_binlog_last_event_timestamp_seconds": "When the newest stored transaction was committed.",
+    "wbagent_binlog_gap": "1 when transactions can never be stored any more and no backup covers that yet.",
     "wbagent_alerts_firing": "How many alerts fire.",
 }
 
 
-def metrics(facts: BackupFacts, age: float | None, fresh_within: float, firing: int) -> dict[str, float]:
-    """The value of each metric that is known; `age` in seconds, None where no backups are wanted."""
+def metrics(
+    facts: BackupFacts, age: float | None, fresh_within: float, firing: int, binlog: Mapping[str, float]
+) -> dict[str, float]:
+    """The value of each metric that is known; `age` in seconds, None where no backups are wanted.
+
+    `binlog`: those of the storing of binary logs, by the ends of their names.
+    """
     last, found = facts.last, {"wbagent_alerts_firing": float(firing)}
+    found |= {f"wbagent_binlog_{name}": value for name, value in binlog.items()}
     if age is not None:
         found |= {"wbagent_backup_age_seconds": age, "wbagent_backup_fresh_within_seconds": fresh_within}
     if facts.failed:

@@ -7,12 +7,11 @@ knows that what it finds is its own.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -24,16 +23,17 @@ from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.reading import require_identity
 from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
-from wbagent.database.connection import rows, session
+from wbagent.database.connection import Connection, rows, session
 from wbagent.database.facts import parse_version
 from wbagent.database.instance import Account, Instance, Sizing, account_for
 from wbagent.database.mysqld import check_mysqld
 from wbagent.durable import sync_directory
 from wbagent.errors import DamagedError, RestoreError, WbagentError
-from wbagent.restore.compare import Comparison, differences
+from wbagent.restore.compare import Comparison, Measure, differences
 from wbagent.restore.filling import Filling
 from wbagent.restore.programs import Programs
 from wbagent.restore.run import Restored, tell_restored
+from wbagent.restore.running import FIRST_FILES, refuse_running
 from wbagent.restore.scratch import check_room, room_needed
 from wbagent.restore.stored import StoredBackup
 from wbagent.restore.unpack import sync_tree
@@ -42,10 +42,13 @@ UNFINISHED: Final = ".wbagent-unfinished"
 _NOTE: Final = "README"
 # A new file system has the first; the second is what a directory is when a restore into it was interrupted.
 _NOTHING: Final = frozenset({"lost+found"})
-# mysqld does not start without them: 5.7 has the second only.
-_LAST: Final = ("mysql.ibd", "ibdata1")
 # Nothing else is to run here meanwhile.
 _SIZING: Final = Sizing(buffer_pool=512 << 20)
+# What it takes to go on in the history of the server that was cloned.
+_GOES_ON: Final = {"gtid-mode": "ON", "enforce-gtid-consistency": "ON"}
+_ONE_ANSWER_S: Final = 6 * 3600.0
+# A session that waits for a roll-forward to end, which may take hours.
+WAITS: Final = "SET SESSION wait_timeout = 31536000"
 
 State = Literal["free", "unfinished", "occupied"]
 
@@ -63,7 +66,7 @@ def state_of(names: Collection[str]) -> State:
 
 def move_order(names: Collection[str]) -> list[str]:
     """The order in which what is complete is moved up: any shorter beginning of it is no data directory."""
-    return sorted(names, key=lambda name: (_LAST.index(name) if name in _LAST else -1, name))
+    return sorted(names, key=lambda name: (FIRST_FILES.index(name) if name in FIRST_FILES else -1, name))
 
 
 def restore_datadir(
@@ -75,12 +78,15 @@ def restore_datadir(
     *,
     overwrite: bool = False,
     identity: Identity | None = None,
+    checksums: bool = True,
+    forward: Callable[[Instance], None] | None = None,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into `directory`, where MySQL then starts on it.
 
     The directory must be absent, empty or what an interrupted restore left; with `overwrite` all that is in it is
-    removed, after the backup's checksum was proven. Called by root, everything belongs to the directory's owner or else
-    to user mysql. Raises RestoreError, DatabaseError, BucketError.
+    removed, after the backup's checksum was proven. `checksums` is as in `restore_backup`. Called by root, everything
+    belongs to the directory's owner or else to user mysql. `forward` is called with the server on it once all is
+    compared, while the directory is still marked as half restored. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
@@ -102,19 +108,28 @@ def restore_datadir(
                 # Into an empty one, what is read is proven as it comes, and nothing is lost when it is not.
                 stored.check(report)
             work = _begin(directory, account, f"backup {manifest.id} of {manifest.owner}, from {store.address}")
-            filling = Filling(stored, programs, work, account, report, _SIZING, "nothing is left of it")
+            options = _GOES_ON if forward is not None else {}
+            filling = Filling(stored, programs, work, account, report, _SIZING, "nothing is left of it", options)
             data = work / "data"
-            with filling.brought_up(data) as server:
-                result, gtid_executed = _compare(server, stored, report)
+            with (
+                filling.brought_up(data) as server,
+                session(server.url(), read_timeout=_ONE_ANSWER_S) as connection,
+            ):
+                proof = stored.proof() if checksums else None
+                measure = Measure(manifest, proof, dumped=manifest.engine != "clone")
+                result = _compare(connection, server, measure, report)
+                if forward is not None:
+                    rows(connection, WAITS)
+                    forward(server)
+                gtid_executed = executed(connection)
             _move_up(work, data, directory)
         except BaseException:
             _tidy(directory, created=created)
             raise
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, str(directory), seconds)
-    counts = (len(manifest.tables), result.counted, result.row_count)
     left = "half restored by an earlier run" if state == "unfinished" else ""
-    return Restored(manifest, str(directory), created, *counts, seconds, left, gtid_executed, warnings)
+    return Restored(manifest, str(directory), created, result, seconds, left, gtid_executed, warnings)
 
 
 def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool]:
@@ -131,7 +146,7 @@ def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool
                 f"{directory} is not empty ({len(names)} files and directories); nothing was touched",
                 hint="name an empty directory, or one that does not exist; --overwrite removes all that is in this one",
             )
-        _refuse_running(directory)
+        refuse_running(directory)
         freed = 0 if state == "free" else _size(directory)
         check_room(directory, max(needed - freed, 0))
     except OSError as error:
@@ -143,46 +158,6 @@ def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool
             directory.rmdir()
         raise
     return state, created
-
-
-def _refuse_running(directory: Path) -> None:
-    """Raise RestoreError when a mysqld runs on the directory: InnoDB locks its first file, and has it open.
-
-    The lock alone says nothing: CLONE LOCAL opens and closes that file, and with that the server's own lock on it is
-    gone (fcntl(2): closing any descriptor of a file releases all the process's locks on it).
-    """
-    if (pid := _holder(directory)) is not None:
-        raise _running(directory, f"process {pid} has its files open")
-    with suppress(FileNotFoundError):
-        descriptor = os.open(directory / "ibdata1", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise _running(directory, "its first file is locked") from None
-        finally:
-            os.close(descriptor)
-
-
-def _running(directory: Path, how: str) -> RestoreError:
-    return RestoreError(
-        f"a mysqld runs on {directory} ({how}); nothing was touched", hint="stop it first: systemctl stop mysql"
-    )
-
-
-def _holder(directory: Path) -> int | None:
-    """A process that has one of the files open that every mysqld does; this user sees its own only, root all."""
-    wanted = set()
-    for name in _LAST:
-        with suppress(OSError):
-            found = (directory / name).stat()
-            wanted.add((found.st_dev, found.st_ino))
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if wanted else ():
-        with suppress(OSError):
-            # Follows into other mount namespaces too: a container's files are these files.
-            found = descriptor.stat()
-            if (found.st_dev, found.st_ino) in wanted:
-                return int(descriptor.parts[2])
-    return None
 
 
 def _begin(directory: Path, account: Account | None, what: str) -> Path:
@@ -209,19 +184,23 @@ def _begin(directory: Path, account: Account | None, what: str) -> Path:
     return work
 
 
-def _compare(server: Instance, stored: StoredBackup, report: Reporter) -> tuple[Comparison, str]:
-    """Hold it against the commit record; raises DamagedError. Also the set of transactions that it holds."""
-    manifest = stored.manifest
-    with session(server.url(), read_timeout=6 * 3600) as connection:
-        meter = Meter("comparing", report)
-        result = differences(connection, manifest.database.name, server.version, manifest, meter)
-        ((gtid_executed,),) = rows(connection, "SELECT @@GLOBAL.gtid_executed")
+def executed(connection: Connection) -> str:
+    """The set of transactions that a server holds; raises PyMySQL's errors."""
+    ((gtids,),) = rows(connection, "SELECT @@GLOBAL.gtid_executed")
+    return str(gtids).replace("\n", "")
+
+
+def _compare(connection: Connection, server: Instance, measure: Measure, report: Reporter) -> Comparison:
+    """Hold it against the measure; raises DamagedError."""
+    manifest = measure.manifest
+    meter = Meter("comparing", report)
+    result = differences(connection, manifest.database.name, server.version, measure, meter)
     if result.wrong:
         raise DamagedError(
             f"backup {manifest.id} was restored, but differs: {'; '.join(result.wrong[:10])}; it was removed again",
             hint="try another backup (wbagent backup list)",
         )
-    return result, str(gtid_executed).replace("\n", "")
+    return result
 
 
 def _move_up(work: Path, data: Path, directory: Path) -> None:

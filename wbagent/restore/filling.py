@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -37,7 +37,8 @@ class Filling:
     """A backup and all that it takes to bring it back. `scratch` is an empty directory that `account` may enter.
 
     A server that is not `disposable` is stopped in order at the end, so that another can be started on its directory.
-    `consequence`: what a backup that turns out to be damaged means for what was made of it so far.
+    `consequence`: what a backup that turns out to be damaged means for what was made of it so far. `options`: further
+    settings of the server that a clone is brought up as.
     """
 
     backup: StoredBackup
@@ -47,6 +48,7 @@ class Filling:
     report: Reporter
     sizing: Sizing = DISPOSABLE
     consequence: str = THROWN_AWAY
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def prepared(self) -> Iterator[Fill]:
@@ -84,8 +86,9 @@ class Filling:
         if manifest.engine == "clone":
             unpack(self.backup.data("unpacking", self.report, self.consequence), data, self.account)
             # The accounts in it are those of the server that was cloned.
+            settings = {**made_with(manifest), **self.options}
             with Instance(
-                program, data, account=self.account, trusted=True, made_with=made_with(manifest), sizing=self.sizing
+                program, data, account=self.account, trusted=True, made_with=settings, sizing=self.sizing
             ) as server:
                 yield server
             return

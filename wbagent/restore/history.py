@@ -9,7 +9,7 @@ but lost in a failover is left out, as the server that went on never had it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.gtid import GtidSet
@@ -34,11 +34,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Every moment from `start` to `end` (microseconds) can be restored; `backup` is the oldest to begin from."""
+    """Every moment from `start` to `end` (microseconds) can be restored; `backup` is the oldest to begin from.
+
+    `missing`: what was executed since the window before this one began and is in no stored binary log.
+    """
 
     start: int
     end: int
     backup: str
+    missing: GtidSet = field(default_factory=GtidSet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +141,27 @@ def choose_backup(
     raise RestoreError(f"there is no backup of before {until}", hint="see what there is: wbagent backup list")
 
 
-def windows(backups: Sequence[Candidate], files: Sequence[StoredFile]) -> tuple[Window, ...]:
-    """The spans of time within which every moment can be restored, oldest first."""
+def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_until: int = 0) -> tuple[Window, ...]:
+    """The spans of time within which every moment can be restored, oldest first.
+
+    `known_until`: the moment (microseconds) up to which everything is known to be stored, 0 when only what is stored
+    can tell.
+    """
     stored = whole(file.mark for file in files)
+    newest = max((file.mark.last_at for file in files), default=0)
     found: list[Window] = []
+    before: GtidSet | None = None
     for backup in backups:
         position = backup.position
         if position is None:
             continue
-        ends = [file.mark.last_at for file in files if leads(position, file.mark.executed, stored)]
-        end = max(ends, default=0)
+        end = max((file.mark.last_at for file in files if leads(position, file.mark.executed, stored)), default=0)
+        if end == newest:
+            end = max(end, known_until)
         if end > backup.at and (not found or found[-1].end != end):
-            found.append(Window(backup.at, end, backup.id))
+            missing = position - before - stored if before is not None else GtidSet()
+            found.append(Window(backup.at, end, backup.id, missing))
+            before = position
     return tuple(found)
 
 

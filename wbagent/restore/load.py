@@ -92,10 +92,15 @@ class Load:
             except BrokenPipeError:
                 self.finish()
 
-    @property
     def descriptor(self) -> int:
-        """Its input, for a program that writes to it by itself."""
-        return self._process.stdin.fileno() if self._process.stdin else -1
+        """Its input, for a program that writes to it by itself behind what was written so far; raises RestoreError."""
+        if self._process.stdin is None:
+            return -1
+        try:
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self.finish()
+        return self._process.stdin.fileno()
 
     def check(self) -> None:
         """Raise RestoreError with its reason when it has ended before its input did."""

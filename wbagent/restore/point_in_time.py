@@ -1,10 +1,17 @@
-"""Restores a backup and rolls it forward to a moment, or to just before a transaction."""
+"""Restores a backup and rolls it forward to a moment, or to just before a transaction.
+
+A database is rolled forward by the transactions that are its own. A clone that becomes a data directory is the whole
+server, so it is by every transaction, under the server's own identifiers: it then holds exactly what the server had
+executed at that point, which is compared, and can take the server's place or follow it as a replica.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from wbagent import events
 from wbagent.age import Identity
@@ -14,52 +21,47 @@ from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.catalog import read_catalog as read_binlogs
-from wbagent.binlog.events import Event, statements
+from wbagent.binlog.events import Event
 from wbagent.binlog.fetching import fetch, read_events
-from wbagent.binlog.gtid import Gtid, GtidSet
-from wbagent.binlog.scan import Done, Mark, Open, advance
+from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.scan import Done, Mark, advance
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import rows, session
-from wbagent.database.facts import ServerFacts, read_server
-from wbagent.errors import RestoreError
+from wbagent.database.facts import parse_version, read_server
+from wbagent.database.instance import Instance
+from wbagent.errors import DamagedError
+from wbagent.restore.datadir import WAITS, executed, restore_datadir
 from wbagent.restore.history import (
     Candidate,
     Step,
     choose_backup,
     executed_at,
     gone_by,
-    gtids_of,
     last_file,
     spanning,
     steps,
 )
 from wbagent.restore.replay import Clients, Replay, refuse_unfit_account
 from wbagent.restore.run import Restored, restore_backup
-from wbagent.restore.statements import Scope, judge
+from wbagent.restore.statements import Scope
+from wbagent.restore.survey import Survey, survey
 from wbagent.restore.until import Until, show
 from wbagent.systemd import journal
+
+_MYSQLS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The backup to begin with, and what to apply after it."""
+    """The backup to begin with, what that holds, what is to be executed in the end, and what to apply for it."""
 
     backup: Manifest
+    start: GtidSet
     wanted: GtidSet
     steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What the binary logs of a way hold: transactions to apply, the last of them, and what is left out of them."""
-
-    count: int
-    last: Done | None
-    left_out: GtidSet
-    ends: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +77,31 @@ class PointInTime:
     """One restore to a point. Every method raises RestoreError, DatabaseError, BucketError."""
 
     def __init__(
-        self, store: Store, backup: BackupSettings, until: Until, identity: Identity | None, report: Reporter
+        self,
+        store: Store,
+        backup: BackupSettings,
+        until: Until,
+        identity: Identity | None,
+        report: Reporter,
+        *,
+        checksums: bool = True,
     ) -> None:
+        """`checksums` is as in `restore_backup`, for the backup that it begins with."""
         self._store = store
         self._settings = backup
         self._identity = identity
         self._until = until
         self._report = report
+        self._checksums = checksums
 
     def restore(
-        self, target: MysqlURL, name: str = "", known_until: float = 0.0, *, overwrite: bool = False
+        self, target: MysqlURL | Path, name: str = "", known_until: float = 0.0, *, overwrite: bool = False
     ) -> RolledForward:
         """Choose, check, restore, roll forward.
 
-        `name`: the backup to begin with, "" for the newest that will do. `known_until`: wall-clock seconds up to which
-        everything is known to be stored. Nothing is touched before everything that will be applied has been read once.
+        `target`: a database, or a data directory to be made. `name`: the backup to begin with, "" for the newest that
+        will do. `known_until`: wall-clock seconds up to which everything is known to be stored. Nothing is touched
+        before everything that will be applied has been read once; what is not complete stays marked as half restored.
         """
         began = time.monotonic()
         way = self.find(name, round(known_until * 1e6))
@@ -97,21 +109,37 @@ class PointInTime:
             find_client(self._settings.mysql, "mysql"),
             find_client(self._settings.binlog.mysqlbinlog, "binlog.mysqlbinlog"),
         )
-        server, scope = self._look(target, way.backup, programs)
-        survey = self._survey(way, scope)
-        restored = restore_backup(
-            self._store,
-            self._settings,
-            way.backup.id,
-            target,
-            self._report,
-            overwrite=overwrite,
-            identity=self._identity,
+        scope = self._look(target, way.backup, programs)
+        whole = sum(step.file.mark.end for step in way.steps)
+        surveyed = survey(
+            ((step, self._events(step.file)) for step in way.steps),
+            scope,
+            Meter("checking binary logs", self._report, expected=whole),
         )
-        self.roll_forward(way, survey, Replay(programs, target, scope))
+        what = (self._store, self._settings, way.backup.id)
+        if isinstance(target, Path):
+            restored = restore_datadir(
+                *what,
+                target,
+                self._report,
+                overwrite=overwrite,
+                identity=self._identity,
+                checksums=self._checksums,
+                forward=lambda server: self._advance(server, way, surveyed, programs, scope),
+            )
+        else:
+            restored = restore_backup(
+                *what,
+                target,
+                self._report,
+                overwrite=overwrite,
+                identity=self._identity,
+                checksums=self._checksums,
+                forward=lambda: self.roll_forward(way, surveyed, Replay(programs, target, scope)),
+            )
         seconds = round(time.monotonic() - began, 3)
-        self._tell(restored, survey, seconds, server)
-        return RolledForward(restored, survey, seconds)
+        self._tell(restored, surveyed, seconds)
+        return RolledForward(restored, surveyed, seconds)
 
     def find(self, name: str, known_until: int) -> Way:
         """The way to the point; `known_until` in microseconds."""
@@ -126,19 +154,15 @@ class PointInTime:
         wanted = executed_at(last, seen.get(last.id) or tuple(self._transactions(last)), self._until)
         candidates = [Candidate(each.id, exact_position(self._store, each)) for each in backups]
         chosen = choose_backup(candidates, files, wanted, self._until)
-        return Way(
-            next(each for each in backups if each.id == chosen.id),
-            wanted,
-            steps(files, chosen.position or GtidSet(), wanted),
-        )
+        start = chosen.position or GtidSet()
+        return Way(next(each for each in backups if each.id == chosen.id), start, wanted, steps(files, start, wanted))
 
-    def roll_forward(self, way: Way, survey: Survey, replay: Replay) -> None:
+    def roll_forward(self, way: Way, surveyed: Survey, replay: Replay) -> None:
         """Apply what the survey allowed to what the backup's restore made."""
-        whole = sum(survey.ends)
-        meter = Meter("applying binary logs", self._report, expected=whole)
+        meter = Meter("applying binary logs", self._report, expected=sum(surveyed.ends))
         with replay as running:
-            for step, end in zip(way.steps, survey.ends, strict=True):
-                chosen = step.gtids - survey.left_out
+            for step, end in zip(way.steps, surveyed.ends, strict=True):
+                chosen = step.gtids - surveyed.left_out
                 if chosen:
                     running.apply(self._metered(step.file, end, meter), chosen)
             running.finish()
@@ -149,67 +173,60 @@ class PointInTime:
             meter.add(len(chunk))
             yield chunk
 
+    def _events(self, file: StoredFile) -> Iterator[Event]:
+        return read_events(self._store, self._settings.owner, self._identity, file, file.mark.end)
+
     def _transactions(self, file: StoredFile) -> Iterator[Done]:
         mark = Mark()
-        for event in read_events(self._store, self._settings.owner, self._identity, file, file.mark.end):
+        for event in self._events(file):
             mark, done = advance(mark, event)
             if done is not None:
                 yield done
 
-    def _look(self, target: MysqlURL, backup: Manifest, programs: Clients) -> tuple[ServerFacts, Scope]:
+    def _advance(self, server: Instance, way: Way, surveyed: Survey, programs: Clients, scope: Scope | None) -> None:
+        """Roll a server of ours forward, and prove of a whole one that it came exactly where it was to."""
+        replay = Replay(programs, server.url(way.backup.database.name), scope)
+        if scope is not None:
+            self.roll_forward(way, surveyed, replay)
+            return
+        # Opened before the server begins to look at its accounts.
+        with session(server.url()) as connection:
+            _compare("the backup", GtidSet.parse(executed(connection)), way.start)
+            rows(connection, WAITS)
+            self.roll_forward(way, surveyed, replay)
+            _compare("what was rolled forward", GtidSet.parse(executed(connection)), way.wanted)
+
+    def _look(self, target: MysqlURL | Path, backup: Manifest, programs: Clients) -> Scope | None:
+        """What may be applied there, None for everything; refuses programs and accounts that would not do."""
+        name = backup.database.name
+        if isinstance(target, Path):
+            check_client(programs.mysqlbinlog, parse_version(backup.server.version), "binlog.mysqlbinlog")
+            return None if backup.engine == "clone" else Scope(name, name, _MYSQLS_OWN)
         with session(target, database="") as connection:
             server = read_server(connection)
             check_client(programs.mysqlbinlog, server.version, "binlog.mysqlbinlog")
             refuse_unfit_account(server)
-            others = frozenset(str(name) for (name,) in rows(connection, "SHOW DATABASES"))
-        return server, Scope(backup.database.name, target.database, others)
+            others = frozenset(str(found) for (found,) in rows(connection, "SHOW DATABASES"))
+        return Scope(name, target.database, others)
 
-    def _survey(self, way: Way, scope: Scope) -> Survey:
-        """Read everything that will be applied: nothing in it is damaged, and no statement does harm."""
-        meter = Meter("checking binary logs", self._report, expected=sum(step.file.mark.end for step in way.steps))
-        left_out: list[Done] = []
-        count, last, ends = 0, None, []
-        for step in way.steps:
-            mark, end = Mark(), 0
-            for event in read_events(self._store, self._settings.owner, self._identity, step.file, step.file.mark.end):
-                meter.add(len(event.data))
-                if mark.open is not None and mark.open.gtid in step.gtids:
-                    left_out += _left_out(event, mark.open, scope)
-                mark, done = advance(mark, event)
-                if done is not None and done.gtid in step.gtids:
-                    count, last, end = count + 1, done, event.end
-            ends.append(end)
-        meter.done()
-        left = gtids_of(left_out)
-        return Survey(count - len(left), last, left, tuple(ends))
-
-    def _tell(self, restored: Restored, survey: Survey, seconds: float, server: ServerFacts) -> None:
-        reached = (
-            f"{survey.last.gtid} of {show(survey.last.committed_at)}" if survey.last else "nothing was to be applied"
-        )
+    def _tell(self, restored: Restored, surveyed: Survey, seconds: float) -> None:
+        last = surveyed.last
+        reached = f"{last.gtid} of {show(last.committed_at)}" if last else "nothing was to be applied"
         journal.send(
             f"rolled {restored.target} forward from backup {restored.manifest.id} to {self._until}:"
-            f" {survey.count} transactions, the last {reached}",
+            f" {surveyed.count} transactions, the last {reached}",
             message_id=events.RESTORE_DONE,
             id=restored.manifest.id,
-            transactions=survey.count,
+            transactions=surveyed.count,
             duration=seconds,
-            server=server.version_text,
         )
 
 
-def _left_out(event: Event, running: Open, scope: Scope) -> Iterator[Done]:
-    """The running transaction, if a statement in this event is not to be applied; RestoreError if neither is right."""
-    for each in statements(event):
-        verdict = judge(each, scope)
-        if verdict.refusal:
-            raise _refused(verdict.refusal, running.gtid, running.committed_at)
-        if not verdict.apply:
-            yield Done(running.gtid, running.committed_at)
-
-
-def _refused(reason: str, gtid: Gtid, committed_at: int) -> RestoreError:
-    return RestoreError(
-        f"the transaction {gtid}, of {show(committed_at)}, cannot be applied here: {reason}; nothing was touched",
-        hint=f"restore to before it (--before-gtid {gtid}), or into a database of the original name on another server",
+def _compare(what: str, found: GtidSet, expected: GtidSet) -> None:
+    if found == expected:
+        return
+    raise DamagedError(
+        f"{what} holds other transactions than it should: without {str(expected - found)[:200] or 'none'}, beside them"
+        f" {str(found - expected)[:200] or 'none'}",
+        hint="begin with another backup: wbagent restore ID --at …; wbagent backup list",
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from wbagent.binlog.gtid import GtidSet
 from wbagent.child import how_it_ended
@@ -51,13 +52,17 @@ def refuse_unfit_account(server: ServerFacts) -> None:
         )
 
 
-def mysqlbinlog_options(scope: Scope, gtids: GtidSet) -> list[str]:
-    """How one file is turned into statements.
+def mysqlbinlog_options(scope: Scope | None, gtids: GtidSet) -> list[str]:
+    """How one file is turned into statements; `scope` is None for a copy of the whole server.
 
-    A backup is loaded as new transactions, so what follows must be new too: on the server that it came from,
+    Such a copy goes on in the server's own history, under the same identifiers: what it holds already it skips. A
+    database is loaded as new transactions, so what follows must be new too: on the server that it came from,
     transactions with their old identifiers would be skipped without a word, as executed already.
     """
-    options = ["--verify-binlog-checksum", f"--include-gtids={gtids}", "--skip-gtids"]
+    options = ["--verify-binlog-checksum", f"--include-gtids={gtids}"]
+    if scope is None:
+        return [*options, "-"]
+    options.append("--skip-gtids")
     if scope.renamed:
         options.append(f"--rewrite-db={scope.original}->{scope.target}")
     # Names are changed first, so it is the new one that is chosen.
@@ -65,18 +70,26 @@ def mysqlbinlog_options(scope: Scope, gtids: GtidSet) -> list[str]:
 
 
 class Replay:
-    """A session of mysql that file after file is applied in; leaving the block ends it if it still runs."""
+    """A session of mysql that file after file is applied in; leaving the block ends it if it still runs.
 
-    def __init__(self, programs: Clients, target: MysqlURL, scope: Scope) -> None:
+    `scope` is None for a copy of the whole server, which runs without looking at its accounts.
+    """
+
+    def __init__(self, programs: Clients, target: MysqlURL, scope: Scope | None) -> None:
         self._programs = programs
+        self._target = target
         self._scope = scope
-        self._load = Load(programs.mysql, target)
+        self._left = ExitStack()
 
-    def __enter__(self) -> Replay:
+    def __enter__(self) -> Self:
+        self._load = self._left.enter_context(Load(self._programs.mysql, self._target))
+        if self._scope is None:
+            # Without it such a server refuses statements about accounts; this session keeps its rights.
+            self._load.write(b"FLUSH PRIVILEGES;\n")
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._load.__exit__(None, None, None)
+        self._left.close()
 
     def apply(self, chunks: Iterable[bytes], gtids: GtidSet) -> None:
         """Apply the transactions of one file, given from its beginning on; raises RestoreError."""
@@ -95,7 +108,7 @@ class Replay:
                 said = os.pread(complaints.fileno(), _MOST_COMPLAINTS, 0).decode(errors="replace").strip()
                 raise RestoreError(
                     f"mysqlbinlog {how_it_ended(status)}: {said[:600] or 'and said nothing'}",
-                    hint="the target database is somewhere before the moment: drop it and run the restore again",
+                    hint="mend what it says, then run the restore again: it begins anew",
                 )
 
     def finish(self) -> None:
@@ -107,7 +120,7 @@ def _start(command: Sequence[str], load: Load, complaints: IO[bytes]) -> subproc
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
-        stdout=load.descriptor,
+        stdout=load.descriptor(),
         stderr=complaints,
         env=environment(),
         process_group=0,

@@ -22,7 +22,7 @@ from wbagent.database.connection import session
 from wbagent.database.facts import Version
 from wbagent.database.unfinished import unmark
 from wbagent.errors import DamagedError
-from wbagent.restore.compare import differences
+from wbagent.restore.compare import Comparison, Measure, differences
 from wbagent.restore.filling import Filling
 from wbagent.restore.programs import Programs
 from wbagent.restore.scratch import check_room, scratch, unpacked_size
@@ -34,7 +34,7 @@ from wbagent.systemd import journal
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did; `counted` tables had their rows counted and compared with the commit record.
+    """What a restore did, and in `compared` what came out of holding it against commit record and proof.
 
     `replaced` is what an earlier, interrupted restore had left there, or ""; `gtid_executed` and
     `warnings` are told of a data directory only.
@@ -43,13 +43,16 @@ class Restored:
     manifest: Manifest
     target: str
     created: bool
-    tables: int
-    counted: int
-    row_count: int
+    compared: Comparison
     duration_s: float
     replaced: str = ""
     gtid_executed: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> int:
+        """How many were restored."""
+        return len(self.manifest.tables)
 
 
 def restore_backup(
@@ -61,7 +64,9 @@ def restore_backup(
     *,
     identity: Identity | None = None,
     replacing: Callable[[], None] | None = None,
+    forward: Callable[[], None] | None = None,
     overwrite: bool = False,
+    checksums: bool = True,
 ) -> Restored:
     """Restore backup `name` ("latest": the newest) of `backup.owner` into the database that `target` names.
 
@@ -69,7 +74,9 @@ def restore_backup(
     up), or what an interrupted restore left. Everything is proven before anything is touched: the commit record, the
     stored object's size and SHA-256, that `identity` opens what is encrypted, programs, room, the target. With
     `overwrite` the database may hold anything: it is dropped and made anew; `replacing` means the same and is called
-    before that. Raises RestoreError, DatabaseError, BucketError.
+    before that. `forward` is called when all is compared, while the database is still marked as half restored.
+    Afterwards every row is read and held against the checksums of the backup's proof, where it has one and they are
+    comparable, unless `checksums` is False. Raises RestoreError, DatabaseError, BucketError.
     """
     began = time.monotonic()
     overwrite = overwrite or replacing is not None
@@ -97,21 +104,21 @@ def restore_backup(
         created = make_ready(target, found, stored, overwrite=overwrite)
         fill(target, found.server.version)
         with session(target, database="", read_timeout=6 * 3600) as connection:
+            measure = Measure(manifest, stored.proof() if checksums else None)
             version = found.server.version
-            result = differences(connection, target.database, version, manifest, Meter("comparing", report))
-            if not result.wrong:
-                unmark(connection, target.database)
-    if result.wrong:
-        raise DamagedError(
-            f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
-            hint="do not use this database; try another backup (wbagent backup list)",
-        )
+            result = differences(connection, target.database, version, measure, Meter("comparing", report))
+        if result.wrong:
+            raise DamagedError(
+                f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
+                hint="do not use this database; try another backup (wbagent backup list)",
+            )
+        if forward is not None:
+            forward()
+        with session(target, database="") as connection:
+            unmark(connection, target.database)
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, target.address, seconds)
-    tables = len(manifest.tables)
-    return Restored(
-        manifest, target.address, created, tables, result.counted, result.row_count, seconds, found.half_restored
-    )
+    return Restored(manifest, target.address, created, result, seconds, found.half_restored)
 
 
 def tell_restored(manifest: Manifest, where: str, seconds: float) -> None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from wbagent.age import Identity
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter, Reporter
+from wbagent.backup.proof import Proof, read_proof
 from wbagent.backup.reading import check_stored, plain
 from wbagent.bucket.store import Store
+from wbagent.errors import BucketError
+from wbagent.systemd import journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,14 @@ class StoredBackup:
     store: Store
     manifest: Manifest
     identity: Identity | None = None
+
+    def proof(self) -> Proof | None:
+        """What the newest drill found, if the store tells: a restore goes on without."""
+        try:
+            return read_proof(self.store, self.manifest)
+        except BucketError as error:
+            journal.send(f"the proof of backup {self.manifest.id} cannot be read: {error.message}", level="warning")
+            return None
 
     def check(self, report: Reporter) -> None:
         """Read the database's object and hold it against the record; raises DamagedError, BucketError."""

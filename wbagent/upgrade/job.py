@@ -184,8 +184,8 @@ class Job:
         store = open_store(settings.backup, state_directory(), patient=True)
         done = restore_backup(store, settings.backup, self._upgrade.backup, url, _progress, replacing=self._tear)
         self._note(
-            f"restored backup {done.manifest.id} into {done.target}: {done.tables} tables, {done.row_count} rows"
-            " counted; what was written after it is lost"
+            f"restored backup {done.manifest.id} into {done.target}: {done.tables} tables,"
+            f" {done.compared.row_count} rows counted; what was written after it is lost"
         )
         return Done()
 

@@ -109,7 +109,7 @@ def test_a_unit_that_systemd_does_not_know() -> None:
         (
             replace(SERVING, active="failed"),
             {"covered_at": NOW - 60},
-            "binary logs: NOT STORED, the unit is failed, 1min",
+            "binary logs: NOT STORED since 1min ago, the unit is failed",
         ),
         (SERVING, None, "binary logs: the first are being stored"),
         (SERVING, {"of another": "release"}, "binary logs: the first are being stored"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.backup.sample_manifest import ID, manifest
-from wbagent.backup.catalog import committed, find_backup, read_catalog
+from wbagent.backup.catalog import committed, find_backup, newest_backup, read_catalog
 from wbagent.backup.layout import backup_id, is_backup_id, manifest_key, object_key, owner_prefix
-from wbagent.backup.manifest import FilesRecord, StoredObject, parse_manifest
+from wbagent.backup.manifest import DefinitionRecord, FilesRecord, StoredObject, TableRecord, parse_manifest
 from wbagent.bucket.directory import DirectoryStore
 from wbagent.errors import BackupError, BucketError, RestoreError
 
@@ -36,6 +37,19 @@ def states(store: DirectoryStore) -> dict[str, str]:
     return {each.id: each.state for each in read_catalog(store, "host1")}
 
 
+def test_record_of_before_gives_the_bytes_that_it_was_stored_with() -> None:
+    """Its proof names their digest, and must go on to count after an upgrade of wbagent."""
+    data = manifest().to_bytes()
+    assert b"definitions" not in data
+    assert b"auto_increment" not in data
+    assert parse_manifest(data, "").to_bytes() == data
+    newer = manifest(
+        definitions=(DefinitionRecord(object="VIEW v", sha256="0" * 64),),
+        tables=(TableRecord(name="runs", engine="InnoDB", rows=3, rows_estimate=4, auto_increment=5),),
+    )
+    assert parse_manifest(newer.to_bytes(), "") == newer
+
+
 def test_ids_sort_by_time() -> None:
     assert backup_id(0) == "19700101T000000Z"
     assert backup_id(1_795_489_200) == ID
@@ -51,6 +65,24 @@ def test_complete_backups_are_found_oldest_first(store: DirectoryStore) -> None:
     assert [each.id for each in committed(read_catalog(store, "host1"))] == [ID, LATER]
     assert find_backup(store, "host1", "latest").id == LATER
     assert find_backup(store, "host1", ID).id == ID
+
+
+def test_newest_backup_is_found_without_reading_older_records(store: DirectoryStore) -> None:
+    assert newest_backup(store, "host1") is None
+    put(store)
+    put(store, LATER)
+    store.put(object_key("host1", "20261126T030000Z", DUMP), b"half")
+    read: list[str] = []
+
+    class Watched(DirectoryStore):
+        def get(self, key: str) -> Iterator[bytes]:
+            read.append(key)
+            return super().get(key)
+
+    found = newest_backup(Watched(store.root), "host1")
+    assert found
+    assert found.id == LATER
+    assert read == [manifest_key("host1", LATER)]
 
 
 def test_dump_without_commit_record_is_no_backup(store: DirectoryStore) -> None:

@@ -24,6 +24,13 @@ def test_a_unit_that_notes_nothing_any_more_is_believed_nothing() -> None:
     assert report.lag(5400.0) == 400
 
 
+def test_a_server_that_cannot_be_asked_may_have_done_nothing() -> None:
+    report = Report(5120.0, 0.0, "host1", covered_at=5000.0, behind=True, problem="MySQL is away", silent=True)
+    assert report.lag(5120.0) == 120
+    assert "nothing is known of the 2min since: MySQL is away" in report.line(5120.0)
+    assert "NOT STORED for 2min: MySQL is away" in replace(report, silent=False).line(5120.0)
+
+
 def test_what_was_executed_and_is_not_stored() -> None:
     report = Report(noted_at=5000.0, since=0.0, owner="host1", covered_at=4900.0, behind=True)
     assert report.lag(5010.0) == 110

@@ -59,7 +59,7 @@ def stored(name: str, state: Any = "complete") -> Stored:
     ],
 )
 def test_choice(catalog: tuple[Stored, ...], proven: set[str], chosen: str | None) -> None:
-    found = choose(catalog, lambda backup: backup.id in proven)
+    found = choose(reversed(catalog), lambda backup: backup.id in proven)
     assert (found.id if found else None) == chosen
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from wbagent.binlog.lag import Report
 from wbagent.errors import StateError
 from wbagent.monitor.backup_facts import BackupFacts
 from wbagent.monitor.textfile import metrics, write
@@ -17,12 +18,13 @@ PROVEN = {"result": "proven", "finished_at": 900.0}
 
 
 def test_nothing_is_made_up() -> None:
-    assert metrics(BackupFacts({}, {}, {}, {}), None, 93600.0, 0) == {"wbagent_alerts_firing": 0.0}
+    assert metrics(BackupFacts({}, {}, {}, {}), None, 93600.0, 0, {}) == {"wbagent_alerts_firing": 0.0}
 
 
 def test_what_prometheus_reads(tmp_path: Path) -> None:
     path = tmp_path / "wbagent.prom"
-    values = metrics(BackupFacts(LAST, {}, PROVEN, PROVEN, failed=950.0), 100.0, 93600.0, 2)
+    report = Report(1001.0, 0.0, "host1", covered_at=998.0, last_at=997.5, gap="x", gap_at=990.0)
+    values = metrics(BackupFacts(LAST, {}, PROVEN, PROVEN, failed=950.0), 100.0, 93600.0, 2, report.figures(1005.0))
     before = os.umask(0o077)
     try:
         write(path, {"wbagent_alerts_firing": 1.0})
@@ -35,6 +37,9 @@ def test_what_prometheus_reads(tmp_path: Path) -> None:
     assert values["wbagent_backup_last_success_timestamp_seconds"] == 1000.5
     assert values["wbagent_backup_last_proven_timestamp_seconds"] == 900.0
     assert values["wbagent_backup_drill_ok"] == 1.0
+    assert values["wbagent_binlog_lag_seconds"] == 7.0
+    assert values["wbagent_binlog_last_event_timestamp_seconds"] == 997.5
+    assert values["wbagent_binlog_gap"] == 1.0
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
 

@@ -130,5 +130,10 @@ def test_which_moments_can_be_had() -> None:
     ]
     assert windows(backups, (ONE, TWO, later)) == (
         Window(120 * SECOND, 300 * SECOND, "1"),
-        Window(410 * SECOND, 500 * SECOND, "4"),
+        Window(410 * SECOND, 500 * SECOND, "4", gtids(f"{A}:21-25")),
     )
+    assert windows(backups, (ONE, TWO, later), 900 * SECOND)[-1].end == 900 * SECOND, "nothing was written since"
+    assert windows(backups[:3], (ONE, TWO, later), 900 * SECOND)[-1].end == 300 * SECOND, "it ends before the gap"
+    quiet = [Candidate("5", gtids(f"{A}:1-30"), 600 * SECOND)]
+    assert windows(quiet, (later,)) == ()
+    assert windows(quiet, (later,), 900 * SECOND) == (Window(600 * SECOND, 900 * SECOND, "5"),)

@@ -6,33 +6,29 @@ gtid_executed, while writers go on. The clone is a data directory that mysqld st
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-import pymysql
-
 from wbagent.backup.engines.clone_directory import fresh_name
+from wbagent.backup.engines.clone_run import cloned
 from wbagent.backup.engines.engine import Taken, UnfitError
-from wbagent.backup.engines.growth import Growth
 from wbagent.backup.engines.tar_stream import tar_stream
 from wbagent.backup.layout import DATADIR
 from wbagent.backup.manifest import EngineName, Position
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.source import Source, check_complete, look_again, some
+from wbagent.backup.rows import RowCounter
+from wbagent.backup.source import Source, check_unchanged, some
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clone import CloneFacts
-from wbagent.database.connection import close, connect, explained, rows, session
+from wbagent.database.connection import rows, session
+from wbagent.database.facts import ServerFacts
 from wbagent.errors import DatabaseError
 
-_ENDED_WITHIN_S: Final = 30.0
-_LOOK_EVERY_S: Final = 0.2
-# The server answers when all is copied.
-_PATIENCE_S: Final = 24 * 3600.0
-_CANNOT_WRITE: Final = "OS errno 13"
+# Counting reads a table into the server's memory, from where it drives out what people work with.
+_LARGEST_COUNTED: Final = 16 << 20
+_COUNTED_IN_ALL: Final = 128 << 20
 
 
 class Clone:
@@ -68,52 +64,68 @@ class Clone:
     @contextmanager
     def take(self) -> Iterator[_Stream]:
         target = self._directory / fresh_name()
-        position = _position(self._url, self._source)
-        try:
-            self._clone(target)
-            yield _Stream(self._url, self._source, target, position)
-        finally:
-            # As root; what user wbagent may not remove, ExecStopPost= of the unit does.
-            shutil.rmtree(target, ignore_errors=True)
+        before = _position(self._url, self._source)
+        meter = Meter("cloning", self._report, expected=self._facts.data_bytes)
+        with cloned(self._url, target, meter), ExitStack() as stack:
+            if not (target / "ibdata1").exists():
+                raise UnfitError(
+                    f"the server cloned into {target}, but nothing is there on this host: it runs in another file"
+                    " system",
+                    hint='a server in a container: write engine = "mysqldump" in [backup]',
+                )
+            counter = RowCounter(self._url, self._source.server)
+            stack.callback(counter.stop)
+            position = moment(before, _position(self._url, self._source), self._source.server)
+            still_now = position is not None and position.exact
+            if not still_now:
+                # Its snapshot would hold the server back for nothing.
+                counter.stop()
+            yield _Stream(self._url, self._source, target, position, counter if still_now else None)
 
-    def _clone(self, target: Path) -> None:
-        connection = connect(self._url, database="", read_timeout=_PATIENCE_S)
-        meter = Growth(target, Meter("cloning", self._report, expected=self._facts.data_bytes))
-        try:
-            with meter:
-                rows(connection, "CLONE LOCAL DATA DIRECTORY = %s", str(target))
-        except BaseException as error:
-            # A signal, a time limit, a connection that was lost: the server would go on.
-            end_abandoned(self._url, self._directory)
-            if isinstance(error, pymysql.MySQLError | OSError):
-                raise _failed(explained(error, self._url), target) from None
-            raise
-        finally:
-            close(connection)
-        if not (target / "ibdata1").exists():
-            raise UnfitError(
-                f"the server cloned into {target}, but nothing is there on this host: it runs in another file system",
-                hint='a server in a container: write engine = "mysqldump" in [backup]',
-            )
+
+def moment(before: Position | None, after: Position | None, server: ServerFacts) -> Position | None:
+    """The position of a clone that was made between the two.
+
+    Invariant: `exact` only when not one transaction was committed between them. The log's end and the set of GTIDs
+    both stood still: what is being committed is in the log before it is in the set.
+    """
+    still = server.gtid_mode and before is not None and before.gtid_set and before == after
+    return before.model_copy(update={"exact": True}) if before and still else before
+
+
+def small_tables(source: Source) -> tuple[str, ...]:
+    """Those that are counted: what costs the server next to nothing, the smallest first."""
+    chosen, whole = [], 0
+    for table in sorted(source.database.tables, key=lambda table: table.size):
+        whole += table.size
+        if table.size > _LARGEST_COUNTED or whole > _COUNTED_IN_ALL:
+            break
+        chosen.append(table.name)
+    return tuple(chosen)
 
 
 class _Stream:
-    """A finished clone."""
+    """A finished clone, and the counting of rows beside it where the clone's moment is still now."""
 
-    def __init__(self, url: MysqlURL, source: Source, target: Path, position: Position | None) -> None:
+    def __init__(
+        self, url: MysqlURL, source: Source, target: Path, position: Position | None, counter: RowCounter | None
+    ) -> None:
         self._url = url
         self._source = source
         self._target = target
         self._position = position
+        self._counter = counter
 
     def chunks(self) -> Iterator[bytes]:
+        if self._counter:
+            self._counter.begin(small_tables(self._source))
         yield from tar_stream(self._target, owner="mysql")
 
     def finish(self) -> Taken:
+        counted = self._counter.stop() if self._counter else {}
         # The clone itself is whole whatever DDL did meanwhile; but nobody could say what has to be in it.
-        before = self._source.database
-        news = check_complete(before, look_again(self._url, self._source), [table.name for table in before.tables])
-        return Taken(self._position, {}, news)
+        tables = [table.name for table in self._source.database.tables]
+        return Taken(self._position, counted, check_unchanged(self._url, self._source, tables))
 
 
 def _position(url: MysqlURL, source: Source) -> Position | None:
@@ -130,37 +142,3 @@ def _position(url: MysqlURL, source: Source) -> Position | None:
         return None
     file, offset, *_, gtid_set = found[0]
     return Position(gtid_set=str(gtid_set).replace("\n", "") or None, file=str(file), offset=int(offset), exact=False)
-
-
-def end_abandoned(url: MysqlURL, directory: Path) -> None:
-    """End the clones into `directory` that nobody waits for any more, and wait until they have ended.
-
-    The server goes on after its client was killed, and hangs when the files are then removed under it.
-    """
-    statement = f"CLONE LOCAL DATA DIRECTORY = '{directory}/"
-    deadline = time.monotonic() + _ENDED_WITHIN_S
-    try:
-        with session(url, database="") as connection:
-            while time.monotonic() < deadline:
-                shown = rows(connection, "SHOW FULL PROCESSLIST")
-                running = [row[0] for row in shown if str(row[7] or "").startswith(statement)]
-                if not running:
-                    return
-                for session_id in running:
-                    with suppress(pymysql.MySQLError):
-                        rows(connection, f"KILL {session_id}")
-                # MySQL tells nobody of the end of another session.
-                time.sleep(_LOOK_EVERY_S)
-    except DatabaseError:
-        return
-
-
-def _failed(error: DatabaseError, target: Path) -> UnfitError:
-    hint = error.hint
-    if _CANNOT_WRITE in error.message or "Permission denied" in error.message:
-        hint = (
-            f"mysqld may not write to {target.parent}. AppArmor: add `{target.parent}/** rwk,` to"
-            " /etc/apparmor.d/local/usr.sbin.mysqld, then: apparmor_parser -r /etc/apparmor.d/usr.sbin.mysqld. SELinux:"
-            f" semanage fcontext -a -t mysqld_db_t '{target.parent}(/.*)?', then: restorecon -R {target.parent}"
-        )
-    return UnfitError(f"the server could not be cloned: {error.message}", hint=hint)

@@ -1,4 +1,4 @@
-"""Reports how much of a directory that another program fills is on the disk.
+"""Reports how much of a directory that another program fills is on the disk, and since when nothing was written there.
 
 Better than what the program itself tells: performance_schema.clone_progress needs rights of its own, mydumper tells
 rows.
@@ -7,8 +7,9 @@ rows.
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from wbagent.backup.progress import Meter
 
@@ -23,9 +24,16 @@ class Growth:
         self._meter = meter
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="growth", daemon=True)
+        self._changed_at = time.monotonic()
 
-    def __enter__(self) -> None:
+    @property
+    def still_for(self) -> float:
+        """Seconds since anything there last grew or was written to."""
+        return time.monotonic() - self._changed_at
+
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -33,21 +41,26 @@ class Growth:
         self._meter.done()
 
     def _watch(self) -> None:
-        told, over = 0, False
+        told, seen, over = 0, (0, 0), False
         while not over:
             # Once more after the end: the last word is the whole size.
             over = self._over.wait(_EVERY_S)
-            size = _size_on_disk(self._target)
-            self._meter.add(max(size - told, 0))
-            told = max(size, told)
+            found = _look(self._target)
+            if found != seen:
+                seen, self._changed_at = found, time.monotonic()
+            self._meter.add(max(found[0] - told, 0))
+            told = max(found[0], told)
 
 
-def _size_on_disk(directory: Path) -> int:
-    size = 0
+def _look(directory: Path) -> tuple[int, int]:
+    """Bytes on the disk, and when the newest of the files was written to (nanoseconds since the epoch)."""
+    size = written_at = 0
     for path in directory.rglob("*"):
         try:
-            size += path.lstat().st_blocks * 512
+            found = path.lstat()
         except OSError:
             # Files come and go while it is written.
             continue
-    return size
+        size += found.st_blocks * 512
+        written_at = max(written_at, found.st_mtime_ns)
+    return size, written_at

@@ -20,7 +20,7 @@ from wbagent.backup.engines.tar_stream import tar_stream
 from wbagent.backup.layout import MYDUMPER
 from wbagent.backup.manifest import EngineName
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.source import Source, check_complete, look_again
+from wbagent.backup.source import Source, check_unchanged
 from wbagent.config.dsn import MysqlURL
 
 _MOST_THREADS: Final = 4
@@ -93,7 +93,7 @@ class _Stream:
 
     def finish(self) -> Taken:
         position, rows = self._metadata.position, self._metadata.rows
-        news = check_complete(self._source.database, look_again(self._url, self._source), list(rows))
+        news = check_unchanged(self._url, self._source, list(rows))
         lost = self._source.server.binary_log and position is None
         unknown = ("the binary log's position is not noted: mydumper's metadata has none",) if lost else ()
         return Taken(position, rows, (*self._warnings, *unknown, *news))

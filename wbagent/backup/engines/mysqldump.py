@@ -12,7 +12,7 @@ from wbagent.backup.engines.engine import Taken
 from wbagent.backup.layout import DUMP
 from wbagent.backup.manifest import EngineName
 from wbagent.backup.rows import RowCounter
-from wbagent.backup.source import Source, check_complete, look_again, some
+from wbagent.backup.source import Source, check_unchanged, some
 from wbagent.config import embedded as own
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import check_client, find_client
@@ -82,7 +82,7 @@ class _Stream:
 
     def finish(self) -> Taken:
         counted = self._counter.stop()
-        news = check_complete(self._source.database, look_again(self._url, self._source), self._text.tables)
+        news = check_unchanged(self._url, self._source, self._text.tables)
         return Taken(self._text.position, counted, (*self._complaints, *news))
 
 
