@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
-import pymysql
 import pytest
 
-from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.host.drill_case import AGENT, DRILL, filled, listed, set_up_for_clones, take_up
+from tests.testbed.bed import Bed
 from tests.testbed.host import Host
-from tests.testbed.sample import fill
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
-
-AGENT = "wbagent.service"
-DRILL = "wbagent-drill.service"
-DATABASE = "drill_sample"
 
 
 @pytest.fixture(scope="module")
 def sample(booted: Bed) -> Iterator[None]:
-    booted.sql(
-        f"CREATE USER 'admin'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'admin'@'%';"
-        f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
-    )
-    with pymysql.connect(
-        host=booted.db.address, user="admin", password=PASSWORD, charset="utf8mb4", autocommit=True
-    ) as connection:
-        connection.select_db(DATABASE)
-        fill(connection, 8)
-    yield
-    booted.sql(f"DROP DATABASE IF EXISTS {DATABASE}; DROP USER 'admin'@'%'")
-
-
-def take_up(bed: Bed, **drill: object) -> None:
-    url = str(replace(bed.backup_url, database=DATABASE))
-    configure(bed.db, bed.db_settings(database={"url": url}, **{"backup.drill": {"enabled": True, **drill}}))
-    bed.db.run(["systemctl", "reload", AGENT])
-
-
-def listed(bed: Bed) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(bed.db.run(["wbagent", "backup", "list", "--json"]).stdout)["backups"]
-    return found
+    with filled(booted):
+        yield
 
 
 def test_each_backup_is_proven(hosts: Bed, sample: None) -> None:
@@ -54,7 +28,7 @@ def test_each_backup_is_proven(hosts: Bed, sample: None) -> None:
         done = journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.DRILL_DONE, timeout=120)
     assert db.run(["id", "--user", "--name", done["_UID"]]).stdout.strip() == "wbagent"
     wait_for_property(db, DRILL, "ActiveState", "inactive")
-    ((backup),) = listed(hosts)
+    ((backup),) = listed(db)
     assert (backup["id"], backup["proven"]) == (done["WBAGENT_ID"], True)
     assert db.run(["ls", "/var/lib/wbagent/scratch"]).stdout == ""
     agent = wait_for_unit(db, AGENT, lambda unit: ", proven" in unit.get("StatusText", ""))
@@ -67,9 +41,8 @@ def test_each_backup_is_proven(hosts: Bed, sample: None) -> None:
 @pytest.fixture
 def cloning(hosts: Bed) -> Iterator[Host]:
     """db1 set up for clones, as the manual says."""
-    hosts.sql("INSTALL PLUGIN clone SONAME 'mysql_clone.so'; GRANT BACKUP_ADMIN ON *.* TO 'wandb_backup'@'%';")
-    yield hosts.db
-    hosts.sql("UNINSTALL PLUGIN clone; REVOKE BACKUP_ADMIN ON *.* FROM 'wandb_backup'@'%'")
+    with set_up_for_clones(hosts):
+        yield hosts.db
 
 
 def test_clone_is_proven_and_becomes_a_data_directory(hosts: Bed, sample: None, cloning: Host) -> None:
@@ -105,7 +78,7 @@ def test_bad_backup_is_told(hosts: Bed, sample: None) -> None:
     assert "is NOT a good one" in drilled.stderr
     told = hosts.receiver.wait_for(lambda alert: "a backup is not proven" in alert.text, timeout=60)
     assert "wbagent backup run" in told.text
-    ((backup),) = listed(hosts)
+    ((backup),) = listed(db)
     assert backup["proven"] is False
     status = db.run(["wbagent", "status"], check=False)
     assert "NOT PROVEN: the drill failed" in status.stdout

@@ -21,10 +21,11 @@ SERVICES = (
     "wbagent-alert@wbagent.service.service",
     "wandb-local-mysql@1.service",
     "wandb-local-files@1.service",
+    "wandb-local-drill@1.service",
 )
 # Root's: it edits the configuration and speaks to Docker.
 UPGRADE = "wbagent-upgrade.service"
-SOCKETS = ("wandb-local-mysql.socket", "wandb-local-files.socket")
+SOCKETS = ("wandb-local-mysql.socket", "wandb-local-files.socket", "wandb-local-drill.socket")
 # Others write here all the time; none of it is the package's to remove.
 _VOLATILE = (
     "/dev /proc /run /sys /tmp /var/cache /var/lib/apt /var/lib/containerd /var/lib/docker /var/lib/dpkg /var/log"

@@ -21,8 +21,9 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.scratch import scratch
 from wbagent.binlog.gtid import GtidSet
-from wbagent.database.instance import Account, Instance
+from wbagent.database.instance import Instance
 from wbagent.database.mysqld import find_mysqld
+from wbagent.database.process import Account
 from wbagent.drill.job import Order, run_drill
 from wbagent.restore.datadir import UNFINISHED
 from wbagent.restore.point_in_time import PointInTime, RolledForward

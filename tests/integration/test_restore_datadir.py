@@ -22,8 +22,9 @@ from tests.testbed.sample_fingerprint import fingerprint
 from tests.testbed.scratch import scratch
 from wbagent.backup.lease import leased
 from wbagent.backup.manifest import Manifest
-from wbagent.database.instance import Account, Instance
+from wbagent.database.instance import Instance
 from wbagent.database.mysqld import find_mysqld
+from wbagent.database.process import Account
 from wbagent.errors import DatabaseError, RestoreError
 from wbagent.restore.datadir import UNFINISHED, restore_datadir
 from wbagent.restore.programs import Programs

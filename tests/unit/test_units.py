@@ -60,7 +60,12 @@ def test_commands_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_failure_is_told(path: Path) -> None:
     # The agent tells of the server's restarts: OnFailure= would fire at every crash of a crash loop.
-    silent = {"wandb-local-files@.service", "wandb-local-mysql@.service", "wandb-local-bucket@.service"}
+    silent = {
+        "wandb-local-drill@.service",
+        "wandb-local-files@.service",
+        "wandb-local-mysql@.service",
+        "wandb-local-bucket@.service",
+    }
     silent |= {"wbagent-deliver.service", "wbagent-alert@.service", "wandb-local.service"}
     assert _values(path, "OnFailure") == ([] if path.name in silent else ["wbagent-alert@%n.service"])
 

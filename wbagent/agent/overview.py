@@ -253,7 +253,8 @@ def proof_words(overview: Overview) -> str:
     last, proven = overview.facts.get(BACKUP_FACT), overview.facts.get(PROVEN_FACT)
     configured, drill = overview.facts.get(CONFIG_FACT), overview.facts.get(DRILL_FACT)
     if last is not None and proven is not None and proven.value["id"] == last.value["id"]:
-        return "proven"
+        image = proven.value.get("image")
+        return f"proven (in {image})" if image else "proven"
     if configured is None or not configured.value.get("drill"):
         return ""
     if overview.drill is not None and overview.drill.active == "activating":

@@ -32,7 +32,8 @@ class Proof(_Record):
     """The outcome of a drill. Only one that is `ok` makes a backup a proven one; else `reason` says what was wrong.
 
     `manifest_sha256` is of the commit record that was proven: another one in its place is not proven by this.
-    `server` is the mysqld that the backup was restored into. `notes`: what could not be compared, or is not exact.
+    `server` is the mysqld that the backup was restored into, `image` that of its container, "" when it had none.
+    `notes`: what could not be compared, or is not exact.
     """
 
     format: Literal[1] = FORMAT
@@ -43,6 +44,7 @@ class Proof(_Record):
     manifest_sha256: str
     host: str
     server: str
+    image: str = ""
     started_at: AwareDatetime
     finished_at: AwareDatetime
     duration_s: float

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wbagent.cli.context import load_settings
+from wbagent.cli.context import load_section, load_settings
 from wbagent.errors import EX_IOERR, AccessError, StateError
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
@@ -130,6 +132,22 @@ def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | N
 
     settings = load_settings(ctx)
     ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(settings, name))
+
+
+@backup.command("drill-container", hidden=True)
+@click.option("--clean-up", is_flag=True, help="Remove what a run that was killed has left.")
+@click.pass_context
+def drill_container(ctx: click.Context, *, clean_up: bool) -> None:
+    """Run MySQL in a container for the drill on standard input (ExecStart= of wandb-local-drill@.service)."""
+    if clean_up and os.environ.get("SERVICE_RESULT") == "success":
+        return
+    from wbagent.drill import container  # noqa: PLC0415 - as above
+
+    if clean_up:
+        container.remove_own()
+        return
+    with socket.socket(fileno=os.dup(0)) as accepted:
+        container.serve(accepted, load_section(ctx, "backup").backup.drill.image)
 
 
 @backup.command()

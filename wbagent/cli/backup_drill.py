@@ -74,7 +74,8 @@ def _print(last: dict[str, Any], *, switched_on: bool) -> None:
         case "proven":
             took = format_duration(last["duration_s"])
             rows = f"{last['tables']} tables with {last['rows']} rows"
-            click.echo(f"backup {last['id']} is proven: restored into {last['server']} in {took}, {rows} read")
+            image = f" of image {last['image']}" if last.get("image") else ""
+            click.echo(f"backup {last['id']} is proven: restored into {last['server']}{image} in {took}, {rows} read")
         case "no mysqld":
             click.echo(f"not proven: {last['reason']}")
             click.echo(f"  try: {last['hint']}", err=True)

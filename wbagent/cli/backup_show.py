@@ -39,6 +39,8 @@ def _standing(proof: Proof | None) -> str:
     """How far a backup can be trusted, in words of equal length but for the bad one's reason."""
     if proof is None:
         return "not proven"
+    if proof.ok and proof.image:
+        return f"proven     in {proof.image}, "
     return "proven    " if proof.ok else f"BAD: {proof.reason};"
 
 
@@ -113,4 +115,5 @@ def _proof_line(proof: Proof | None) -> str:
         return f"BAD, found {when}: {proof.reason}"
     rows = sum(table.rows for table in proof.tables)
     took = format_duration(proof.duration_s)
-    return f"restored into {proof.server} in {took}, {when}: {len(proof.tables)} tables with {rows} rows"
+    image = f" of image {proof.image}" if proof.image else ""
+    return f"restored into {proof.server}{image} in {took}, {when}: {len(proof.tables)} tables with {rows} rows"

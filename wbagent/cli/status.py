@@ -100,6 +100,10 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         yield from (("", f"warning: {warning}") for warning in value.get("warnings", ()))
     if overview.drill is not None and overview.drill.active == "activating":
         yield "", f"drill: {overview.drill.text}"
+    if not overview.facts[facts.CONFIG_FACT].value.get("drill", True):
+        yield "", "drills are off, so nothing shows that a backup restores: [backup.drill] enabled = false"
+    elif (made := overview.facts.get(facts.DRILL_FACT)) is not None and made.value["result"] == "no mysqld":
+        yield "", f"try: {made.value['hint']}"
     if (drill := facts.drill_failure(overview)) is not None:
         yield "", f"drill failed {format_duration(max(now - drill.at, 0.0))} ago: {drill.value['reason']}"
         yield "", f"try: {drill.value['hint']}"

@@ -15,7 +15,7 @@ from wbagent.config.age_recipient import recipients
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.monitor import MonitorSettings
 from wbagent.config.section import Duration, Section, Size
-from wbagent.config.server import ServerSettings
+from wbagent.config.server import IMAGE, ServerSettings
 
 _TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -24,6 +24,12 @@ _OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 def _time_of_day(value: str) -> str:
     if not _TIME_OF_DAY.fullmatch(value):
         raise ValueError('expected a time of day such as "03:00"')
+    return value
+
+
+def _mysql_image(value: str) -> str:
+    if not IMAGE.fullmatch(value):
+        raise ValueError('expected an image of MySQL with its tag or digest, such as "mysql:8.4"')
     return value
 
 
@@ -47,6 +53,9 @@ class DrillSettings(Section):
     """The drill after each backup: it is restored into a throw-away mysqld and compared."""
 
     enabled: bool = Field(True, description="whether each backup is proven by restoring it")
+    image: Annotated[str, AfterValidator(_mysql_image)] | None = Field(
+        None, description='restore into a container of this image, such as "mysql:8.4", instead of a local mysqld'
+    )
     mysqld: str = Field("mysqld", description="MySQL's own server program: a name or an absolute path")
     time_limit: Duration = Field(6 * 3600.0, description="a drill that takes longer is ended and has failed")
 

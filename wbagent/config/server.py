@@ -14,7 +14,7 @@ from wbagent.config.certificates import read_certificates
 from wbagent.config.dsn import S3URL, ForeignBucketURL, MysqlURL, RedisURL, parse_server_bucket
 from wbagent.config.section import Duration, Section, Size
 
-_IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
+IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Those that Docker knows (docker run --ulimit).
 _ULIMITS: Final = frozenset({
@@ -31,7 +31,7 @@ def _host_url(value: str) -> str:
 
 
 def _pinned_image(value: str) -> str:
-    if not _IMAGE.fullmatch(value):
+    if not IMAGE.fullmatch(value):
         raise ValueError('expected an image with its tag or digest, such as "wandb/local:0.83.0"')
     if value.endswith(":latest"):
         raise ValueError(

@@ -65,6 +65,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "backup.lock_days": 30,
     "backup.destination": "s3://KEY:SECRET@offsite.example.com/wandb-backups/host1?region=eu-west-1&tls=true",
     "backup.owner": "host1",
+    "backup.drill.image": "mysql:8.4",
     "metrics.textfile": "/run/wbagent-metrics/wbagent.prom",
     "alerts.to": ["mailto://USER:PASSWORD@mail.example.com?to=ops@example.com"],
 }

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,19 +15,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from pymysql import MySQLError
+
 from wbagent.config.dsn import MysqlURL
-from wbagent.database import tied
-from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import Version
-from wbagent.database.mysqld import denial, last_lines, log_needs
-from wbagent.database.options_file import environment
-from wbagent.errors import DatabaseError
+from wbagent.database.mysqld import Mysqld, denial, last_lines, log_needs
+from wbagent.database.process import Account, Blow, NoStartError, Running
+from wbagent.errors import DamagedError, DatabaseError, RestoreError
 
 _READY: Final = "ready for connections"
 _LINES_KEPT: Final = 400
 _STOP_S: Final = 1800.0
 _LONGEST_SOCKET: Final = 107
 _LAST_WORDS_S: Final = 60.0
+# For its end to be seen, once a connection to it was lost.
+_ENDING_S: Final = 3.0
+# What a caller gets to see when the server is suddenly gone.
+_MAY_FOLLOW: Final = (MySQLError, DatabaseError, RestoreError)
 # Each of the settings that a data directory may ask for is tried once.
 _MOST_STARTS: Final = 3
 # Small and quiet, and nothing runs in it but what is sent to it. "loose": a release that does not know it goes on.
@@ -57,42 +58,6 @@ _OPTIONS: Final = (
 )
 
 
-class NoStartError(DatabaseError):
-    """mysqld did not start on the data directory; `environmental`: because of this host, not because of the data."""
-
-    def __init__(self, message: str, *, hint: str, environmental: bool) -> None:
-        super().__init__(message, hint=hint)
-        self.environmental = environmental
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The user and group that mysqld runs as."""
-
-    uid: int
-    gid: int
-
-
-def account_for(directory: Path) -> Account | None:
-    """Who runs mysqld: the caller (None) or, when root calls, the directory's owner or else user mysql.
-
-    Raises DatabaseError when there is neither: mysqld does not run as root.
-    """
-    if os.geteuid() != 0:
-        return None
-    status = directory.stat()
-    if status.st_uid != 0:
-        return Account(status.st_uid, status.st_gid)
-    try:
-        entry = pwd.getpwnam("mysql")
-    except KeyError:
-        raise DatabaseError(
-            f"mysqld does not run as root, {directory} is root's, and this host has no user mysql",
-            hint=f"chown the directory to the user that is to run MySQL: chown USER: {directory}",
-        ) from None
-    return Account(entry.pw_uid, entry.pw_gid)
-
-
 @dataclass(frozen=True, slots=True)
 class Sizing:
     """Bytes of the buffer pool, and the seconds that a start may take (a crash recovery, an upgrade of the data).
@@ -116,7 +81,7 @@ class Instance:
 
     def __init__(
         self,
-        program: ClientProgram,
+        program: Mysqld,
         data: Path,
         *,
         account: Account | None = None,
@@ -131,11 +96,12 @@ class Instance:
         self._sizing = sizing or Sizing()
         self._log: deque[str] = deque(maxlen=_LINES_KEPT)
         self._needs = dict(made_with or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         self._news = threading.Condition()
         self._ready = False
         self._reader: threading.Thread | None = None
         self._status = 0
+        self._blow: Blow | None = None
         # Indexes of large tables are sorted in files: on the disk whose room was checked, not in /tmp.
         self._temporary = _directory(data.parent)
         # A socket's path has room for 107 bytes only, and the data directory's may be longer.
@@ -174,6 +140,11 @@ class Instance:
         """What the program says of itself."""
         return self._program.text
 
+    @property
+    def image(self) -> str:
+        """The image of the container that it runs in, or ""."""
+        return self._program.image
+
     def initialize(self) -> None:
         """Make the data directory a new server's, whose root has no password; raises NoStartError.
 
@@ -202,12 +173,21 @@ class Instance:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if isinstance(error, _MAY_FOLLOW) and not isinstance(error, DamagedError):
+                self._tell_struck(error)
             if error is not None or self._sizing.disposable:
                 self._kill()
             else:
                 self._stop()
         finally:
             self._clean_up()
+
+    def _tell_struck(self, error: Exception) -> None:
+        """Raise NoStartError instead of an error that merely follows from the server's end by somebody else's hand."""
+        with suppress(NoStartError):
+            self._wait(lambda: False, _ENDING_S)
+        if not self._alive() and self._ended() in {0, -signal.SIGKILL}:
+            raise self._failure("ended in the midst of it") from error
 
     def _start(self) -> None:
         for _ in range(_MOST_STARTS):
@@ -238,13 +218,10 @@ class Instance:
         if self._account is not None:
             for directory in (self._own.name, self._temporary.name):
                 os.chown(directory, self._account.uid, self._account.gid)
-        account = self._account or Account(0, 0)
-        command = [sys.executable, "-I", "-S", tied.__file__, str(account.uid), str(account.gid), str(os.getpid())]
         needs = [f"--{name}={value}" for name, value in self._needs.items()]
         if self._trusted:
             needs.append("--skip-grant-tables")
-        command += [
-            self._program.path,
+        command = [
             "--no-defaults",
             f"--datadir={self._data}",
             f"--tmpdir={self._temporary.name}",
@@ -255,32 +232,16 @@ class Instance:
         ]
         self._ready = False
         self._log.clear()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=environment(),
-                # Ctrl-C on the terminal is for this process, which then ends it.
-                process_group=0,
-            )
-        except OSError as error:
-            raise NoStartError(
-                f"{command[0]} cannot be run: {error.strerror}", hint="is Python installed?", environmental=True
-            ) from None
+        self._process = self._program.run(command, self._data.parent, self._account)
         self._reader = threading.Thread(target=self._read, args=(self._process,), name="mysqld-log", daemon=True)
         self._reader.start()
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        if process.stderr is None:
-            return
-        with process.stderr as lines:
-            for line in lines:
-                with self._news:
-                    self._log.append(line.decode(errors="replace").rstrip())
-                    self._ready |= _READY in self._log[-1]
-                    self._news.notify_all()
+    def _read(self, process: Running) -> None:
+        for line in process.lines():
+            with self._news:
+                self._log.append(line.decode(errors="replace").rstrip())
+                self._ready |= _READY in self._log[-1]
+                self._news.notify_all()
         process.wait()
         with self._news:
             self._news.notify_all()
@@ -307,6 +268,7 @@ class Instance:
         if self._process is not None and self._reader is not None:
             self._status = self._process.wait()
             self._reader.join()
+            self._blow = self._process.blow()
             self._process = None
         return self._status
 
@@ -317,11 +279,12 @@ class Instance:
 
     def _failure(self, what: str) -> NoStartError:
         text = "\n".join(self._log)
+        here = not self._program.image
         denied = denial(
             text,
             str(self._data),
-            apparmor=Path("/etc/apparmor.d/usr.sbin.mysqld").exists(),
-            selinux=Path("/sys/fs/selinux/enforce").exists(),
+            apparmor=here and Path("/etc/apparmor.d/usr.sbin.mysqld").exists(),
+            selinux=here and Path("/sys/fs/selinux/enforce").exists(),
         )
         full = "No space left" in text or "errno: 28" in text or "error 28" in text
         killed = self._status == -signal.SIGKILL
@@ -329,8 +292,14 @@ class Instance:
         hint = denied or "read its last lines; run it again to see whether it stays"
         if full or killed:
             hint = "make room on that disk" if full else "look whether memory ran out: journalctl -k -g oom"
+        if self._blow is not None:
+            words = last_lines(list(self._log), 1) or "none"
+            said, hint = f"{self._blow.what}; mysqld's last words: {words}", self._blow.hint
+        where = f"in {self._data}" if here else f"(in a container of {self._program.image})"
         return NoStartError(
-            f"mysqld {what} in {self._data}: {said}", hint=hint, environmental=bool(denied) or full or killed
+            f"mysqld {what} {where}: {said}",
+            hint=hint,
+            environmental=bool(denied) or full or killed or self._blow is not None,
         )
 
     def _clean_up(self) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from wbagent.database.clients import ClientProgram, asked_for_version, parse_client
 from wbagent.database.facts import Version, show_version
+from wbagent.database.process import Account, Child, Running
 from wbagent.errors import DatabaseError
 
 # Where the packages of Debian, MySQL and Red Hat put it, which is not on every user's PATH.
@@ -19,7 +24,7 @@ _LONG_TERM: Final = ((5, 7), (8, 0), (8, 4), (9, 7))
 _OLDEST_TO_GO_BACK_TO: Final = (8, 0)
 _INSTALL: Final = (
     "install MySQL's server program (its service may stay disabled: systemctl disable --now mysql) and name it in"
-    " [backup.drill] mysqld"
+    " [backup.drill] mysqld; for drills, a container will do: name an image of MySQL in [backup.drill] image"
 )
 
 
@@ -27,7 +32,35 @@ class NoServerProgramError(DatabaseError):
     """There is no mysqld on this host: what needs one cannot be done here, which is nobody's failure."""
 
 
-def find_mysqld(name: str) -> ClientProgram:
+@dataclass(frozen=True, slots=True)
+class Mysqld(ClientProgram, ABC):
+    """MySQL's server program; `image` is that of the container it comes in, "" when it is a program of this host."""
+
+    image: str = ""
+
+    @abstractmethod
+    def run(self, options: Sequence[str], room: Path, account: Account | None) -> Running:
+        """Start it; everything that it reads and writes is below `room`. Raises NoStartError."""
+
+    @abstractmethod
+    def remedy(self, version: str) -> str:
+        """What to do when one of this version is needed instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMysqld(Mysqld):
+    """The server program of this host."""
+
+    def run(self, options: Sequence[str], room: Path, account: Account | None) -> Running:
+        """As a child of this process: start it in the main thread."""
+        return Child(self.path, options, account)
+
+    def remedy(self, version: str) -> str:
+        """See `Mysqld`."""
+        return f"install MySQL {version} and name its mysqld in [backup.drill] mysqld"
+
+
+def find_mysqld(name: str) -> LocalMysqld:
     """Find `name` (on PATH or where packages put it, or an absolute path); raises NoServerProgramError.
 
     Raises DatabaseError for one that does not run.
@@ -37,18 +70,24 @@ def find_mysqld(name: str) -> ClientProgram:
         raise NoServerProgramError(f"there is no mysqld on this host ({name!r} was not found)", hint=_INSTALL)
     # --no-defaults: a broken /etc/mysql/my.cnf is not of interest here.
     answer = asked_for_version(path, "--no-defaults", hint=_INSTALL, timeout=60)
-    program = parse_client(path, answer.stdout.decode(errors="replace"))
-    if answer.returncode or program.version == (0, 0, 0):
-        said = answer.stderr.decode(errors="replace").strip()[:300] or program.text
-        raise DatabaseError(f"{path} does not say which MySQL it is: {said!r}", hint=_INSTALL)
+    said = answer.stdout if not answer.returncode else answer.stderr or answer.stdout
+    found = parse_mysqld(path, said.decode(errors="replace"), answer.returncode, _INSTALL)
+    return LocalMysqld(path, found.flavour, found.version, found.text)
+
+
+def parse_mysqld(path: str, said: str, status: int, hint: str) -> ClientProgram:
+    """What a server program says to `--version`; raises DatabaseError for one that does not tell, or is MariaDB's."""
+    program = parse_client(path, said)
+    if status or program.version == (0, 0, 0):
+        raise DatabaseError(f"{path} does not say which MySQL it is: {said.strip()[:300]!r}", hint=hint)
     if program.flavour == "MariaDB":
         raise DatabaseError(
-            f"{path} is MariaDB's ({program.text}); it cannot take over the data of a MySQL server", hint=_INSTALL
+            f"{path} is MariaDB's ({program.text}); it cannot take over the data of a MySQL server", hint=hint
         )
     return program
 
 
-def check_mysqld(program: ClientProgram, version_text: str, version: Version, *, physical: bool) -> tuple[str, ...]:
+def check_mysqld(program: Mysqld, version_text: str, version: Version, *, physical: bool) -> tuple[str, ...]:
     """Refuse (DatabaseError) a program that cannot take over what a server of `version` left; return warnings.
 
     `physical`: it is to start on that server's data directory, not to load a dump. Rules: `upgrade_refusal`.
@@ -58,7 +97,7 @@ def check_mysqld(program: ClientProgram, version_text: str, version: Version, *,
     if refusal:
         raise DatabaseError(
             f"{program.path} is MySQL {ours} and the backup is of {theirs}: {refusal}",
-            hint=f"install MySQL {theirs} and name its mysqld in [backup.drill] mysqld",
+            hint=program.remedy(theirs),
         )
     if physical and program.version > version:
         return (f"the data directory is upgraded from MySQL {theirs} to {ours}: the older one cannot use it again",)

@@ -56,7 +56,8 @@ def run_drill(
     """
     with only_one_drill(directory):
         try:
-            find_mysqld(settings.backup.drill.mysqld)
+            if settings.backup.drill.image is None:
+                find_mysqld(settings.backup.drill.mysqld)
             store = open_store(settings.backup, directory)
             with _limited(settings), restoring(directory):
                 chosen = _choose(store, settings.backup.owner, order.name)
@@ -156,9 +157,10 @@ def _judged(proof: Proof, manifest: Manifest) -> Proof:
         raise DrillFailedError(error.message, hint=error.hint) from error
     rows = sum(table.rows for table in proof.tables)
     compared = sum(1 for table in proof.tables if table.recorded is not None)
+    into = f" into a container of {proof.image}" if proof.image else ""
     journal.send(
-        f"backup {manifest.id} is proven: restored in {format_duration(proof.duration_s)}, {len(proof.tables)} tables"
-        f" with {rows} rows read, {compared} of them held against recorded counts",
+        f"backup {manifest.id} is proven: restored{into} in {format_duration(proof.duration_s)},"
+        f" {len(proof.tables)} tables with {rows} rows read, {compared} of them held against recorded counts",
         message_id=events.DRILL_DONE,
         id=manifest.id,
         tables=len(proof.tables),

@@ -18,9 +18,11 @@ from wbagent.backup.proof import Proof, TableProof, manifest_digest
 from wbagent.bucket.store import NotStoredError
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import Connection, rows, session
+from wbagent.database.contained import contained_mysqld
 from wbagent.database.facts import Version
-from wbagent.database.instance import Instance, NoStartError
-from wbagent.database.mysqld import last_lines
+from wbagent.database.instance import Instance
+from wbagent.database.mysqld import Mysqld, last_lines
+from wbagent.database.process import NoStartError
 from wbagent.database.schema import read_database
 from wbagent.drill.bounds import far_fewer, gone_back
 from wbagent.errors import DamagedError
@@ -30,6 +32,7 @@ from wbagent.restore.load import LoadError
 from wbagent.restore.programs import Programs
 from wbagent.restore.scratch import check_room, room_needed, scratch
 from wbagent.restore.stored import StoredBackup
+from wbagent.systemd.notify import notify
 
 # What MySQL says of a table whose file is broken; anything else may be the fault of this host.
 _BROKEN: Final = frozenset(
@@ -45,6 +48,7 @@ class Found:
     """What a throw-away server held: empty when it never came so far."""
 
     server: str = ""
+    image: str = ""
     compared: tuple[str, ...] = ()
     tables: tuple[TableProof, ...] = ()
     gtid_executed: str | None = None
@@ -80,6 +84,7 @@ def prove(backup: StoredBackup, settings: BackupSettings, parent: Path, report: 
         reason=reason,
         compared=found.compared,
         server=found.server,
+        image=found.image,
         tables=found.tables,
         gtid_executed=found.gtid_executed,
         notes=found.notes,
@@ -105,7 +110,7 @@ def _frame(manifest: Manifest, started: float, seconds: float) -> dict[str, Any]
 
 
 def _find_out(backup: StoredBackup, settings: BackupSettings, parent: Path, report: Reporter) -> Found:
-    programs = Programs(settings)
+    programs = Programs(settings, _contained(settings.drill.image))
     # What is lacking on this host is found before gigabytes are fetched.
     programs.mysqld(backup.manifest)
     with scratch(parent) as (room, account):
@@ -118,6 +123,13 @@ def _find_out(backup: StoredBackup, settings: BackupSettings, parent: Path, repo
         ):
             measure = Measure(backup.manifest, backup.proof(), dumped=backup.manifest.engine != "clone")
             return _compare(measure, server, connection, Meter("comparing", report))
+
+
+def _contained(image: str | None) -> Mysqld | None:
+    if image is None:
+        return None
+    notify(f"STATUS=asking {image} for its MySQL; it is fetched when it is not on this host")
+    return contained_mysqld(image)
 
 
 def _compare(measure: Measure, server: Instance, connection: Connection, meter: Meter) -> Found:
@@ -149,8 +161,17 @@ def _compare(measure: Measure, server: Instance, connection: Connection, meter: 
             said = last_lines(list(server.log))
         elif code not in _BROKEN:
             raise
-        return Found(server.version_text, tuple(compared), wrong=(f"it cannot be read to its end: {said}",))
-    return Found(server.version_text, tuple(compared), result.tables, gtid_executed or None, tuple(notes), tuple(wrong))
+        wrong = [f"it cannot be read to its end: {said}"]
+        return Found(server.version_text, server.image, tuple(compared), wrong=tuple(wrong))
+    return Found(
+        server.version_text,
+        server.image,
+        tuple(compared),
+        result.tables,
+        gtid_executed or None,
+        tuple(notes),
+        tuple(wrong),
+    )
 
 
 def _counters(connection: Connection, database: str, version: Version) -> dict[str, int | None]:

@@ -29,6 +29,7 @@ def put_proof(state: State, manifest: Manifest, proof: Proof, now: float) -> Non
         "tables": len(proof.tables),
         "rows": sum(table.rows for table in proof.tables),
         "server": proof.server,
+        "image": proof.image,
     }
     note(state, DRILL, value, now)
     if proof.ok and not _newer_is_proven(state, manifest):

@@ -25,8 +25,9 @@ from wbagent.bucket.store import Store
 from wbagent.config.model import BackupSettings
 from wbagent.database.connection import Connection, rows, session
 from wbagent.database.facts import parse_version
-from wbagent.database.instance import Account, Instance, Sizing, account_for
+from wbagent.database.instance import Instance, Sizing
 from wbagent.database.mysqld import check_mysqld
+from wbagent.database.process import Account, account_for
 from wbagent.durable import sync_directory
 from wbagent.errors import DamagedError, RestoreError, WbagentError
 from wbagent.restore.compare import Comparison, Measure, differences

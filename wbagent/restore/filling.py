@@ -15,7 +15,8 @@ from wbagent.backup.progress import Meter, Reporter
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import quoted_name, rows, session
 from wbagent.database.facts import Version
-from wbagent.database.instance import Account, Instance, Sizing
+from wbagent.database.instance import Instance, Sizing
+from wbagent.database.process import Account
 from wbagent.errors import RestoreError
 from wbagent.restore.load import Load
 from wbagent.restore.myloader import loader_options, run_myloader

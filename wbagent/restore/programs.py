@@ -11,7 +11,7 @@ from wbagent.backup.manifest import Manifest
 from wbagent.config.model import BackupSettings
 from wbagent.database.clients import ClientProgram, asked_for_version, check_client, find_client
 from wbagent.database.facts import Version, parse_version, show_version
-from wbagent.database.mysqld import check_mysqld, find_mysqld
+from wbagent.database.mysqld import Mysqld, check_mysqld, find_mysqld
 from wbagent.errors import DatabaseError
 
 # Older ones end with status 1 after a good restore, or with 0 after they left out routines and events.
@@ -23,9 +23,13 @@ _MYLOADER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The names in [backup]; every method raises DatabaseError when the program is missing or does not fit."""
+    """The names in [backup]; every method raises DatabaseError when the program is missing or does not fit.
+
+    `server` is a server program that was found already; without it [backup.drill] mysqld is looked for.
+    """
 
     settings: BackupSettings
+    server: Mysqld | None = None
 
     def mysql(self, target: Version) -> ClientProgram:
         """The client that loads into a server of this version."""
@@ -39,9 +43,9 @@ class Programs:
         check_client(client, source, "mysqldump")
         return client
 
-    def mysqld(self, manifest: Manifest) -> ClientProgram:
+    def mysqld(self, manifest: Manifest) -> Mysqld:
         """The server that takes over what this backup holds; raises NoServerProgramError where there is none."""
-        program = find_mysqld(self.settings.drill.mysqld)
+        program = self.server or find_mysqld(self.settings.drill.mysqld)
         version = parse_version(manifest.server.version)
         check_mysqld(program, manifest.server.version, version, physical=manifest.engine == "clone")
         return program

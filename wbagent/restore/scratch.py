@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.backup.manifest import Manifest
-from wbagent.database.instance import Account, account_for
+from wbagent.database.process import Account, account_for
 from wbagent.errors import RestoreError
 from wbagent.quantities import format_size
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from wbagent.chunk import CHUNK
-from wbagent.database.instance import Account
+from wbagent.database.process import Account
 from wbagent.errors import DamagedError, RestoreError
 
 # A tar ends with two empty blocks. One that lacks them broke off, however well its last member looks.

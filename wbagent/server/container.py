@@ -116,13 +116,13 @@ class Docker:
         details: dict[str, Any] | None = self._json(doing, "GET", path)
         return details
 
-    def create(self, specification: Specification) -> str:
+    def create(self, specification: Specification, name: str = NAME) -> str:
         """Create the container; its id. Raises ImageMissingError, SpecificationRefusedError."""
         created = self._json(
             "create the container",
             "POST",
             "/containers/create",
-            query={"name": NAME},
+            query={"name": name},
             body=specification.config,
             bad_request=SpecificationRefusedError,
         )
@@ -137,6 +137,13 @@ class Docker:
         """Start it. Raises PortTakenError, SpecificationRefusedError."""
         path = f"/containers/{container}/start"
         self._ask("start the container", "POST", path, bad_request=SpecificationRefusedError)
+
+    def attach(self, container: str) -> Iterator[bytes]:
+        """What it prints, as it comes, once it is started; it is attached when this returns."""
+        with _reachable("read the container's output"):
+            pieces = self._engine.attach(container, timeout=_TIMEOUT_S)
+            next(pieces)
+        return pieces
 
     def wait(self, container: str) -> int | None:
         """Block until it ends; its exit code, or None when it was removed meanwhile."""

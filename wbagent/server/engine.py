@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 # The newest API that is known to have all that is asked for here; an older daemon says what it has.
 _NEWEST_API: Final = (1, 44)
 _PIECE: Final = 65536
+_FRAME_HEAD: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,30 @@ class Engine:
         """
         asked = "&".join(f"{name}={_escaped(str(value))}" for name, value in (query or {}).items())
         return _exchange(self._path, method, f"{self._prefix}{path}?{asked}", timeout=timeout, body=body)
+
+    def attach(self, container: str, *, timeout: float) -> Iterator[bytes]:
+        """The output of a container that is not started yet: pieces as they come, up to its end or the daemon's."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        with connection, connection.makefile("rb") as answer:
+            connection.settimeout(timeout)
+            connection.connect(self._path)
+            path = f"{self._prefix}/containers/{container}/attach?stream=1&stdout=1&stderr=1"
+            connection.sendall(f"POST {path} HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n".encode())
+            status = answer.readline().split(b" ")[1:2]
+            while answer.readline() not in {b"\r\n", b""}:
+                pass
+            if status != [b"200"]:
+                raise ConnectionError("the daemon does not give the container's output")
+            connection.settimeout(None)
+            # Attached: from now on nothing that it says is missed.
+            yield b""
+            yield from _unframed(answer)
+
+
+def _unframed(stream: BinaryIO) -> Iterator[bytes]:
+    """As `unframed`, of a stream that goes on."""
+    while len(head := stream.read(_FRAME_HEAD)) == _FRAME_HEAD:
+        yield stream.read(int.from_bytes(head[4:], "big"))
 
 
 def _escaped(text: str) -> str:

@@ -129,6 +129,7 @@ def test_binary_logs(unit: UnitState, report: dict[str, Any] | None, says: str) 
     ("facts", "drill", "says"),
     [
         ({PROVEN_FACT: Fact({"id": "b2"}, NOW)}, IDLE, "off-site, proven"),
+        ({PROVEN_FACT: Fact({"id": "b2", "image": "mysql:8.4"}, NOW)}, IDLE, "off-site, proven (in mysql:8.4)"),
         ({PROVEN_FACT: Fact({"id": "b1"}, NOW - 90_000)}, IDLE, "off-site, not proven yet"),
         ({}, replace(IDLE, active="activating"), "off-site, is being proven"),
         ({DRILL_FACT: Fact({"result": "no mysqld"}, NOW)}, IDLE, "not proven: no mysqld on this host"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import Version
 from wbagent.database.mysqld import (
+    LocalMysqld,
     NoServerProgramError,
     check_mysqld,
     denial,
@@ -59,7 +59,7 @@ def test_dump_goes_back_one_long_term_series_at_most(dumped: Version, target: Ve
 
 
 def test_a_dump_loads_into_any_newer_one() -> None:
-    program = ClientProgram("/usr/sbin/mysqld", "MySQL", (9, 7, 4), "mysqld  Ver 9.7.4")
+    program = LocalMysqld("/usr/sbin/mysqld", "MySQL", (9, 7, 4), "mysqld  Ver 9.7.4")
     assert check_mysqld(program, "5.7.44", (5, 7, 44), physical=False) == ()
     with pytest.raises(DatabaseError, match=r"must not skip the series 8\.0"):
         check_mysqld(program, "5.7.44", (5, 7, 44), physical=True)

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbagent.server.container import Docker, DockerAwayError
-from wbagent.server.engine import Engine, _escaped, unframed
+from wbagent.server.engine import Engine, _escaped, _unframed, unframed
 
 PONG = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
 
@@ -99,3 +100,23 @@ def test_log_lines_without_their_frames() -> None:
     assert unframed(b"") == b""
     # Docker's answer may end in the middle of a piece.
     assert unframed(stream[:-2]) == b"one\ntw"
+
+
+@given(st.lists(st.binary(max_size=50)))
+def test_a_stream_is_unframed_piece_by_piece(pieces: list[bytes]) -> None:
+    stream = b"".join(b"\x02\0\0\0" + len(piece).to_bytes(4, "big") + piece for piece in pieces)
+    assert b"".join(_unframed(BytesIO(stream))) == b"".join(pieces)
+
+
+def test_output_begins_when_the_daemon_has_attached(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"
+    with daemon(tmp_path, PONG, head + b"\x01\0\0\0\0\0\0\x05ready") as (path, requests):
+        assert list(Docker(f"unix://{path}").attach("abc")) == [b"ready"]
+    assert requests[1] == b"POST /v1.41/containers/abc/attach?stream=1&stdout=1&stderr=1 HTTP/1.0"
+    for answer in (b"", b"HTTP/1.0 404 Not Found\r\n\r\n{}"):
+        directory = tmp_path / (answer.hex()[:4] or "none")
+        directory.mkdir()
+        with daemon(directory, PONG, answer) as (path, _):
+            docker = Docker(f"unix://{path}")
+            with pytest.raises(DockerAwayError, match="read the container's output"):
+                docker.attach("abc")
