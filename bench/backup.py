@@ -48,7 +48,7 @@ _RIGHTS = (
 def measure(rounds: int = ROUNDS) -> Measurement:
     """Each round takes every party in turn, first there with a writer at work, then back; before them the writer alone.
 
-    What a commit costs the server by itself is taken off what it used during a backup. About three minutes a round.
+    What a commit costs the server by itself is taken off what it used during a backup. Four to five minutes a round.
     """
     figures = Measurement("backup")
     root_file_system(AWS)
@@ -67,7 +67,7 @@ def measure(rounds: int = ROUNDS) -> Measurement:
 def page(figures: Measurement) -> str:
     """The table of docs/benchmarks.md: medians, ranges where there is more than one round."""
     lines = [
-        "| | " + " | ".join([*_COLUMNS.values(), "as fast as the pipe"]) + " |",
+        "| | " + " | ".join([*_COLUMNS.values(), "times as fast as the pipe, there and back"]) + " |",
         "|---" * (len(_COLUMNS) + 2) + "|",
     ]
     for party in figures.parties:
