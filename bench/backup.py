@@ -48,7 +48,8 @@ _RIGHTS = (
 def measure(rounds: int = ROUNDS) -> Measurement:
     """Each round takes every party in turn, first there with a writer at work, then back; before them the writer alone.
 
-    What a commit costs the server by itself is taken off what it used during a backup. Six minutes a round on a machine with other work (load 5), less on a quiet one.
+    What a commit costs the server by itself is taken off what it used during a backup. A round took six minutes on a
+    machine with other work (load 5).
     """
     figures = Measurement("backup")
     root_file_system(AWS)
