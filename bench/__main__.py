@@ -17,6 +17,8 @@ def main(arguments: list[str]) -> int:
     module = importlib.import_module(f"bench.{arguments[0]}")
     figures = module.measure(*(int(rounds) for rounds in arguments[1:2]))
     print(f"\n{figures.table()}\n\nwritten to {figures.write()}")
+    if hasattr(module, "page"):
+        print(f"\nfor docs/benchmarks.md:\n\n{module.page(figures)}\n")
     if hasattr(module, "plot"):
         print(f"drawn in {module.plot()}")
     return 0

@@ -33,6 +33,24 @@ class Measurement:
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """All parties, in the order in which they first came."""
+        return tuple(self._values)
+
+    def median(self, party: str, metric: str) -> float | None:
+        """The median, or None where nothing of the kind was measured."""
+        values = self._values[party].get(metric) if party in self._values else None
+        return median(values) if values else None
+
+    def shown(self, party: str, metric: str, digits: int) -> str:
+        """For a cell of a table: "14.8", "14.8 (14.1 to 15.2)", or a dash."""
+        values = self._values[party].get(metric)
+        if not values:
+            return "-"
+        middle, least, most = (f"{value:,.{digits}f}" for value in (median(values), min(values), max(values)))
+        return middle if least == most else f"{middle} ({least} to {most})"
+
     def write(self) -> Path:
         """Write bench/results/NAME.json and return its path."""
         parties: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)

@@ -106,9 +106,10 @@ def _chunks(size: int) -> Iterator[bytes]:
 def _stream(url: str, gigabytes: int, recipient: str) -> dict[str, float]:
     """Back up so much; what it took."""
     import wbagent.backup.job  # noqa: F401, PLC0415 - the measured process holds what a backup's process holds
+    from wbagent.backup.layout import object_key  # noqa: PLC0415
     from wbagent.backup.pipeline import Packing, packed  # noqa: PLC0415
     from wbagent.backup.progress import Meter  # noqa: PLC0415
-    from wbagent.backup.reading import prove  # noqa: PLC0415
+    from wbagent.backup.storing import Storing, size_for  # noqa: PLC0415
     from wbagent.bucket.open import open_store  # noqa: PLC0415
     from wbagent.config.dsn import S3URL  # noqa: PLC0415
     from wbagent.config.model import BackupSettings  # noqa: PLC0415
@@ -118,15 +119,16 @@ def _stream(url: str, gigabytes: int, recipient: str) -> dict[str, float]:
     packing = Packing(settings.compression_level, settings.compression_threads, [recipient] if recipient else [])
     meter, begun, size = Meter("dumping", lambda progress: None), time.monotonic(), gigabytes * 10**9
     with ExitStack() as stack:
-        writer = stack.enter_context(store.writer("data", largest=size))
-        pipeline = stack.enter_context(packed(packing, writer, meter))
+        object_size = size_for(size, settings.object_size)
+        storing = stack.enter_context(Storing(store, ("bench", "data"), "data", object_size))
+        pipeline = stack.enter_context(packed(packing, storing, meter))
         for chunk in _chunks(size):
             pipeline.write(chunk)
-        stored = pipeline.finish("data")
-        writer.commit()
-    prove(store, "data", stored, meter)
+        plain = pipeline.finish()
+        storing.commit()
+        stored = storing.proven(plain, lambda progress: None)
     took = time.monotonic() - begun
-    store.delete("data")
+    store.withdraw([object_key("bench", "data", piece.file) for piece in stored.stored])
     return {"peak_rss_mb": _peak_mb(), "stored_mb": stored.size / 1e6, "wall_s": took, "cpu_s": time.process_time()}
 
 

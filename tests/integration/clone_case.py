@@ -11,7 +11,7 @@ from tests.integration.backup_case import Case
 from tests.testbed.cache import remove_tree
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.program import WORK
-from wbagent.backup.layout import COMPRESSED, DATADIR, backup_id, manifest_key, object_key
+from wbagent.backup.layout import COMPRESSED, DATADIR, backup_id, manifest_key
 from wbagent.backup.manifest import (
     DatabaseRecord,
     DefinitionRecord,
@@ -23,6 +23,7 @@ from wbagent.backup.manifest import (
 )
 from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter
+from wbagent.backup.storing import Storing
 from wbagent.database.definitions import objects_of, read_definitions
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
@@ -91,15 +92,12 @@ def clone_backup(server: MysqlServer, database: str, case: Case, now: float) -> 
 
 def store(case: Case, name: str, file: str, data: bytes) -> StoredObject:
     """Store an object of a backup as the pipeline does."""
-    key = object_key(case.settings.backup.owner, name, file)
-    with (
-        case.store.writer(key, largest=len(data)) as writer,
-        packed(Packing(1), writer, Meter("storing", ignore)) as pipeline,
-    ):
-        pipeline.write(data)
-        stored = pipeline.finish(file)
-        writer.commit()
-    return stored
+    with Storing(case.store, (case.settings.backup.owner, name), file, case.settings.backup.object_size) as storing:
+        with packed(Packing(1), storing, Meter("storing", ignore)) as pipeline:
+            pipeline.write(data)
+            plain = pipeline.finish()
+        storing.commit()
+        return storing.proven(plain, ignore)
 
 
 def _tar(directory: Path) -> bytes:

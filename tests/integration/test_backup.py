@@ -49,12 +49,12 @@ def case(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3UR
 
 
 def slowly(case: Case, mysql: MysqlServer, proxy: Proxy) -> Case:
-    """The same with the database behind a slow link, so that there is time to interfere."""
+    """The same with the database behind a slow link, so that there is time to interfere, and in many objects."""
     url = case.settings.database_url()
     assert url
     through = MysqlURL(url.user, url.password, proxy.address, proxy.port, url.database)
     programs = ClientPrograms(Path(case.settings.backup.mysqldump), Path(case.settings.backup.mysql))
-    return make_case(case.directory / "slow", through, programs, case.settings.backup.destination)
+    return make_case(case.directory / "slow", through, programs, case.settings.backup.destination, object_size="256K")
 
 
 @pytest.fixture
@@ -122,9 +122,16 @@ def test_password_is_in_no_process_arguments_or_environment(slow: Case) -> None:
 
 
 def test_dump_killed_half_way(slow: Case, ceph: Ceph, bucket: S3URL) -> None:
-    kill = Once("dumping", lambda: child("mysqldump").kill())
+    there: list[str] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.stored > 600_000 and not there:
+            there.extend(ceph.keys(bucket.bucket))
+            child("mysqldump").kill()
+
     with pytest.raises(BackupFailedError, match="killed by signal 9"):
         slow.run(kill)
+    assert len(there) > 1, "whole objects were stored by then"
     assert_nothing_left(slow, ceph, bucket)
     assert "killed by signal 9" in str(failure(slow)["reason"])
 

@@ -195,7 +195,8 @@ def test_without_the_program_nothing_begins(case: Case, monkeypatch: pytest.Monk
 
 def test_wrong_and_secret_keys_are_refused_by_the_check(case: Case, keys: list[Key]) -> None:
     secret = next(line for line in keys[0].path.read_text().splitlines() if line.startswith("AGE-SECRET-KEY"))
-    for wrong in (secret, keys[0].public[:-1] + "x"):
+    mistyped = keys[0].public[:-1] + ("q" if keys[0].public.endswith("x") else "x")
+    for wrong in (secret, mistyped):
         case.configuration.write_text(f'[backup]\nencrypt_to = ["{wrong}"]\n')
         checked = case.command("config", "check")
         assert checked.returncode == 78

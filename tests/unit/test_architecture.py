@@ -27,7 +27,7 @@ FLOORS = (
     {"state", "config", "systemd", "moment"},
     {"state_directory", "durable", "age"},
     {"errors"},
-    {"events", "quantities", "addresses", "child"},
+    {"events", "quantities", "addresses", "child", "chunk"},
 )
 
 

@@ -81,7 +81,7 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
             f"{store.address} holds no complete backup {name} of {owner!r}",
             hint="see what there is: wbagent backup list --all",
         ) from None
-    sizes = {each.file: store.size(object_key(owner, name, each.file)) for each in record.objects}
+    sizes = {each.file: store.size(object_key(owner, name, each.file)) for each in record.stored}
     if mismatch := _mismatch(record, owner, name, sizes):
         raise DamagedError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
     return record
@@ -109,7 +109,7 @@ def _mismatch(record: Manifest, owner: str, name: str, sizes: Mapping[str, int])
     """What of the stored objects is not as the record says; "" when all is."""
     if (record.owner, record.id) != (owner, name):
         return f"its commit record speaks of {record.owner}/{record.id}"
-    for stored in record.objects:
+    for stored in record.stored:
         if stored.file not in sizes:
             return f"{stored.file} is missing"
         if sizes[stored.file] != stored.size:

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import IO, Final
 
 from wbagent.age import Identity
-from wbagent.backup.layout import FILES, object_key
+from wbagent.backup.layout import FILES
 from wbagent.backup.manifest import FilesRecord, Manifest, StoredObject
 from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.reading import plain, prove, require_identity
+from wbagent.backup.reading import plain, require_identity
+from wbagent.backup.storing import Storing
 from wbagent.bucket.store import Store
+from wbagent.chunk import CHUNK
+from wbagent.config.model import BackupSettings
 from wbagent.errors import BackupError, RestoreError
 
-_CHUNK: Final = 1 << 20
 # More than this goes to disk on its way.
 _IN_MEMORY: Final = 8 << 20
 _SILENCE_S: Final = 120.0
@@ -45,7 +47,7 @@ def fetched(path: Path) -> Iterator[Archive]:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(_SILENCE_S)
                 connection.connect(str(path))
-                while chunk := connection.recv(_CHUNK):
+                while chunk := connection.recv(CHUNK):
                     data.write(chunk)
         except OSError as error:
             raise BackupError(
@@ -76,20 +78,21 @@ def _members(data: IO[bytes]) -> int:
 
 
 def store_files(
-    archive: Archive, store: Store, owner: str, name: str, packing: Packing, meter: Meter, *, read_back: bool = True
+    archive: Archive,
+    store: Store,
+    backup: tuple[str, str],
+    packing: Packing,
+    settings: BackupSettings,
+    report: Reporter,
 ) -> StoredObject:
-    """Store it packed under backup `name`, read it back and compare; raises BackupError, BucketError."""
-    file = FILES + packing.suffix
-    key = object_key(owner, name, file)
-    size = archive.data.seek(0, os.SEEK_END)
-    archive.data.seek(0)
-    with store.writer(key, largest=size) as writer, packed(packing, writer, meter) as pipeline:
-        while chunk := archive.data.read(_CHUNK):
-            pipeline.write(chunk)
-        stored = pipeline.finish(file)
-        writer.commit()
-    prove(store, key, stored, meter, read=read_back)
-    return stored
+    """Store it packed as part of the backup of this owner and id, and prove it; raises BackupError, BucketError."""
+    with Storing(store, backup, FILES + packing.suffix, settings.object_size, read_back=settings.read_back) as storing:
+        with packed(packing, storing, Meter("storing files", report)) as pipeline:
+            while chunk := archive.data.read(CHUNK):
+                pipeline.write(chunk)
+            plain_archive = pipeline.finish()
+        storing.commit()
+        return storing.proven(plain_archive, report, "reading files back")
 
 
 def restore_files(

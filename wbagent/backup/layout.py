@@ -1,8 +1,9 @@
 """Names of what a backup consists of: OWNER/backups/ID/ with the objects of its data and, written last, manifest.json.
 
-The database is one object: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
+The database is one stream: `database.sql` (mysqldump), `datadir.tar` (clone) or `mydumper.tar`. An embedded server's
 files are another, `files.tar`. The name says how it is stored: `.zst` is zstd, `.age` behind it age. (`mydumper.tar`
-holds files that are compressed each for itself.)
+holds files that are compressed each for itself.) A long stream goes on in further objects, whose names have a number at
+the end: `datadir.tar.zst`, `datadir.tar.zst.00002` and so on, so that sorted by name they are in order.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ def owner_prefix(owner: str) -> str:
 def object_key(owner: str, name: str, file: str) -> str:
     """The key of one object of backup `name`."""
     return f"{owner_prefix(owner)}{name}/{file}"
+
+
+def piece_name(file: str, number: int) -> str:
+    """The name of the object with this number, from 0, of the stream `file`."""
+    return f"{file}.{number + 1:05}" if number else file
 
 
 def manifest_key(owner: str, name: str) -> str:

@@ -18,8 +18,10 @@ from wbagent.backup.engines.choose import Choice, Offer, choices
 from wbagent.backup.engines.clone_directory import clear
 from wbagent.backup.engines.engine import Engine, Taken, UnfitError
 from wbagent.backup.files import fetched, store_files
-from wbagent.backup.layout import backup_id, manifest_key, object_key, owner_prefix
+from wbagent.backup.layout import backup_id, manifest_key, owner_prefix
 from wbagent.backup.manifest import (
+    IN_PIECES,
+    WHOLE,
     DatabaseRecord,
     DefinitionRecord,
     Encryption,
@@ -31,8 +33,8 @@ from wbagent.backup.manifest import (
 )
 from wbagent.backup.pipeline import Packing, packed
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.backup.reading import prove
 from wbagent.backup.source import Source, look, unseen
+from wbagent.backup.storing import Storing, size_for
 from wbagent.bucket.store import NotAllowedError, Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -106,12 +108,10 @@ class Making:
         packing, encryption = self._packing()
         choice, stored, taken, troubles = self._take_by_choice(choice, offered, name, packing, previous)
         engine = choice.engine
-        key = object_key(owner, name, stored.file)
-        meter = Meter("reading back", self._report, expected=stored.size)
-        prove(self._store, key, stored, meter, read=self._settings.read_back)
         archive, files = self._store_files(owner, name, packing)
         shrunk = _shrunk(stored.plain_size, previous.by(engine.name))
         manifest = Manifest(
+            format=IN_PIECES if any(each.pieces for each in (stored, *archive)) else WHOLE,
             id=name,
             owner=owner,
             host=socket.gethostname(),
@@ -171,20 +171,21 @@ class Making:
                 choice = other
 
     def _take(self, engine: Engine, name: str, packing: Packing, previous: Previous) -> tuple[StoredObject, Taken]:
-        """Stream into the store; the object is there when this returns, and nothing is when it raises."""
+        """Stream into the store; all is there and proven when this returns, and nothing is when it raises."""
+        settings = self._settings
         packing = replace(packing, level=None) if engine.compressed else packing
-        file = engine.file + packing.suffix
-        key = object_key(self._settings.owner, name, file)
-        with engine.take() as stream, self._store.writer(key, largest=engine.largest) as writer:
-            # Not before: a clone has a stage of its own first.
-            meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
-            with packed(packing, writer, meter) as pipeline:
-                for chunk in stream.chunks():
-                    pipeline.write(chunk)
-                stored = pipeline.finish(file)
+        file, object_size = engine.file + packing.suffix, size_for(engine.largest, settings.object_size)
+        with Storing(self._store, (settings.owner, name), file, object_size, read_back=settings.read_back) as storing:
+            with engine.take() as stream:
+                # Not before: a clone has a stage of its own first.
+                meter = Meter(engine.stage, self._report, expected=previous.by(engine.name))
+                with packed(packing, storing, meter) as pipeline:
+                    for chunk in stream.chunks():
+                        pipeline.write(chunk)
+                    plain = pipeline.finish()
                 taken = stream.finish()
-                writer.commit()
-        return stored, taken
+                storing.commit()
+            return storing.proven(plain, self._report), taken
 
     def _store_files(
         self, owner: str, name: str, packing: Packing
@@ -192,8 +193,7 @@ class Making:
         if self._files_socket is None:
             return (), None
         with fetched(self._files_socket) as archive:
-            meter = Meter("storing files", self._report)
-            stored = store_files(archive, self._store, owner, name, packing, meter, read_back=self._settings.read_back)
+            stored = store_files(archive, self._store, (owner, name), packing, self._settings, self._report)
         return (stored,), FilesRecord(file=stored.file, members=archive.members)
 
     def _commit(self, manifest: Manifest) -> None:
@@ -228,7 +228,11 @@ def _described(source: Source, url: MysqlURL, counts: Mapping[str, int]) -> dict
             data_file_path=server.data_file_path,
         ),
         "database": DatabaseRecord(
-            name=database.name, address=url.address, charset=database.charset, collation=database.collation
+            name=database.name,
+            address=url.address,
+            charset=database.charset,
+            collation=database.collation,
+            data_bytes=database.size,
         ),
         "tables": tuple(
             TableRecord(

@@ -16,8 +16,10 @@ from pydantic import (
 
 from wbagent.errors import BackupError
 
-FORMAT: Final = 2
-
+# Programs that know the first one only must not take the first piece of a stream for all of it.
+WHOLE: Final = 2
+IN_PIECES: Final = 3
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 EngineName: TypeAlias = Literal["clone", "mydumper", "mysqldump"]
 
@@ -85,22 +87,44 @@ class ServerRecord(_Record):
 
 
 class DatabaseRecord(_Record):
-    """The database that was dumped; a restore into a new one gives it the same character set and collation."""
+    """The database that was dumped; a restore into a new one gives it the same character set and collation.
+
+    `data_bytes`: what its tables took, with indexes, as their engine estimates it; 0 where nobody noted it.
+    """
 
     name: str
     address: str
     charset: str
     collation: str
+    later = frozenset({"data_bytes"})
+    data_bytes: int = 0
+
+
+class Piece(_Record):
+    """One of the objects that a stream is stored as; size in bytes."""
+
+    file: str = Field(pattern=_NAME)
+    size: int = Field(ge=1)
 
 
 class StoredObject(_Record):
-    """One object of a backup, as it is stored under the name `file` and as it was before that; sizes in bytes."""
+    """One stream of a backup, as it is stored under the name `file` and as it was before that; sizes in bytes.
 
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    `pieces`: where it is more than one object, all of them in order; size and checksum are of all together.
+    """
+
+    file: str = Field(pattern=_NAME)
     size: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     plain_size: int = Field(ge=1)
     plain_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    later = frozenset({"pieces"})
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def stored(self) -> tuple[Piece, ...]:
+        """The objects that hold it, in order: one or more."""
+        return self.pieces or (Piece(file=self.file, size=self.size),)
 
 
 class FilesRecord(_Record):
@@ -123,7 +147,7 @@ class Manifest(_Record):
 
     later = frozenset({"definitions"})
 
-    format: Literal[2] = FORMAT
+    format: Literal[2, 3] = WHOLE
     id: str
     owner: str
     host: str
@@ -153,6 +177,11 @@ class Manifest(_Record):
     def data(self) -> StoredObject:
         """The object that holds the database."""
         return self.objects[0]
+
+    @property
+    def stored(self) -> tuple[Piece, ...]:
+        """All that is stored, beside this record."""
+        return tuple(piece for each in self.objects for piece in each.stored)
 
     @property
     def size(self) -> int:

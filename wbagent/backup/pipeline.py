@@ -1,4 +1,4 @@
-"""From an engine's stream to the stored object in one pass: hash, compress, encrypt, hash, upload; bounded memory."""
+"""From an engine's stream to what is stored in one pass: hash, compress, encrypt, pass on; bounded memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import zstandard
 
 from wbagent.age import SUFFIX, Age, encrypting
 from wbagent.backup.layout import COMPRESSED
-from wbagent.backup.manifest import StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Writer
+from wbagent.chunk import CHUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,14 @@ class Packing:
         return (COMPRESSED if self.level else "") + (SUFFIX if self.recipients else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The stream as its engine gave it, in bytes."""
+
+    size: int
+    sha256: str
+
+
 @contextmanager
 def packed(packing: Packing, writer: Writer, meter: Meter) -> Iterator[Pipeline]:
     """A pipeline into `writer`; leaving the block ends what it has started. Raises BackupError."""
@@ -42,15 +50,15 @@ def packed(packing: Packing, writer: Writer, meter: Meter) -> Iterator[Pipeline]
 
 
 class Pipeline:
-    """Takes a stream's chunks and gives what is to be stored to a writer; knows both checksums at the end."""
+    """Takes a stream's chunks and gives what is to be stored to a writer; knows at the end what it was given."""
 
     def __init__(self, writer: Writer, packing: Packing, encryptor: Age | None, meter: Meter) -> None:
         self._writer = writer
         self._encryptor = encryptor
         self._meter = meter
-        self._plain, self._stored = hashlib.sha256(), hashlib.sha256()
-        self._plain_size = self._stored_size = 0
-        self._compressor = _compressor(packing.level, packing.threads).compressobj() if packing.level else None
+        self._plain, self._plain_size = hashlib.sha256(), 0
+        # In chunks, as CHUNK explains: the usual interface gives blocks of hundreds of kilobytes.
+        self._chunker = _compressor(packing.level, packing.threads).chunker(chunk_size=CHUNK) if packing.level else None
 
     def write(self, plain: bytes) -> None:
         """Pass on the next bytes of the stream; raises BucketError, BackupError."""
@@ -58,23 +66,19 @@ class Pipeline:
             self._plain.update(plain)
             self._plain_size += len(plain)
             self._meter.add(len(plain))
-            self._encrypt(self._compressor.compress(plain) if self._compressor else plain)
+            for data in self._chunker.compress(plain) if self._chunker else (plain,):
+                self._encrypt(data)
 
-    def finish(self, file: str) -> StoredObject:
-        """Pass on the rest; the writer is not yet committed. `file` is the name that the object is stored under."""
-        if self._compressor:
-            self._encrypt(self._compressor.flush())
+    def finish(self) -> Plain:
+        """Pass on the rest; the writer is not yet committed."""
+        if self._chunker:
+            for data in self._chunker.finish():  # type: ignore[no-untyped-call] # zstandard's stub lacks its types
+                self._encrypt(data)
         if self._encryptor:
             for data in self._encryptor.finish():
                 self._store(data)
         self._meter.done()
-        return StoredObject(
-            file=file,
-            size=self._stored_size,
-            sha256=self._stored.hexdigest(),
-            plain_size=self._plain_size,
-            plain_sha256=self._plain.hexdigest(),
-        )
+        return Plain(self._plain_size, self._plain.hexdigest())
 
     def _encrypt(self, data: bytes) -> None:
         if self._encryptor is None:
@@ -85,8 +89,6 @@ class Pipeline:
 
     def _store(self, data: bytes) -> None:
         if data:
-            self._stored.update(data)
-            self._stored_size += len(data)
             self._meter.add(0, len(data))
             self._writer.write(data)
 

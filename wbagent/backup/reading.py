@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import PurePath
 from typing import IO, Final, cast
 
@@ -14,24 +15,31 @@ from wbagent.backup.layout import COMPRESSED, object_key
 from wbagent.backup.manifest import Manifest, StoredObject
 from wbagent.backup.progress import Meter
 from wbagent.bucket.store import Store
+from wbagent.chunk import CHUNK
 from wbagent.errors import BackupError, DamagedError, RestoreError
 
 # zstd's window at level 19 with threads; a stream that asks for more memory is not of this program.
 _LARGEST_WINDOW: Final = 1 << 27
-_PIECE: Final = 1 << 20
 
 
-def prove(store: Store, key: str, expected: StoredObject, meter: Meter, *, read: bool = True) -> None:
+def prove(
+    store: Store, key: str, size: int, digest: hashlib._Hash | None, sha256: str, count: Callable[[int], None]
+) -> None:
     """Read the stored object back and compare size and SHA-256; raises BackupError when they differ.
 
-    It costs a download of the whole object: nothing else shows that what will be read one day is what was sent. Without
-    `read`, for keys that may not, the size alone is compared; the store's MD5 of each part was when it was sent.
+    It costs a download of the whole object: nothing else shows that what will be read one day is what was sent.
+    `digest` is of the objects that this one continues, and is then of this one too. Without it, for keys that may not
+    read, the size alone is compared; the store's MD5 of each part was when it was sent.
     """
-    size = store.size(key)
-    if size != expected.size:
-        raise _stored_otherwise(store, key, f"{size} bytes instead of {expected.size}")
-    if read and _digest(store, key, meter) != expected.sha256:
-        raise _stored_otherwise(store, key, "the same size but another SHA-256")
+    found = store.size(key)
+    if found != size:
+        raise _stored_otherwise(store, key, f"{found} bytes instead of {size}")
+    if digest:
+        for chunk in store.get(key):
+            digest.update(chunk)
+            count(len(chunk))
+        if digest.hexdigest() != sha256:
+            raise _stored_otherwise(store, key, "the same size but another SHA-256")
 
 
 def require_identity(manifest: Manifest, identity: Identity | None) -> None:
@@ -53,9 +61,9 @@ def check_stored(
     """
     require_identity(manifest, identity)
     digest = hashlib.sha256()
-    chunks = _counted(store.get(object_key(manifest.owner, manifest.id, stored.file)), digest, meter)
-    for _ in _decrypted(chunks, manifest, identity):
-        pass
+    with closing(_stored(store, manifest, stored)) as source:
+        for _ in _decrypted(_counted(source, digest, meter), manifest, identity):
+            pass
     meter.done()
     if digest.hexdigest() != stored.sha256:
         raise _changed(manifest, stored, "nothing was touched")
@@ -76,14 +84,15 @@ def plain(
     """
     digest = hashlib.sha256()
     require_identity(manifest, identity)
-    chunks = _decrypted(store.get(object_key(manifest.owner, manifest.id, stored.file)), manifest, identity)
     # What its engine has compressed itself is stored as it is, and its name says so.
     packed = COMPRESSED in PurePath(stored.file).suffixes
     try:
-        for data in _decompressed(chunks) if packed else chunks:
-            digest.update(data)
-            meter.add(len(data))
-            yield data
+        with closing(_stored(store, manifest, stored)) as source:
+            chunks = _decrypted(source, manifest, identity)
+            for data in _decompressed(chunks) if packed else chunks:
+                digest.update(data)
+                meter.add(len(data))
+                yield data
     except zstandard.ZstdError as error:
         raise DamagedError(
             f"backup {manifest.id}: {stored.file} cannot be decompressed ({error}); {consequence}",
@@ -92,6 +101,12 @@ def plain(
     meter.done()
     if digest.hexdigest() != stored.plain_sha256:
         raise _changed(manifest, stored, consequence)
+
+
+def _stored(store: Store, manifest: Manifest, stored: StoredObject) -> Generator[bytes, None, None]:
+    """To be closed: who stops half way, for a wrong key, leaves a connection open otherwise."""
+    for piece in stored.stored:
+        yield from store.get(object_key(manifest.owner, manifest.id, piece.file))
 
 
 def _decrypted(chunks: Iterator[bytes], manifest: Manifest, identity: Identity | None) -> Iterator[bytes]:
@@ -123,8 +138,8 @@ def _decrypted(chunks: Iterator[bytes], manifest: Manifest, identity: Identity |
 def _decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """In pieces of bounded size: the empty pages of a data directory are thousands of times as large as compressed."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-    with decompressor.stream_reader(cast(IO[bytes], _Source(chunks)), read_size=_PIECE) as reader:
-        while data := reader.read(_PIECE):
+    with decompressor.stream_reader(cast(IO[bytes], _Source(chunks)), read_size=CHUNK) as reader:
+        while data := reader.read(CHUNK):
             yield data
 
 
@@ -139,14 +154,6 @@ class _Source:
         self._left = self._left or next(self._chunks, b"")
         data, self._left = (self._left[:size], self._left[size:]) if size >= 0 else (self._left, b"")
         return data
-
-
-def _digest(store: Store, key: str, meter: Meter) -> str:
-    digest = hashlib.sha256()
-    for _ in _counted(store.get(key), digest, meter):
-        pass
-    meter.done()
-    return digest.hexdigest()
 
 
 def _counted(chunks: Iterator[bytes], digest: hashlib._Hash, meter: Meter) -> Iterator[bytes]:
@@ -167,5 +174,5 @@ def _changed(manifest: Manifest, stored: StoredObject, consequence: str) -> Dama
 def _stored_otherwise(store: Store, key: str, how: str) -> BackupError:
     return BackupError(
         f"{store.address} holds something else than was sent for {key}: {how}",
-        hint='set request_checksum_calculation = "when_required" in [backup] if the store is an old one',
+        hint='do not trust this store; if [backup] sets request_checksum_calculation = "when_supported", take that out',
     )

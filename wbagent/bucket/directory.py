@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from wbagent.bucket.store import Entry, NotAllowedError, NotStoredError
+from wbagent.chunk import CHUNK
 from wbagent.durable import sync_directory
 from wbagent.errors import BucketError
 
-_CHUNK: Final = 1 << 20
 _UNFINISHED: Final = ".unfinished"
 
 
@@ -56,7 +56,7 @@ class DirectoryStore:
     def get(self, key: str) -> Iterator[bytes]:
         path = self._path(key)
         with _explained(path, "read"), path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(CHUNK):
                 yield chunk
 
     def entries(self, prefix: str) -> Iterator[Entry]:
@@ -85,6 +85,11 @@ class DirectoryStore:
             except OSError as error:
                 if error.errno not in {errno.ENOTEMPTY, errno.ENOENT, errno.EEXIST}:
                     raise
+
+    def withdraw(self, keys: Iterable[str]) -> None:
+        with suppress(BucketError):
+            for key in keys:
+                self.delete(key)
 
     def clear_unfinished(self, prefix: str) -> int:
         base = self._path(prefix.rstrip("/"))
@@ -118,7 +123,7 @@ class _FileWriter:
     def readable_by_group(self) -> None:
         os.fchmod(self._file.fileno(), 0o640)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         with _explained(self._path, "written"):
             self._file.write(data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
@@ -17,6 +17,7 @@ from wbagent.bucket.s3_errors import explained
 from wbagent.bucket.s3_upload import Clients, MultipartUpload, compare_etag, content_md5, part_size_for
 from wbagent.bucket.store import Entry, NotStoredError
 from wbagent.bucket.versions import ObjectLock, delete_version, error_code, is_versioned, versions_of
+from wbagent.chunk import CHUNK
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
 from wbagent.quantities import format_duration
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _T = TypeVar("_T")
-_CHUNK: Final = 1 << 20
 _MOST_FRUITLESS: Final = 3
 # Putting thousands of parts together takes some stores minutes, during which they say nothing: so many time-outs.
 _COMPLETION: Final = 20
@@ -76,7 +76,9 @@ class S3Store:
         self._retry_for = retry_for
         self._lock = lock
         self._reads = reads
-        self._throttle = Throttle(bandwidth) if bandwidth else None
+        # Each way for itself: what is stored is read back while more is sent.
+        self._sending = Throttle(bandwidth) if bandwidth else None
+        self._reading = Throttle(bandwidth) if bandwidth else None
         usual = Patience(min(timeout, USUAL.connect), timeout, 1 if retry_for else USUAL.attempts)
         self._usual = IMPATIENT if impatient else usual
         self._persist = Persistence(retry_for, self._tell)
@@ -154,9 +156,9 @@ class S3Store:
             try:
                 # Leaving the body's block closes the connection; what it gives on entering lacks iter_chunks.
                 with explained(self._url, f"give {key}"), answer["Body"]:
-                    for chunk in answer["Body"].iter_chunks(_CHUNK):
-                        if self._throttle:
-                            self._throttle.wait(len(chunk))
+                    for chunk in answer["Body"].iter_chunks(CHUNK):
+                        if self._reading:
+                            self._reading.wait(len(chunk))
                         offset += len(chunk)
                         yield chunk
             except BucketError:
@@ -191,17 +193,24 @@ class S3Store:
         ]
 
     def delete(self, key: str) -> None:
-        self._ask(f"delete {key}", lambda: self._delete(self._prefix + key))
+        self._ask(f"delete {key}", lambda: self._delete(self._client, self._prefix + key))
 
-    def _delete(self, key: str) -> None:
+    def withdraw(self, keys: Iterable[str]) -> None:
+        # The next retention makes up for what cannot be done now.
+        with suppress(BucketError), explained(self._url, "take back what was stored"):
+            client = self._client_for(_FOR_COURTESY)
+            for key in keys:
+                self._delete(client, self._prefix + key)
+
+    def _delete(self, client: S3Client, key: str) -> None:
         bucket = self._url.bucket
         if self._versioned is None:
-            self._versioned = is_versioned(self._client, bucket)
+            self._versioned = is_versioned(client, bucket)
         if not self._versioned:
-            self._client.delete_object(Bucket=bucket, Key=key)
+            client.delete_object(Bucket=bucket, Key=key)
             return
-        for version in versions_of(self._client, bucket, key):
-            delete_version(self._client, bucket, key, version)
+        for version in versions_of(client, bucket, key):
+            delete_version(client, bucket, key, version)
 
     def clear_unfinished(self, prefix: str) -> int:
         return self._ask("clear unfinished uploads", lambda: self._clear_unfinished(self._prefix + prefix))
@@ -237,4 +246,4 @@ class S3Store:
             )
 
     def _client_for(self, patience: Patience) -> S3Client:
-        return open_client(self._url, self._checksums, patience, self._throttle)
+        return open_client(self._url, self._checksums, patience, self._sending)

@@ -13,6 +13,7 @@ from wbagent.bucket.store import NotAllowedError, NotStoredError
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
 
+_NO_CRC: Final = 'if [backup] sets request_checksum_calculation = "when_supported", take that out'
 _HINTS: Final = {
     "InvalidAccessKeyId": "check the access key in the connection string",
     "SignatureDoesNotMatch": "check the secret key in the connection string (special characters written as %XX)",
@@ -22,8 +23,8 @@ _HINTS: Final = {
     "NoSuchBucket": "create the bucket, or mend its name in the connection string",
     "QuotaExceeded": "raise the bucket's quota or delete old objects",
     "EntityTooLarge": "raise [backup] part_size only as far as the store allows",
-    "XAmzContentSHA256Mismatch": 'set request_checksum_calculation = "when_required" in [backup]',
-    "NotImplemented": 'set request_checksum_calculation = "when_required" in [backup]',
+    "XAmzContentSHA256Mismatch": _NO_CRC,
+    "NotImplemented": _NO_CRC,
 }
 _UNKNOWN_AUTHORITY: Final = ("unable to get local issuer", "unable to get issuer", "self-signed", "self signed")
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,8 +73,9 @@ class MultipartUpload:
         self._persistence = persistence
         self._locked = bool(retention)
         self._compare = compare
-        self._buffer = io.BytesIO()
-        self._sent: deque[Future[CompletedPartTypeDef]] = deque()
+        self._part, self._filled = bytearray(part_size), 0
+        self._spare: list[bytearray] = []
+        self._sent: deque[tuple[Future[CompletedPartTypeDef], bytearray]] = deque()
         self._done: list[CompletedPartTypeDef] = []
         self._count = self._size = 0
         self._failed = False
@@ -85,19 +85,22 @@ class MultipartUpload:
         self._place["UploadId"] = begun["UploadId"]
         self._senders = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload")
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Add to the object; waits while IN_FLIGHT parts are under way; raises BucketError."""
         view = memoryview(data)
         while view:
-            room = self._part_size - self._buffer.tell()
-            self._buffer.write(view[:room])
-            view = view[room:]
-            if self._buffer.tell() == self._part_size:
+            fitting = view[: self._part_size - self._filled]
+            self._part[self._filled : self._filled + len(fitting)] = fitting
+            self._filled += len(fitting)
+            view = view[len(fitting) :]
+            if self._filled == self._part_size:
                 self._send()
+                self._part = self._spare.pop() if self._spare else bytearray(self._part_size)
 
     def commit(self) -> None:
         """Send the rest and put the parts together under the key; raises BucketError."""
-        if self._buffer.tell() or not self._count:
+        if self._filled or not self._count:
+            del self._part[self._filled :]
             self._send()
         while self._sent:
             self._collect()
@@ -114,7 +117,7 @@ class MultipartUpload:
         """
         self._failed = True
         self._persistence.stop()
-        self._buffer = io.BytesIO()
+        self._part, self._spare = bytearray(), []
         self._senders.shutdown(wait=True, cancel_futures=True)
         with explained(self._url, f"abort the upload of {self._key}"):
             self._clients.aborter.abort_multipart_upload(**self._place)
@@ -128,22 +131,27 @@ class MultipartUpload:
                 f"{self._key} is larger than 10,000 parts of {self._part_size >> 20} MiB",
                 hint="raise [backup] part_size",
             )
-        # Not a copy: the bytes are the buffer's own memory, which it lets go of.
-        part, self._buffer = self._buffer.getvalue(), io.BytesIO()
-        self._size += len(part)
-        self._sent.append(self._senders.submit(self._upload, self._count, part))
+        self._size += len(self._part)
+        self._sent.append((self._senders.submit(self._upload, self._count, self._part), self._part))
+        self._filled = 0
 
     def _collect(self) -> None:
+        sent, part = self._sent.popleft()
         with explained(self._url, f"take {self._key}"):
-            self._done.append(self._sent.popleft().result())
+            self._done.append(sent.result())
+        # Filled again: memory that is new each time costs as much processor time as its checksum.
+        self._spare.append(part)
 
-    def _upload(self, number: int, part: bytes) -> CompletedPartTypeDef:
+    def _upload(self, number: int, part: bytearray) -> CompletedPartTypeDef:
         if self._failed:
             raise BucketError("an earlier part could not be stored")
-        more: dict[str, Any] = {"ContentMD5": content_md5(part)} if self._locked else {}
+        # As it is: botocore would send a file, which it makes of bytes, in pieces of 16 KiB.
+        more: dict[str, Any] = {"Body": part}
+        if self._locked:
+            more["ContentMD5"] = content_md5(part)
         try:
             answer = self._persistence(
-                lambda: self._clients.sender.upload_part(**self._place, PartNumber=number, Body=part, **more)
+                lambda: self._clients.sender.upload_part(**self._place, PartNumber=number, **more)
             )
             if self._compare:
                 compare_etag(answer["ETag"], part, self._key)
@@ -168,7 +176,7 @@ class MultipartUpload:
         )
 
 
-def compare_etag(etag: str, data: bytes, key: str) -> None:
+def compare_etag(etag: str, data: bytes | bytearray, key: str) -> None:
     """Raise BucketError unless the store's MD5 of what it took is that of what was sent."""
     if etag.strip('"') != hashlib.md5(data, usedforsecurity=False).hexdigest():
         raise BucketError(
@@ -177,6 +185,6 @@ def compare_etag(etag: str, data: bytes, key: str) -> None:
         )
 
 
-def content_md5(data: bytes) -> str:
+def content_md5(data: bytes | bytearray) -> str:
     """The header that S3 wants with what is locked; a check of transport, not of trust."""
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,7 @@ class Entry:
 class Writer(Protocol):
     """An object that is being written; nobody sees it before `commit`."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Add to it; raises BucketError, at the latest on the next call, once any part could not be stored."""
 
     def commit(self) -> None:
@@ -72,7 +72,7 @@ class Store(Protocol):
         """Store a small object, replacing one of the same key at once or not at all."""
 
     def get(self, key: str) -> Iterator[bytes]:
-        """The object's bytes in chunks of about 1 MiB."""
+        """The object's bytes in chunks of at most CHUNK (wbagent/chunk.py)."""
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """All objects whose key begins with `prefix`, sorted by key; end it with "/" to mean a directory."""
@@ -89,6 +89,9 @@ class Store(Protocol):
         is locked is not hidden either: it stays as it is, listed and readable. What a lock of the governance kind
         keeps is never forced, whatever the keys may do.
         """
+
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Remove what a run that failed has stored, as far as that goes at once; raises nothing."""
 
     def clear_unfinished(self, prefix: str) -> int:
         """Remove what writers that died left below `prefix` and say how many; finished objects are never touched."""

@@ -47,13 +47,14 @@ def _standing(proof: Proof | None) -> str:
 def print_record(store: Store, manifest: Manifest, proof: Proof | None) -> None:
     """All of one."""
     stored = manifest.data
+    objects = f" in {len(stored.pieces)} objects" if stored.pieces else ""
     lines = {
         "backup": f"{manifest.id} of {manifest.owner}, made on {manifest.host}",
         "stored in": store.address + ("" if store.off_site else " (on this host: not off-site)"),
         "finished": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S %Z}, after {format_duration(manifest.duration_s)}",
         "database": f"{manifest.database.address}, {manifest.database.charset}, {manifest.database.collation}",
         "server": f"MySQL {manifest.server.version} {manifest.server.comment} on {manifest.server.host}",
-        "size": f"{format_size(stored.size)} stored, {format_size(stored.plain_size)} before compression",
+        "size": f"{format_size(stored.size)} stored{objects}, {format_size(stored.plain_size)} before compression",
         "sha256": stored.sha256,
         "holds": f"{len(manifest.tables)} tables, {len(manifest.views)} views, {len(manifest.routines)} routines,"
         f" {len(manifest.triggers)} triggers, {len(manifest.events)} events",

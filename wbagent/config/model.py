@@ -111,6 +111,9 @@ class BackupSettings(Section):
     bandwidth: Size | None = Field(None, ge=64 * 1024, description="most bytes a second to and from the bucket")
     timeout: Duration = Field(30.0, description="a store that says nothing for this long has failed for the moment")
     retry_for: Duration = Field(600.0, description="what fails in passing is sent again for this long")
+    object_size: Size = Field(
+        256 * 1024**2, ge=256 * 1024, description="size of the objects that a large backup is stored as"
+    )
     read_back: bool = Field(
         True, description="false for keys that may not read: the store's MD5 of each part is compared instead"
     )
@@ -123,7 +126,7 @@ class BackupSettings(Section):
     catch_up_after: Duration = Field(60.0, description="after a boot, how long until a missed backup is made up for")
     time_limit: Duration = Field(6 * 3600.0, description="a backup that takes longer is ended and has failed")
     request_checksum_calculation: Literal["when_supported", "when_required"] = Field(
-        "when_supported", description='"when_required" for old object stores'
+        "when_required", description='"when_supported" for a store that asks for a CRC of each part'
     )
     binlog: BinlogSettings = Field(default_factory=BinlogSettings)
     drill: DrillSettings = Field(default_factory=DrillSettings)

@@ -25,7 +25,7 @@ from wbagent.errors import DamagedError, WbagentError
 from wbagent.restore.compare import Comparison, Measure, differences
 from wbagent.restore.filling import Filling
 from wbagent.restore.programs import Programs
-from wbagent.restore.scratch import check_room, room_needed, scratch
+from wbagent.restore.scratch import check_room, scratch, unpacked_size
 from wbagent.restore.stored import StoredBackup
 from wbagent.restore.target import look, make_ready
 from wbagent.state_directory import state_directory
@@ -91,8 +91,9 @@ def restore_backup(
         room, account = Path(), None
         if manifest.engine != "mysqldump":
             # What is no SQL is unpacked first.
-            room, account = stack.enter_context(scratch(state_directory() / "scratch"))
-            check_room(room, room_needed(manifest))
+            for_mysqld = manifest.engine == "clone"
+            room, account = stack.enter_context(scratch(state_directory() / "scratch", for_mysqld=for_mysqld))
+            check_room(room, unpacked_size(manifest))
         else:
             # It goes into the target as it comes.
             stored.check(report)

@@ -21,11 +21,13 @@ _PREFIX: Final = "restoring-"
 _MARGIN: Final = 512 << 20
 # Indexes are not in a dump; long values are in it twice as long (--hex-blob).
 _GROWTH: Final = 1.3
+# mydumper's files are compressed; of records that do not tell how large the tables were.
+_UNPACKED: Final = 4
 
 
 @contextmanager
-def scratch(parent: Path) -> Iterator[tuple[Path, Account | None]]:
-    """A directory below `parent`, gone at the end, and who mysqld is to run as in it.
+def scratch(parent: Path, *, for_mysqld: bool = True) -> Iterator[tuple[Path, Account | None]]:
+    """A directory below `parent`, gone at the end, and who mysqld is to run as in it, if it is `for_mysqld`.
 
     `parent` is made when missing. Raises RestoreError, DatabaseError.
     """
@@ -35,7 +37,7 @@ def scratch(parent: Path) -> Iterator[tuple[Path, Account | None]]:
             above = parent.parent.stat()
             if os.geteuid() == 0:
                 os.chown(parent, above.st_uid, above.st_gid)
-        account = account_for(parent)
+        account = account_for(parent) if for_mysqld else None
         with _locked(parent):
             _sweep(parent)
             directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -77,10 +79,26 @@ def _sweep(parent: Path) -> None:
             os.close(descriptor)
 
 
-def room_needed(manifest: Manifest) -> int:
+def data_size(manifest: Manifest) -> int:
     """Bytes that a data directory made from this backup may take, at most about."""
     plain = manifest.data.plain_size
-    return _MARGIN + (plain if manifest.engine == "clone" else int(plain * _GROWTH))
+    match manifest.engine:
+        case "clone":
+            return _MARGIN + plain
+        case "mysqldump":
+            return _MARGIN + int(plain * _GROWTH)
+        case "mydumper":
+            return _MARGIN + (manifest.database.data_bytes or plain * _UNPACKED)
+
+
+def unpacked_size(manifest: Manifest) -> int:
+    """Bytes that have to be there before the first of them is loaded: a clone's server, mydumper's files, no dump."""
+    return 0 if manifest.engine == "mysqldump" else _MARGIN + manifest.data.plain_size
+
+
+def room_needed(manifest: Manifest) -> int:
+    """Bytes that a server of its own on this backup takes, with what it is loaded from."""
+    return data_size(manifest) + (manifest.data.plain_size if manifest.engine == "mydumper" else 0)
 
 
 def check_room(directory: Path, needed: int) -> None:

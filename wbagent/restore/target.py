@@ -18,7 +18,7 @@ from wbagent.database.schema import DatabaseFacts, find_database
 from wbagent.database.unfinished import find_mark, mark, may_replace
 from wbagent.errors import RestoreError
 from wbagent.restore.filling import create_statement
-from wbagent.restore.scratch import check_room, room_needed
+from wbagent.restore.scratch import check_room, data_size
 from wbagent.restore.stored import StoredBackup
 
 # Dropping large tables makes MySQL unlink large files.
@@ -122,4 +122,4 @@ def _check_room(connection: Connection, manifest: Manifest) -> None:
     host, directory = rows(connection, "SELECT @@hostname, @@datadir")[0]
     # One in a container has another name, and its path would mean something else here.
     if host == socket.gethostname() and os.access(str(directory), os.F_OK):
-        check_room(Path(str(directory)), room_needed(manifest))
+        check_room(Path(str(directory)), data_size(manifest))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, cast
 
+from wbagent.chunk import CHUNK
 from wbagent.database.process import Account
 from wbagent.errors import DamagedError, RestoreError
 
-_CHUNK: Final = 1 << 20
 # A tar ends with two empty blocks. One that lacks them broke off, however well its last member looks.
 _END: Final = bytes(1024)
 
@@ -26,7 +26,7 @@ def unpack(chunks: Iterator[bytes], target: Path, account: Account | None) -> in
     count = 0
     try:
         # "r|": nothing is sought back for. The filter refuses every name that leads out of `target`.
-        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", bufsize=_CHUNK) as archive:
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", bufsize=CHUNK) as archive:
             for member in archive:
                 if not (member.isfile() or member.isdir()):
                     raise DamagedError(
@@ -81,7 +81,7 @@ class _Stream:
         return data
 
     def drain(self) -> None:
-        while self.read(_CHUNK):
+        while self.read(CHUNK):
             pass
 
     @property

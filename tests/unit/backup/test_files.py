@@ -17,8 +17,9 @@ from wbagent.backup.files import Archive, fetched, restore_files, store_files
 from wbagent.backup.layout import object_key
 from wbagent.backup.manifest import FilesRecord, Manifest
 from wbagent.backup.pipeline import Packing
-from wbagent.backup.progress import Meter, Progress
+from wbagent.backup.progress import Progress
 from wbagent.bucket.directory import DirectoryStore
+from wbagent.config.model import BackupSettings
 from wbagent.errors import BackupError, RestoreError
 
 
@@ -38,7 +39,7 @@ def ignore(_: Progress) -> None:
 
 
 def stored_in(store: DirectoryStore, archive: Archive) -> Manifest:
-    stored = store_files(archive, store, "host1", ID, Packing(3, 1), Meter("storing files", ignore))
+    stored = store_files(archive, store, ("host1", ID), Packing(3, 1), BackupSettings(), ignore)
     record = manifest()
     files = FilesRecord(file=stored.file, members=archive.members)
     return record.model_copy(update={"objects": (*record.objects, stored), "files": files})

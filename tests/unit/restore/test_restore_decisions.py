@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.backup.sample_manifest import manifest
-from wbagent.backup.manifest import ServerRecord
+from wbagent.backup.manifest import ServerRecord, StoredObject
 from wbagent.database.unfinished import TABLE, may_replace
 from wbagent.errors import DamagedError, RestoreError
 from wbagent.restore.datadir import UNFINISHED, move_order, state_of
 from wbagent.restore.filling import made_with
 from wbagent.restore.myloader import judge, loader_options
-from wbagent.restore.scratch import check_room, room_needed, scratch
+from wbagent.restore.scratch import check_room, data_size, room_needed, scratch, unpacked_size
 from wbagent.restore.unpack import unpack
 
 FILES = {"ibdata1": b"i" * 3000, "mysql.ibd": b"m" * 700_000, "wandb/runs.ibd": b"r" * 5}
@@ -122,9 +122,27 @@ def test_settings_of_a_clone() -> None:
 
 def test_room_is_checked(tmp_path: Path) -> None:
     assert room_needed(manifest()) > 500 << 20
+    assert unpacked_size(manifest()) == 0, "a dump goes into its target as it comes"
     check_room(tmp_path, 1)
     with pytest.raises(RestoreError, match="nothing was touched"):
         check_room(tmp_path, 1 << 60)
+
+
+def test_room_for_what_is_compressed_is_for_what_becomes_of_it() -> None:
+    files = StoredObject(
+        file="mydumper.tar", size=10 << 30, sha256="0" * 64, plain_size=10 << 30, plain_sha256="0" * 64
+    )
+    known = manifest().database.model_copy(update={"data_bytes": 25 << 30})
+    noted = manifest(engine="mydumper", objects=(files,), database=known)
+    assert data_size(noted) >= 25 << 30
+    assert room_needed(noted) >= 35 << 30, "mydumper's files are there too while they are loaded"
+    assert 10 << 30 <= unpacked_size(noted) < 11 << 30, "the rest is on the target's disk"
+    assert data_size(manifest(engine="mydumper", objects=(files,))) > 25 << 30, "of an earlier release, that noted none"
+
+
+def test_who_runs_no_mysqld_needs_no_user_for_it(tmp_path: Path) -> None:
+    with scratch(tmp_path / "scratch", for_mysqld=False) as (_, account):
+        assert account is None
 
 
 def test_room_of_a_killed_run_is_swept_and_that_of_a_running_one_is_not(tmp_path: Path) -> None:

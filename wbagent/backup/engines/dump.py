@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from wbagent.child import Complaints, how_it_ended
+from wbagent.chunk import CHUNK
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import ServerFacts
 from wbagent.database.options_file import environment, options_file
 from wbagent.errors import BackupError
 
-_CHUNK: Final = 1 << 20
 _LOCK_WAIT_S: Final = 30
 _HARMLESS: Final = ("A partial dump from a server that has GTIDs will by default include the GTIDs",)
 
@@ -117,14 +117,14 @@ class Dump:
         return self._process.pid
 
     def chunks(self) -> Iterator[bytes]:
-        """The dump as it comes, in pieces of at most 1 MiB."""
+        """The dump as it comes, in pieces of at most CHUNK bytes."""
         if self._process.stdout is None:
             return
         descriptor = self._process.stdout.fileno()
         # Fewer wake-ups of both sides; a limit on pipes for this user is no reason to fail.
         with suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _CHUNK)
-        while data := os.read(descriptor, _CHUNK):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, CHUNK)
+        while data := os.read(descriptor, CHUNK):
             yield data
 
     def finish(self) -> tuple[str, ...]:

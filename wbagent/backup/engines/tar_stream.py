@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from wbagent.chunk import CHUNK
 from wbagent.errors import BackupError
 
-_CHUNK: Final = 1 << 20
 _BLOCK: Final = 512
 _END: Final = bytes(2 * _BLOCK)
 
@@ -45,7 +45,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         done = 0
-        while data := os.read(descriptor, _CHUNK):
+        while data := os.read(descriptor, CHUNK):
             done += len(data)
             yield data
             # Read once: what the server keeps in the page cache for its users shall stay there.
