@@ -15,6 +15,7 @@ from wbagent.cli.context import config_path, load_config
 from wbagent.config.certificates import ITS_OWN_TMP, in_private_tmp
 from wbagent.config.connection_string import MASK, ConnectionString
 from wbagent.config.layers import KeyPath, Origin, agent_may_read, grant_reading
+from wbagent.config.listen import Listen
 from wbagent.config.model import Settings
 from wbagent.config.sources import configuration_files
 from wbagent.errors import ConfigError
@@ -118,6 +119,8 @@ def _shown(value: Any) -> Any:
             return value.masked()
         case tuple():
             return [_shown(item) for item in value]
+        case Path() | Listen():
+            return str(value)
         case _:
             return value
 

@@ -119,7 +119,11 @@ def readable_by_others(path: Path) -> bool:
 
 
 def _toml_problem(message: str) -> str:
-    # tomllib says "Expected '=' … (at line 3, column 5)": the place comes first for people.
+    # tomllib says "Cannot declare ('monitor', 'cpu') twice".
+    if twice := re.match(r"Cannot declare \((?P<names>.*)\) twice", message):
+        section = ".".join(re.findall("'([^']*)'", twice["names"]))
+        message = f"the section [{section}] stands twice{message[twice.end() :]}"
+    # And "Expected '=' … (at line 3, column 5)": the place comes first for people.
     match = re.fullmatch(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", message)
     return f"line {match['line']}, column {match['column']}: {match['what']}" if match else message
 
