@@ -74,6 +74,25 @@ def test_a_reload_takes_the_new_file_or_keeps_the_old_one_and_says_why(hosts: Be
     assert "REFUSED" not in web.properties(AGENT)["StatusText"]
 
 
+def test_a_file_that_the_agent_may_not_read_is_refused_like_a_wrong_one(hosts: Bed) -> None:
+    web = hosts.web
+    configure(web, hosts.web_settings())
+    reload(web)
+    web.run(["chown", "root:root", "/etc/wbagent.toml"])
+    # Root may read it, and is told nevertheless.
+    checked = web.run(["wbagent", "config", "check"], check=False)
+    assert checked.returncode == 78
+    assert "the agent, user wbagent, may not read it" in checked.stderr
+    assert "chown root:wbagent /etc/wbagent.toml" in checked.stderr
+    with journal_from_now(web, f"MESSAGE_ID={events.CONFIG_INVALID}") as journal:
+        reload(web)
+        assert "may not read it" in journal.wait_for("the old configuration is kept")["MESSAGE"]
+    assert web.properties(AGENT)["StatusText"].startswith("NEW CONFIGURATION REFUSED")
+    configure(web, hosts.web_settings())
+    reload(web)
+    assert "REFUSED" not in web.properties(AGENT)["StatusText"]
+
+
 def test_a_broken_file_at_the_start_is_one_clear_message(hosts: Bed) -> None:
     web = hosts.web
     configure(web, hosts.web_settings(server={"mysql": "mysql://u:SECRET+x@h/db"}))

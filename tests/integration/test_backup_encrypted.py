@@ -166,8 +166,12 @@ def test_drill_key_opens_the_newest_backup_only_and_can_be_forgotten(case: Case,
     assert drill_key.identity() != before
     assert first.encryption.drill in before.text
     assert second.encryption.recipients == tuple(key.public for key in keys[:2])
-    drill_key.forget()
+    own = drill_key.renew()
+    drill_key.forget("age1another")
+    assert drill_key.identity() is not None, "it is that of a backup that began during the other's drill"
+    drill_key.forget(own)
     assert drill_key.identity() is None
+    drill_key.forget(own)
     drill_key.forget()
 
 

@@ -380,3 +380,21 @@ def test_a_server_that_cannot_be_read_is_refused_with_the_remedy(
         finally:
             server.execute("SET GLOBAL binlog_format = ROW")
         host.until(lambda: not host.service.report.behind, "it goes on once that is mended")
+
+
+def test_what_is_granted_meanwhile_holds_at_the_next_try(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    server.execute(f"REVOKE {REPLICATION} ON *.* FROM shipper@'%'")
+    with shipping(case) as host:
+        host.until(lambda: "lacks REPLICATION SLAVE" in host.service.report.problem, "told")
+        server.execute(f"GRANT {REPLICATION} ON *.* TO shipper@'%'")
+        problems = {host.service.report.problem}
+
+        def stored() -> bool:
+            problems.add(host.service.report.problem)
+            return not host.service.report.behind
+
+        host.until(stored, "it goes on")
+        assert not [each for each in problems if "Access denied" in each], "the old session has its old rights"

@@ -98,6 +98,41 @@ def test_before_the_transaction_that_dropped_a_table(
     assert server.execute("SHOW TABLES", database="original") == [("two",)]
 
 
+def test_rows_of_a_database_that_had_the_targets_name_are_none_of_its(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """Such as an earlier restore's: people look at one moment, drop the copy, and ask for another one."""
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('a')", database="original")
+        first = next_transaction(server, "INSERT INTO one (v) VALUES ('b')")
+        host.until_stored(executed(server))
+        restore(case, target, parse_until(None, first))
+        server.execute("DELETE FROM one", database="copy")
+        server.execute("INSERT INTO two VALUES (7, 'of the copy')", database="copy")
+        # In one transaction with rows of the original, which are its.
+        with server.connect("original") as connection, connection.cursor() as cursor:
+            connection.begin()
+            cursor.execute("INSERT INTO one (v) VALUES ('c')")
+            cursor.execute("INSERT INTO copy.two VALUES (8, 'of the copy')")
+            connection.commit()
+        server.execute("DROP DATABASE copy")
+        wanted = state(server, "original")
+        second = next_transaction(server, "INSERT INTO one (v) VALUES ('too late')")
+        host.until_stored(executed(server))
+    restore(case, target, parse_until(None, second))
+    assert state(server, "copy") == wanted
+    assert len(wanted) == 3
+
+
+def next_transaction(server: MysqlServer, statement: str) -> str:
+    """Execute it in the original; returns its GTID."""
+    before = executed(server)
+    server.execute(statement, database="original")
+    return str(executed(server) - before)
+
+
 def test_what_cannot_be_given_is_refused_before_anything_is_touched(
     tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
 ) -> None:

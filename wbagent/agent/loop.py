@@ -203,8 +203,9 @@ class Agent:
         reloading()
         try:
             self._settings = load(self._path).settings
-        except ConfigError as error:
-            problems = error.problems or (error.message,)
+        except WbagentError as error:
+            # A file that may not be read is refused like one that is wrong. systemd waits for READY in every case.
+            problems = (isinstance(error, ConfigError) and error.problems) or (error.message,)
             self._refused = f"NEW CONFIGURATION REFUSED ({problems[0]}) | "
             for problem in problems:
                 log.warning(f"the old configuration is kept: {problem}", message_id=events.CONFIG_INVALID)

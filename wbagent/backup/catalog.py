@@ -67,7 +67,7 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
         if newest is None:
             raise RestoreError(
                 f"{store.address} holds no complete backup of {owner!r}",
-                hint="see what there is: wbagent backup list --all; make one: wbagent backup run",
+                hint="see what there is: wbagent backup list --all; one that another host made: --owner HOST",
             )
         return newest
     if not is_backup_id(name):
@@ -79,7 +79,7 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
     except NotStoredError:
         raise RestoreError(
             f"{store.address} holds no complete backup {name} of {owner!r}",
-            hint="see what there is: wbagent backup list --all",
+            hint="see what there is: wbagent backup list --all; one that another host made: --owner HOST",
         ) from None
     sizes = {each.file: store.size(object_key(owner, name, each.file)) for each in record.stored}
     if mismatch := _mismatch(record, owner, name, sizes):

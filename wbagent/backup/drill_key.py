@@ -63,8 +63,14 @@ def identity() -> Identity | None:
         raise BackupError(f"{_path()} cannot be read: {error.strerror}", hint="run the unit, or as root") from None
 
 
-def forget() -> None:
-    """Remove the secret half: from now on this host cannot read the backup. Gone already is no error."""
+def forget(public: str = "") -> None:
+    """Remove the secret half: from now on this host cannot read the backup. Gone already is no error.
+
+    With `public` only when it is that one's: a backup that began during a drill has put its own in its place.
+    """
+    own = identity() if public else None
+    if own is not None and public not in own.text:
+        return
     _path().unlink(missing_ok=True)
 
 

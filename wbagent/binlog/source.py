@@ -40,6 +40,8 @@ class SourceServer:
 
     def offer(self) -> Offer:
         """Everything that a plan needs; refuses a server that cannot be read from, with the remedy."""
+        # What was granted since a session began shows in SHOW GRANTS, but holds from the next session on.
+        self.close()
         with self._session() as connection:
             server = read_server(connection)
             check(server, self._url)

@@ -92,7 +92,7 @@ def _agent_line(overview: Overview, now: float) -> str:
 
 def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     yield "backup", facts.backup_line(overview, now).removeprefix("backup ")
-    if overview.backup is not None and overview.backup.active == "activating":
+    if overview.backup is not None and overview.backup.active == "activating" and overview.backup.text:
         yield "", overview.backup.text
     last = overview.facts.get(facts.BACKUP_FACT)
     if last is not None:
@@ -100,7 +100,7 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         took = format_duration(float(value["duration_s"]))
         yield "", f"{value['id']}: {format_size(int(value['stored_bytes']))} in {took} to {value['destination']}"
         yield from (("", f"warning: {warning}") for warning in value.get("warnings", ()))
-    if overview.drill is not None and overview.drill.active == "activating":
+    if overview.drill is not None and overview.drill.active == "activating" and overview.drill.text:
         yield "", f"drill: {overview.drill.text}"
     if not overview.facts[facts.CONFIG_FACT].value.get("drill", True):
         yield "", "drills are off, so nothing shows that a backup restores: [backup.drill] enabled = false"

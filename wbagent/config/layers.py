@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import stat
 import tomllib
@@ -58,8 +60,8 @@ def file_layer(path: Path) -> Layer:
         tree = tomllib.loads(text)
     except PermissionError:
         raise AccessError(
-            f"{path}: this user may not read it",
-            hint="run the command as root or as a member of group wbagent",
+            f"{path}: user {_own_name()} may not read it",
+            hint=f"run the command as root or as a member of group wbagent; for the agent: {grant_reading(path)}",
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 at byte {error.start}", hint="save the file as UTF-8") from None
@@ -85,13 +87,43 @@ def credential_layer(directory: Path | None) -> Layer:
     return Layer(tree, origins)
 
 
+def grant_reading(path: Path) -> str:
+    """What lets the agent read a file and nobody else."""
+    return f"chown root:wbagent {path} && chmod 0640 {path}"
+
+
+def agent_may_read(path: Path) -> bool:
+    """Whether mode and owner let user wbagent read it; where there is no such user, nothing is to be said."""
+    try:
+        agent = pwd.getpwnam("wbagent")
+    except KeyError:
+        return True
+    status = path.stat()
+    if status.st_uid == agent.pw_uid:
+        return bool(status.st_mode & stat.S_IRUSR)
+    if status.st_gid == agent.pw_gid:
+        return bool(status.st_mode & stat.S_IRGRP)
+    return bool(status.st_mode & stat.S_IROTH)
+
+
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def readable_by_others(path: Path) -> bool:
     """Whether users outside the file's group may read it."""
     return bool(path.stat().st_mode & stat.S_IROTH)
 
 
 def _toml_problem(message: str) -> str:
-    # tomllib says "Expected '=' … (at line 3, column 5)": the place comes first for people.
+    # tomllib says "Cannot declare ('monitor', 'cpu') twice".
+    if twice := re.match(r"Cannot declare \((?P<names>.*)\) twice", message):
+        section = ".".join(re.findall("'([^']*)'", twice["names"]))
+        message = f"the section [{section}] stands twice{message[twice.end() :]}"
+    # And "Expected '=' … (at line 3, column 5)": the place comes first for people.
     match = re.fullmatch(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", message)
     return f"line {match['line']}, column {match['column']}: {match['what']}" if match else message
 
@@ -143,7 +175,7 @@ def _read_secret(path: Path, origin: Origin | None = None) -> str:
         if readable_by_others(path):
             raise ConfigError(
                 f"{named_by}{path} holds a secret and every user of this host may read it",
-                hint=f"chown root:wbagent {path} && chmod 0640 {path}",
+                hint=grant_reading(path),
             )
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -20,6 +20,7 @@ from wbagent.config.layers import (
     Origin,
     credential_layer,
     file_layer,
+    grant_reading,
     readable_by_others,
 )
 from wbagent.config.model import Settings
@@ -98,7 +99,7 @@ def _refuse_open_secrets(file: Path, layer: Layer) -> None:
         section, key = sorted(secrets)[0]
         raise ConfigError(
             f"{layer.origins[(section, key)]}: [{section}] {key} holds a secret, and every user may read the file",
-            hint=f"chown root:wbagent {file} && chmod 0640 {file}",
+            hint=grant_reading(file),
         )
 
 

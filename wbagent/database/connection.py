@@ -13,6 +13,7 @@ import pymysql
 from pymysql.constants import CLIENT, CR, ER
 
 from wbagent.config.dsn import MysqlURL
+from wbagent.config.embedded import MYSQL_SOCKET
 from wbagent.errors import DatabaseError
 
 Connection: TypeAlias = "pymysql.Connection[Any]"
@@ -127,7 +128,7 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
     hint = _HINTS.get(
         code, "mend what the server says" if answered else "check that the server is up and reachable from this host"
     )
-    if url.socket and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
+    if url.socket == MYSQL_SOCKET and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
         hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"

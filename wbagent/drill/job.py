@@ -136,7 +136,7 @@ def _drill(
         journal.send(f"the failed proof cannot be stored: {error.message}", level="warning")
     if manifest.encryption and identity is None:
         # It has done what it was for; a drill that could not be made may be tried again with it.
-        drill_key.forget()
+        drill_key.forget(manifest.encryption.drill)
     return manifest, proof
 
 

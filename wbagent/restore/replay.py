@@ -20,6 +20,7 @@ from wbagent.restore.load import Load
 from wbagent.restore.statements import Scope
 
 _MOST_COMPLAINTS: Final = 4096
+_NOBODYS: Final = "wbagent_left_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ def mysqlbinlog_options(scope: Scope | None, gtids: GtidSet) -> list[str]:
     options.append("--skip-gtids")
     if scope.renamed:
         options.append(f"--rewrite-db={scope.original}->{scope.target}")
+        # Rows of a database that had the target's name then, such as an earlier restore, are none of the original's.
+        # Each name is changed once, so these go by one that is not chosen below.
+        options.append(f"--rewrite-db={scope.target}->{_NOBODYS}")
     # Names are changed first, so it is the new one that is chosen.
     return [*options, f"--database={scope.target}", "-"]
 

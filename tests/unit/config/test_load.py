@@ -127,6 +127,7 @@ def test_a_secret_in_a_file_of_its_own(file: Path, tmp_path: Path) -> None:
         ('[backup]\npart_size = "1K"\n', "part_size"),
         ('[alerts]\nto = ["not a url"]\n', "Apprise"),
         ("[backup\n", "line 1, column"),
+        ("[monitor.cpu]\n[alerts]\n[monitor.cpu]\n", "line 3, column 13: the section [monitor.cpu] stands twice"),
         ('[database]\nurl = "mysql://u:p@h/db"\nurl_file = "/x"\n', "has both url and url_file"),
         ('[database]\nurl_file = "/nonexistent/secret"\n', "cannot be read"),
     ],
