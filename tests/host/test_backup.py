@@ -55,8 +55,10 @@ def sample(booted: Bed) -> Iterator[None]:
 def take_up(bed: Bed) -> None:
     """Configure db1 for the sample, and let its agent know."""
     url = str(replace(bed.backup_url, database=DATABASE))
-    # A link that is away is waited for, ten minutes unless set: nothing to wait for in a test.
-    configure(bed.db, bed.db_settings(database={"url": url}, backup={"timeout": "10s", "retry_for": "5s"}))
+    # A link that is away is waited for, ten minutes unless set: nothing to wait for in a test. A narrow one makes the
+    # midst of a dump long enough to be met.
+    backup = {"timeout": "10s", "retry_for": "5s", "bandwidth": "10M"}
+    configure(bed.db, bed.db_settings(database={"url": url}, backup=backup))
     bed.db.run(["systemctl", "reload", AGENT])
 
 

@@ -233,12 +233,13 @@ def test_clone_of_a_server_that_stands_still(server: MysqlServer, url: MysqlURL,
         made = cloned(url, target, Meter("cloning", stop), still=2.0)
         with pytest.raises(UnfitError, match="could not be ended: until mysqld is restarted"), made:
             pass
+        # As long as it stands: woken, it hears that the clone is to end and removes them itself.
+        assert (target / "ibdata1").exists()
     finally:
         os.kill(server.pid, signal.SIGCONT)
         server.execute("SET GLOBAL clone_max_data_bandwidth = DEFAULT")
-    assert (target / "ibdata1").exists()
     assert end_abandoned(url, shared)
-    rmtree(target)
+    rmtree(target, ignore_errors=True)
 
 
 def test_clone_beside_another_one(case: Case, server: MysqlServer) -> None:
