@@ -175,3 +175,17 @@ def test_the_database_going_away_is_seen(hosts: Bed) -> None:
         wait_for_unit(db, AGENT, lambda _unit: "AWAY" in db.run(["wbagent", "status"], check=False).stdout)
     finally:
         db.run(["systemctl", "start", "mysql.service"])
+
+
+def test_an_agent_that_is_stopped_in_the_midst_of_a_look_says_nothing_of_it(hosts: Bed) -> None:
+    web = hosts.web
+    configure(web, hosts.web_settings())
+    with journal_from_now(web, f"_SYSTEMD_UNIT={AGENT}") as journal:
+        for _ in range(5):
+            # Everything is looked at right after the start.
+            web.run(["systemctl", "restart", AGENT])
+        web.run(["systemctl", "stop", AGENT])
+        web.run(["systemctl", "start", AGENT])
+        journal.wait_for("the agent is up", timeout=30)
+    said = [str(entry.get("MESSAGE")) for entry in web.journal(AGENT)]
+    assert [text for text in said if "Traceback" in text or "raised an exception" in text] == []

@@ -114,6 +114,10 @@ class Agent:
             self._disconnect(error)
         except WbagentError as error:
             log.warning(error.message, message_id=error.message_id, hint=error.hint)
+        except asyncio.CancelledError:
+            # What was under way when the agent was asked to stop; APScheduler would write a traceback.
+            if not self._stop.is_set():
+                raise
 
     def _connect(self) -> None:
         if self._units is not None:
@@ -182,7 +186,8 @@ class Agent:
         self._duties.look_at_backups()
 
     async def _offer_metrics(self) -> None:
-        await self._duties.offer_metrics()
+        with self._tolerated():
+            await self._duties.offer_metrics()
 
     async def _store_samples(self) -> None:
         with self._tolerated():
@@ -190,7 +195,8 @@ class Agent:
 
     async def _ping(self) -> None:
         # From the loop that does the rounds: one that hangs sends none.
-        await self._duties.ping()
+        with self._tolerated():
+            await self._duties.ping()
 
     async def _watch(self, watch: Watch) -> None:
         with self._tolerated():
