@@ -36,9 +36,13 @@ def moment(at: float) -> Moment:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def report(directory: Path) -> Report:
     """A day in which the processors were busy for an hour, the server ended once, and a disk fills."""
-    directory = tmp_path_factory.mktemp("state")
     (directory / "server").mkdir()
     settings = Settings()
     collector, cpu = Collector(), CpuSettings()
@@ -76,6 +80,14 @@ def test_what_is_gathered(report: Report) -> None:
     assert re.fullmatch(r"Full in (5h 5\dmin|6h( \d+min)?) if it goes on like this.", disk.forecast)
     assert report.backups_problem == "no backups are configured on this host"
     assert [alert.why for alert in report.alerts] == ["CPU at 40 % or more for 5min"]
+
+
+def test_a_months_page_has_the_forecast_too(report: Report, directory: Path) -> None:
+    """Its charts are in hours, which is too coarse for the trend of the last six."""
+    with State(directory / "state.db") as state:
+        month = gather(Settings(), state, NOW - 30 * DAY, NOW)
+    assert month.bucket_s == 3600
+    assert month.disks[0].forecast == report.disks[0].forecast
 
 
 def test_texts_from_elsewhere_are_texts_and_nothing_is_loaded_from_elsewhere(report: Report) -> None:

@@ -27,6 +27,7 @@ from wbagent.database.connection import session
 from wbagent.database.local import is_local
 from wbagent.errors import DatabaseError
 from wbagent.moment import Moment
+from wbagent.monitor import samples
 from wbagent.monitor.reach import Reach
 from wbagent.monitor.samples import Collector
 from wbagent.server.diff import wanted_digests
@@ -198,7 +199,7 @@ class Duties:
 
     def store_samples(self) -> None:
         """Once a minute. Raises StateError."""
-        self._samples.store(self._state.path.with_name("samples.db"), Moment.now())
+        self._samples.store(self._state.path.with_name(samples.FILE), Moment.now())
 
     def look_at_backups(self) -> None:
         """Whether the newest backup is fresh, good and where it should be."""

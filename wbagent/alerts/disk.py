@@ -143,14 +143,20 @@ def ends(systems: Iterable[FileSystem], now: Moment) -> dict[str, float]:
                 kinds = ((FREE, each.space.available, each.space.size),
                          (INODES_FREE, each.space.inodes_free, each.space.inodes))  # fmt: skip
                 for name, left, whole in kinds:
-                    past = samples.read(name, (("path", each.point),), now.wall - trend.WINDOW_S, _BUCKET_S)
-                    points = [(float(bucket.at), bucket.mean) for bucket in past if bucket.at <= now.wall]
-                    if whole and (seconds := trend.seconds_left(points, left, whole)) is not None:
+                    seconds = end_of(samples, name, each.point, left, whole, now.wall)
+                    if seconds is not None:
                         found[each.point] = min(seconds, found.get(each.point, seconds))
     except StateError:
         # No past yet, or a damaged one: the agent tells of that where it writes it.
         return {}
     return found
+
+
+def end_of(samples: Samples, name: str, point: str, left: float, whole: float, now: float) -> float | None:
+    """Seconds until what is `left` of space or inodes is used up; None: there is no trend. Raises StateError."""
+    past = samples.read(name, (("path", point),), now - trend.WINDOW_S, _BUCKET_S)
+    points = [(float(bucket.at), bucket.mean) for bucket in past if bucket.at <= now]
+    return trend.seconds_left(points, left, whole) if whole else None
 
 
 def _sooner(ends: dict[str, float], point: str, passed: float) -> float | None:

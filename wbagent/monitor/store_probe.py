@@ -130,11 +130,8 @@ class StoreProbe:
             trouble, said, left, reached = Trouble.UNREACHABLE, f"no answer in {timeout:g} s", False, way.connected
         except ssl.SSLError as error:
             self._trust = None
-            trouble, said, left = (
-                Trouble.TLS,
-                (getattr(error, "verify_message", "") or error.reason or str(error)),
-                False,
-            )
+            said = getattr(error, "verify_message", "") or error.reason or str(error)
+            trouble, left = Trouble.TLS, False
         except (OSError, http.client.HTTPException) as error:
             trouble, said, left = Trouble.UNREACHABLE, f"{type(error).__name__}: {error}", False
             reached = way.connected
@@ -189,7 +186,7 @@ def _round_trip(way: _Way, key: str) -> _Outcome:
     if put[0]:
         return put
     version = way.headers.get("x-amz-version-id", "")
-    got = way.request("GET", key, version="")
+    got = way.request("GET", key)
     read = _judged(got, may_be_refused=False)
     # Of a store that is only in the end consistent "not there" is no trouble yet.
     whole = got.status != 200 or way.body == _BODY

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent.alerts import cpu, history, states
+from wbagent.alerts.disk import FREE, end_of
 from wbagent.alerts.history import Span
 from wbagent.backup.catalog import read_catalog
 from wbagent.backup.proof import read_proof
@@ -15,8 +16,7 @@ from wbagent.bucket.open import open_store
 from wbagent.config import Settings
 from wbagent.errors import StateError, WbagentError
 from wbagent.monitor.sample import Labels
-from wbagent.monitor.samples import LEVELS, Bucket, Samples
-from wbagent.monitor.trend import WINDOW_S, seconds_left
+from wbagent.monitor.samples import FILE, LEVELS, Bucket, Samples
 from wbagent.quantities import format_duration
 from wbagent.report.chart import Mark, Point
 from wbagent.server import history as server_history
@@ -24,10 +24,11 @@ from wbagent.server.outages import outages
 from wbagent.state import State
 
 _CPU: Final = "wbagent_cpu_busy_ratio"
-_FREE: Final = "wbagent_disk_free_bytes"
 _SIZE: Final = "wbagent_disk_size_bytes"
 # As many points as a chart is wide, about.
 _MOST_POINTS: Final = 1500
+
+_Series = dict[tuple[str, Labels], tuple[Bucket, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,15 @@ class DiskRow:
 
 
 @dataclass(frozen=True, slots=True)
+class _Space:
+    """How a file system stands now: bytes, and in how many seconds it is full (None: there is no trend)."""
+
+    size: float
+    free: float
+    ends_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything on the page; times are wall-clock seconds since the epoch, `bucket_s` the resolution of charts.
 
@@ -94,7 +104,7 @@ def gather(settings: Settings, state: State, since: float, now: float) -> Report
     """What is known of the time from `since` to `now`. Raises StateError, AccessError."""
     bucket_s = resolution(since, now)
     spans = history.spans(state, since)
-    series = _series(state, since, bucket_s)
+    series, spaces = _samples(state, since, bucket_s, now)
     records = server_history.read(state.path.parent / "server" / "history.jsonl")
     lapses = tuple(lapse for lapse in _outages(records, now) if lapse.ended >= since)
     down = sum(lapse.ended - max(since, lapse.began) for lapse in lapses)
@@ -118,7 +128,7 @@ def gather(settings: Settings, state: State, since: float, now: float) -> Report
         available=max(0.0, 1 - down / (now - first)) if now > first else None,
         backups=backups,
         backups_problem=problem,
-        disks=_disks(series, now),
+        disks=_disks(series, spaces),
         alerts=_lapses(spans, now),
     )
 
@@ -130,35 +140,47 @@ def resolution(since: float, now: float) -> int:
     return next(fits, LEVELS[-1][0])
 
 
-def _series(state: State, since: float, length: int) -> dict[tuple[str, Labels], tuple[Bucket, ...]]:
+def _samples(state: State, since: float, length: int, now: float) -> tuple[_Series, dict[Labels, _Space]]:
+    """The past of what is drawn, and how each file system stands."""
     try:
-        with Samples(state.path.with_name("samples.db"), read_only=True) as samples:
-            return {
+        with Samples(state.path.with_name(FILE), read_only=True) as samples:
+            series = {
                 (name, labels): samples.read(name, labels, since, length)
                 for name, labels in samples.series()
-                if name in {_CPU, _FREE, _SIZE}
+                if name in {_CPU, FREE, _SIZE}
+            }
+            # As the alert sees it: the charts of a month are too coarse for what is left now, and for a trend of hours.
+            spaces = {
+                labels: _space(samples, labels, free[-1].mean, size[-1].mean, now)
+                for (name, labels), free in series.items()
+                if name == FREE and free and (size := series.get((_SIZE, labels)))
             }
     except StateError:
         # Nothing has been stored yet: the page says so where the charts would be.
-        return {}
+        return {}, {}
+    return series, spaces
+
+
+def _space(samples: Samples, labels: Labels, free: float, size: float, now: float) -> _Space:
+    finest = LEVELS[0][0]
+    newest = samples.read(FREE, labels, now - 10 * finest, finest)
+    left = newest[-1].mean if newest else free
+    return _Space(size, left, end_of(samples, FREE, dict(labels)["path"], left, size, now))
 
 
 def _points(buckets: Iterable[Bucket]) -> tuple[Point, ...]:
     return tuple(Point(bucket.at + bucket.length / 2, bucket.mean, bucket.most) for bucket in buckets)
 
 
-def _disks(series: dict[tuple[str, Labels], tuple[Bucket, ...]], now: float) -> tuple[DiskRow, ...]:
+def _disks(series: _Series, spaces: dict[Labels, _Space]) -> tuple[DiskRow, ...]:
     rows = []
-    for (name, labels), free in sorted(series.items()):
-        sizes = series.get((_SIZE, labels), ())
-        if name != _FREE or not free or not sizes:
-            continue
-        size = sizes[-1].mean
-        used = tuple(Point(each.at + each.length / 2, size - each.mean, size - each.least) for each in free)
-        recent = [(each.at + each.length / 2, each.mean) for each in free if each.at >= now - WINDOW_S]
-        left = seconds_left(recent, free[-1].mean, size)
-        forecast = f"Full in {format_duration(left)} if it goes on like this." if left is not None else "No trend."
-        rows.append(DiskRow(dict(labels).get("path", ""), size, free[-1].mean, used, forecast))
+    for labels, space in sorted(spaces.items(), key=lambda item: item[0]):
+        size, ends = space.size, space.ends_in
+        used = tuple(
+            Point(each.at + each.length / 2, size - each.mean, size - each.least) for each in series[FREE, labels]
+        )
+        forecast = f"Full in {format_duration(ends)} if it goes on like this." if ends is not None else "No trend."
+        rows.append(DiskRow(dict(labels)["path"], size, space.free, used, forecast))
     return tuple(rows)
 
 
