@@ -16,7 +16,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # `wbagent status` shows the agent's overview, so cli stands above agent.
 FLOORS = (
     {"cli"},
-    {"agent", "report"},
+    {"setup", "verify", "support"},
+    {"agent", "report", "checks"},
     {"upgrade"},
     {"drill"},
     {"restore"},

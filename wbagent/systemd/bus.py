@@ -7,6 +7,7 @@ into the event loop, and `process()` takes what has come.
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ _UNIT: Final = "org.freedesktop.systemd1.Unit"
 _OF_TYPE: Final = {"service": "org.freedesktop.systemd1.Service", "socket": "org.freedesktop.systemd1.Socket"}
 _TIMEDATE: Final = b"org.freedesktop.timedate1"
 _TIMEDATE_PATH: Final = b"/org/freedesktop/timedate1"
+
+# Signals whose handlers may raise: Ctrl-C, an end asked for by systemd, a time that is up.
+_RAISING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGALRM})
 
 Properties = Mapping[str, Any]
 
@@ -141,6 +145,9 @@ class Bus:
         return self._call_in(lambda: self._dbus.call_method(of, path, interface, method, arguments).body, doing)
 
     def _call_in(self, call: Callable[[], Any], doing: str) -> Any:
+        # What a signal's handler raises inside a callback of libsystemd comes out of it as SystemError, with a
+        # traceback: it is raised when the mask is lifted instead. A handler cannot run within the call anyway.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
         try:
             return call()
         except self._denied:
@@ -149,6 +156,8 @@ class Bus:
             ) from None
         except self._failed as error:
             raise BusError(f"cannot {doing}: {error}", hint="systemctl status dbus.service") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _Named(Mapping[str, Any]):

@@ -1,0 +1,1 @@
+"""One archive for W&B's support, without a secret in it."""
