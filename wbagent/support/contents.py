@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Final
 
 import wbagent
+from wbagent.config import load
+from wbagent.errors import WbagentError
 
 # The product's units, and what they stand on.
 UNITS: Final = (
-    "wandb-local.service", "wbagent.service", "wbagent-backup.service", "wbagent-drill.service", "wbagent-binlog.service",
-    "wbagent-deliver.service", "wbagent-upgrade.service", "wandb.slice", "wandb-local-mysql.socket",
+    "wandb-local.service", "wbagent.service", "wbagent-backup.service", "wbagent-drill.service",
+    "wbagent-binlog.service", "wbagent-deliver.service", "wbagent-upgrade.service", "wandb.slice", "wandb-local-mysql.socket",
     "wandb-local-files.socket", "wandb-local-drill.socket",
 )  # fmt: skip
-_BESIDE: Final = (
-    "docker.service",
-    "containerd.service",
-    "mysql.service",
-    "mysqld.service",
-    "systemd-timesyncd.service",
-)
+_BESIDE: Final = ("docker.service", "containerd.service", "mysql.service", "mysqld.service", "nginx.service")
 _PACKAGES: Final = ("wbagent", "docker*", "containerd*", "mysql*", "percona*", "mariadb*", "systemd", "python3-boto3",
                     "python3-pymysql", "apprise", "nginx*", "haproxy", "caddy")  # fmt: skip
 _LINES: Final = 3000
@@ -33,7 +29,7 @@ _MEBIBYTE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the bundle. `newest`: it grows, and its end is what matters; `file`: what the program wrote instead."""
+    """One file of the bundle. `newest`: its end is what matters, not its beginning; `file`: what the program writes."""
 
     name: str
     what: str
@@ -62,10 +58,11 @@ def _of_the_product(configuration: Path, page: Path) -> tuple[Part, ...]:
     def say(name: str, what: str, *arguments: str | Path, limit_s: float = 30.0, file: Path | None = None) -> Part:
         return Part(f"wbagent/{name}", what, (*program, *arguments), limit_s, file=file)
 
+    checked, how = (configuration, "wbagent check") if _usable(configuration) else (Path("/dev/null"), "unconfigured")
     return (
         say("version.txt", "this release of wbagent", "--version"),
-        say("checks.json", "everything that W&B's guide asks for, measured (wbagent check)", "check", "--json",
-            limit_s=150.0),
+        Part("wbagent/checks.json", f"everything that W&B's guide asks for, measured ({how})",
+             (*program[:-1], checked, "check", "--json"), limit_s=150.0),
         say("config.json", "the configuration, masked, and where each value comes from", "config", "show", "--json"),
         say("config-check.txt", "what is wrong with the configuration, or remarkable", "config", "check"),
         say("status.json", "server, database, backups and alerts now", "status", "--json"),
@@ -82,11 +79,20 @@ def _of_the_product(configuration: Path, page: Path) -> tuple[Part, ...]:
     )  # fmt: skip
 
 
+def _usable(configuration: Path) -> bool:
+    """Without one that is correct the checks of the host itself are worth having all the same."""
+    try:
+        load(configuration)
+    except WbagentError:
+        return False
+    return True
+
+
 def _of_units() -> tuple[Part, ...]:
     status = ("systemctl", "--no-pager", "--full", "--lines=0", "status", *UNITS, *_BESIDE)
     parts = [
         Part("units/status.txt", "what the units do", status),
-        Part("units/properties.txt", "all properties of the product's units", ("systemctl", "show", "--no-pager", *UNITS)),
+        Part("units/properties.txt", "the units' properties", ("systemctl", "show", "--no-pager", *UNITS)),
         Part("units/files.txt", "the unit files as they are in force, drop-ins too",
              ("systemctl", "cat", "--no-pager", *UNITS, "docker.service")),
         Part("units/failed.txt", "every unit of this host that has failed",

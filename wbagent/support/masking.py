@@ -19,6 +19,7 @@ _NAMES: Final = (
     r"[\w.-]*(?:passw(?:or)?d|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|licen[cs]e|credentials?"
     r"|pwd)[\w-]*"
 )
+_HEADERS: Final = "(?:proxy-)?authorization|x-api-key|x-auth-token|(?:set-)?cookie"
 _VALUE: Final = r"[^\s\"'\\,;&<>]+"
 # Services of Apprise, whose URLs hold tokens.
 _SERVICES: Final = (
@@ -47,11 +48,7 @@ _LOOKS: Final = tuple(
         ),
         # How Go's driver for MySQL writes it, in the server's own messages.
         (r"(?P<before>\b[\w.-]+:)[^\s\"'@]+(?P<after>@(?:tcp|unix)\()", 0),
-        (
-            r"(?P<before>\b(?:(?:proxy-)?authorization|x-api-key|x-auth-token|(?:set-)?cookie)\\*[\"']?\s*[:=]\s*\\*[\"']?)"
-            r"[^\"'\n\\]+",
-            re.IGNORECASE,
-        ),
+        (rf"(?P<before>\b(?:{_HEADERS})\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\"'\n\\]+", re.IGNORECASE),
         (r"(?P<before>\b(?:Bearer|Basic) )[\w.~+/=-]{8,}", 0),
         (r"(?P<before>\bIDENTIFIED (?:WITH \S+ )?(?:BY|AS) (?:PASSWORD )?\\*['\"])[^'\"\\]+", re.IGNORECASE),
         (rf"(?P<before>\b{_NAMES}\\*[\"']?\s*=\s*\\*[\"']?){_VALUE}", re.IGNORECASE),

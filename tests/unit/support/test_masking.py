@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -12,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbagent.support.known_secrets import of_broken, of_environment, of_file, of_value
+from wbagent.support.known_secrets import Known, of_broken, of_environment, of_file, of_value
 from wbagent.support.masking import Masking
 
 AWKWARD = 'p+a/s:s@w#o%r?d&=1"\\ é<😀'
-WRITTEN = {
+WRITTEN: Mapping[str, Callable[[str], str]] = {
     "as it is": str,
     "URL": lambda secret: quote(secret, safe=""),
     "URL in small letters": lambda secret: quote(secret, safe="").lower() if secret.islower() else quote(secret),
     "URL in a URL": lambda secret: quote(quote(secret, safe=""), safe=""),
     "form": quote_plus,
-    "JSON": lambda secret: json.dumps(secret),
+    "JSON": json.dumps,
     "JSON in UTF-8": lambda secret: json.dumps(secret, ensure_ascii=False),
     "JSON in JSON": lambda secret: json.dumps(json.dumps({"x": secret})),
     "HTML": html.escape,
@@ -155,5 +156,4 @@ def test_a_file_that_a_key_names_is_read(tmp_path: Path) -> None:
     path = tmp_path / "wbagent.toml"
     path.write_text(f'[server]\nlicense_file = "{licence}"\nbucket = 7\n[server.env]\nOIDC_SECRET = "oidc-Rw4"\n')
     known = of_file(path)
-    assert known.secrets == {"licence-Xq7Lp2"}
-    assert known.values == {"oidc-Rw4"}
+    assert known == Known(frozenset({"licence-Xq7Lp2", "oidc-Rw4"}), frozenset())
