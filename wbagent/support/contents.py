@@ -16,12 +16,14 @@ from wbagent.errors import WbagentError
 # The product's units, and what they stand on.
 UNITS: Final = (
     "wandb-local.service", "wbagent.service", "wbagent-backup.service", "wbagent-drill.service",
-    "wbagent-binlog.service", "wbagent-deliver.service", "wbagent-upgrade.service", "wandb.slice", "wandb-local-mysql.socket",
-    "wandb-local-files.socket", "wandb-local-drill.socket",
+    "wbagent-binlog.service", "wbagent-deliver.service", "wbagent-upgrade.service", "wandb.slice",
+    "wandb-local-mysql.socket", "wandb-local-files.socket", "wandb-local-drill.socket",
 )  # fmt: skip
 _BESIDE: Final = ("docker.service", "containerd.service", "mysql.service", "mysqld.service", "nginx.service")
-_PACKAGES: Final = ("wbagent", "docker*", "containerd*", "mysql*", "percona*", "mariadb*", "systemd", "python3-boto3",
-                    "python3-pymysql", "apprise", "nginx*", "haproxy", "caddy")  # fmt: skip
+_PACKAGES: Final = (
+    "wbagent", "docker*", "containerd*", "mysql*", "percona*", "mariadb*", "systemd", "python3-boto3",
+    "python3-pymysql", "apprise", "nginx*", "haproxy", "caddy",
+)  # fmt: skip
 _LINES: Final = 3000
 _FEWER_LINES: Final = 500
 _MEBIBYTE: Final = 1 << 20
