@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from wbagent.config.sources import CREDENTIAL_PREFIX, configuration_files
 from wbagent.errors import WbagentError
 from wbagent.server.container import Docker
 from wbagent.server.specification import NAME
+from wbagent.support.contents import UNITS
 from wbagent.support.masking import SHORTEST
 
 # Where systemd.exec(5), ImportCredential=, looks, and where it puts what it found.
@@ -33,6 +35,7 @@ _PUBLIC: Final = frozenset({
     "json", "backup",
 })  # fmt: skip
 _SECRET_NAME: Final = re.compile("pass|pwd|secret|token|cred|key", re.IGNORECASE)
+_ADDRESSES: Final = frozenset({"HOST", "AWS_REGION", "BUCKET_QUEUE", "PATH", "HOME"})
 # Of a variable whose value is a word or a number, hiding it everywhere would leave no text.
 _WORD: Final = re.compile(r"[a-z]{1,12}|[A-Z]{1,12}|[\d.:]+|/[\w/.-]*", re.ASCII)
 
@@ -58,7 +61,7 @@ def known_secrets(configuration: Path) -> Known:
         found |= of_file(file)
     for text in _credentials():
         found |= of_value(text)
-    return found | _of_container()
+    return found | _of_container() | _of_units()
 
 
 def of_file(path: Path) -> Known:
@@ -107,8 +110,10 @@ def of_environment(variables: Any) -> Known:
         text = str(value)
         if ("://" in text and "@" in text) or _SECRET_NAME.search(name):
             found |= of_value(text)
-        elif not _WORD.fullmatch(text):
+        elif "://" in text:
             found |= Known(frozenset(), frozenset({text}))
+        elif not _WORD.fullmatch(text):
+            found |= Known(frozenset({text}), frozenset())
     return found
 
 
@@ -175,6 +180,17 @@ def _credentials() -> Iterator[str]:
         yield done.stdout.decode(errors="replace")
 
 
+def _of_units() -> Known:
+    """Those that somebody gave a unit of the product in a drop-in."""
+    command = ["systemctl", "show", "--property=Environment", "--value", *UNITS]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True)
+        entries = shlex.split(done.stdout.decode(errors="replace"))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return NOTHING
+    return of_environment(dict(entry.split("=", 1) for entry in entries if "=" in entry))
+
+
 def _of_container() -> Known:
     """Those that the server was started with, which may be older than the configuration's."""
     try:
@@ -185,5 +201,7 @@ def _of_container() -> Known:
     entries = (container or {}).get("Config", {}).get("Env") or ()
     found = NOTHING
     for name, _, value in (entry.partition("=") for entry in entries):
+        if name in _ADDRESSES:
+            continue
         found |= of_value(value) if name in {"LICENSE", "MYSQL", "BUCKET", "REDIS"} else of_environment({name: value})
     return found

@@ -135,9 +135,11 @@ def test_parts_of_addresses() -> None:
 
 def test_words_in_the_environment_are_no_secrets() -> None:
     assert of_environment({"LDAP_PASSWORD": "hunter"}).secrets == {"hunter"}
-    known = of_environment({"A": "true", "B": "720", "C": "pkce", "D": "x7-Client", "E": "postgres://u:geheim@h/d"})
-    assert known.values == {"x7-Client", "postgres://u:geheim@h/d"}
-    assert "geheim" in known.secrets
+    words = {"A": "true", "B": "720", "C": "pkce", "D": "https://login.example.com", "E": "postgres://u:geheim@h/d"}
+    known = of_environment(words | {"F": "x7-Client"})
+    assert known.values == {"https://login.example.com", "postgres://u:geheim@h/d"}
+    assert known.secrets >= {"geheim", "x7-Client"}
+    assert not known.secrets & {"true", "720", "pkce"}
 
 
 def test_a_configuration_that_is_no_toml_still_has_secrets(tmp_path: Path) -> None:

@@ -44,7 +44,11 @@ def checks(settings: Settings) -> Sequence[Check]:
         *found,
         Check(
             "newest",
-            catalog.then(lambda seen: stored.judge_newest(seen.newest, settings, datetime.now(UTC))),
+            catalog.then(
+                lambda seen: stored.judge_newest(
+                    seen.newest, settings, datetime.now(UTC), provable=making.can_drill(backup)
+                )
+            ),
             "only a backup that was restored once is known to be one",
             _GUIDE,
         ),

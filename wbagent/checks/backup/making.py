@@ -10,6 +10,7 @@ from wbagent.checks.asking_docker import with_docker
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
+from wbagent.config.model import BackupSettings
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.facts import Version, show_version
 from wbagent.database.mysqld import NoServerProgramError, find_mysqld
@@ -43,9 +44,7 @@ def judge_engine(choice: Choice) -> Finding:
     """The best is a clone; why another one is taken is in the reason."""
     if choice.engine.name == "clone" or choice.reason == "as configured":
         return passed(f"{choice.engine.name} ({choice.reason})")
-    return note(
-        f"{choice.engine.name} ({choice.reason})", remedy="README, Configure: a clone is exact and restored sooner"
-    )
+    return note(f"{choice.engine.name} ({choice.reason})")
 
 
 def programs(settings: Settings) -> Callable[[Source | BackupError], Iterator[Finding]]:
@@ -93,6 +92,17 @@ def drill(settings: Settings) -> Callable[[Subject], Finding | Iterable[Finding]
         return passed(f"in {program.path}, MySQL {show_version(program.version)}")
 
     return look
+
+
+def can_drill(backup: BackupSettings) -> bool:
+    """Whether there is a server to restore into."""
+    if backup.drill.image is not None:
+        return True
+    try:
+        find_mysqld(backup.drill.mysqld)
+    except DatabaseError:
+        return False
+    return True
 
 
 def judge_image(name: str, found: object) -> Finding:

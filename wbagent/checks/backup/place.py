@@ -69,4 +69,4 @@ def judge_keys(verdict: Verdict, *, may_write: bool) -> Iterator[Finding]:
             yield note(each.text, remedy=_COMMAND)
         else:
             told = warn if may_write else fail
-            yield told(each.text, needed="see wbagent(8), BACKUPS", remedy=f"{each.remedy}; {_COMMAND}")
+            yield told(each.text, needed="", remedy=f"{each.remedy}; {_COMMAND}")

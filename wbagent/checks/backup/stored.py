@@ -50,8 +50,8 @@ def reachable(seen: Seen) -> Finding:
     return passed(f"{seen.address} answers")
 
 
-def judge_newest(newest: Backup | None, settings: Settings, now: datetime) -> Finding:
-    """Its age against [backup] fresh_within, and its proof."""
+def judge_newest(newest: Backup | None, settings: Settings, now: datetime, *, provable: bool) -> Finding:
+    """Its age against [backup] fresh_within, and its proof; `provable`: whether a drill can be made on this host."""
     backup = settings.backup
     limit = format_duration(backup.fresh_within)
     if newest is None:
@@ -59,15 +59,14 @@ def judge_newest(newest: Backup | None, settings: Settings, now: datetime) -> Fi
     age = format_duration(max((now - newest.at).total_seconds(), 0.0))
     what = f"{newest.id} is {age} old"
     if newest.standing in {Standing.DISPROVEN, Standing.DAMAGED}:
-        return fail(
-            f"{what} and no good: {newest.standing}", needed="a proven one", remedy=f"{_RUN}; wbagent backup list"
-        )
+        remedy = f"{_RUN}; wbagent backup list"
+        return fail(f"{what} and no good: {newest.standing}", needed="a proven one", remedy=remedy)
     if (now - newest.at).total_seconds() > backup.fresh_within:
         return fail(f"{what}, and nothing newer is there", needed=f"younger than {limit}", remedy=_RUN)
     if newest.standing is Standing.PROVEN:
         return passed(f"{what} and proven")
-    if not backup.drill.enabled:
-        return note(f"{what}; nothing proves it: drills are off", remedy="[backup.drill] enabled = true")
+    if not (backup.drill.enabled and provable):
+        return note(f"{what}; nothing proves it: no drill is made on this host")
     return warn(f"{what} and not proven yet", needed="a proof: it was restored once", remedy="wbagent backup drill")
 
 

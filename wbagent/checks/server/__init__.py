@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wbagent.checks.check import Check, unconfigured
-from wbagent.checks.server import configured, room, running
+from wbagent.checks.server import configured, environment, room, running
 from wbagent.config import Settings
 
 _NO_SERVER = "no [server] is configured on this host"
@@ -35,7 +35,7 @@ def checks(settings: Settings) -> Sequence[Check]:
         Check("limits", room.limits(server), "the server needs 8 GB and 4 processors", "Container"),
         Check("volume", room.volume(server), "the server writes its files to /vol", "User"),
         Check("port", configured.port(server), "the load balancer connects to it", "Load balancer"),
-        Check("environment", configured.environment(server), "a value that the server does not take stops logins"),
+        Check("environment", environment.environment(server), "a value that the server does not take stops logins"),
     ]
     if server.embedded:
         found.append(Check("embedded", configured.embedded, "one disk holds everything, and objects have no backup"))
