@@ -173,7 +173,9 @@ def test_no_secret_is_in_it(planted: Bed) -> None:
         harmless = {place.partition(":")[0] for place in places(files, whole, HARMLESS)}
         assert harmless >= {"journal/wandb-local.txt", "journal/wbagent-backup.txt", "wbagent/server-history.json"}
         assert b"B=" not in files["units/files.txt"]
-        assert all(json.loads(data) for name, data in files.items() if name.endswith(".json"))
+        for name, data in files.items():
+            if name.endswith(".json"):
+                json.loads(data)
         checked = {each["area"] for each in json.loads(files["wbagent/checks.json"])["results"]}
         assert {"server", "backup", "alerts"} <= checked
         manifest = json.loads(files["manifest.json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -79,12 +80,22 @@ def of_file(path: Path) -> Known:
 
 def of_broken(text: str) -> Known:
     """Everything in quotes: what is no TOML could hold its secrets anywhere."""
-    quoted = [first or second for first, second in _QUOTED.findall(text)]
     found = NOTHING
-    for each in quoted:
-        if "://" in each:
-            found |= of_value(each)
-    return found | Known(frozenset(), frozenset(each for each in quoted if len(each) >= _SHORTEST_UNKNOWN))
+    for quoted, literal in _QUOTED.findall(text):
+        for each in {literal or quoted, _unescaped(quoted)}:
+            if "://" in each:
+                found |= of_value(each)
+            elif len(each) >= _SHORTEST_UNKNOWN:
+                found |= Known(frozenset({each}), frozenset())
+    return found
+
+
+def _unescaped(quoted: str) -> str:
+    """What a string in double quotes means, as far as that is so in JSON too."""
+    try:
+        return str(json.loads(f'"{quoted}"'))
+    except ValueError:
+        return quoted
 
 
 def of_tree(tree: Mapping[str, Any]) -> Known:
