@@ -57,7 +57,7 @@ def serving(web: Host) -> None:
     assert verdicts(well, "keys", "engine", "drill") == ["warn", "note", "warn"]
     assert "the server is on another host" in well["engine"]["found"]
     told = ("agent", "configuration", "destination 1", "outbox", "units", "Prometheus")
-    assert verdicts(well, *told) == ["pass"] * len(told)
+    assert verdicts(well, *told) == ["pass"] * len(told), [well[name] for name in told]
     # A plain user may not read the configuration; whoever may read that may not ask Docker.
     agent = check(web, "server", user="wbagent")
     assert verdicts(agent, "unit", "probes", "container") == ["pass", "pass", "note"]
@@ -68,22 +68,24 @@ def broken(hosts: Bed) -> None:
     """One thing after the other."""
     web = hosts.web
     wrong = hosts.web_settings(
-        server={"memory": "4G", "image": "wandb/local:0.78.1"},
+        server={"memory": "4G", "stop_timeout": "2min", "image": "wandb/local:0.78.1"},
         alerts={"to": ["json://127.0.0.1:9/x", "slak://A/B/C"]},
         backup={"destination": str(hosts.bucket("no-such-bucket", "web1")), "keep_days": 3},
         standby={"url": str(hosts.mysql_url)},
     )
     configure(web, wrong)
     found = check(web, "server", "backup", "alerts")
-    assert verdicts(found, "image", "container", "limits") == ["fail", "fail", "warn"]
-    assert "not on this host" in found["container"]["found"]
+    assert verdicts(found, "image", "container", "limits") == ["fail", "warn", "warn"]
+    assert "stop timeout: 60s -> 120s" in found["container"]["found"]
+    assert "NOT on this host" in found["container"]["found"]
     assert verdicts(found, "reachable", "newest", "retention") == ["fail", "note", "warn"]
     assert "no-such-bucket" in found["reachable"]["found"]
     assert verdicts(found, "destination 1", "destination 2") == ["fail", "fail"]
     # The primary itself is nobody's replica, and its account may not ask.
     assert found["standby"]["verdict"] == "warn"
+    configure(web, hosts.web_settings())
     web.run(["docker", "kill", "wandb-local"])
-    wait_for_unit(web, UNIT, lambda unit: unit["NRestarts"] == "1")
+    wait_for_unit(web, UNIT, lambda unit: unit["NRestarts"] == "1" and unit["ActiveState"] == "active")
     assert "once in the last week" in check(web, "server")["restarts"]["found"]
     web.run(["systemctl", "stop", UNIT, "wbagent.service"])
     web.run(["docker", "run", "--detach", "--name=wandb-local", "--publish=8080:8080", "wandb/local:stand-in"])

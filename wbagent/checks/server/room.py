@@ -27,25 +27,13 @@ Run = Callable[[Subject], Finding | Iterable[Finding]]
 
 
 def limits(settings: ServerSettings) -> Run:
-    """[server] memory and cpus, against W&B's guide, this host and its kernel."""
+    """[server] memory and cpus, against W&B's guide and this host."""
 
-    def look(subject: Subject) -> Iterable[Finding]:
+    def look(_: Subject) -> Iterator[Finding]:
         host_memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        yield from judge_limits(settings.cpus, settings.memory, os.cpu_count() or 1, host_memory)
-        dropped = with_docker(lambda docker: _dropped(docker.unlimited()))(subject)
-        yield from [dropped] if isinstance(dropped, Finding) else dropped
+        return judge_limits(settings.cpus, settings.memory, os.cpu_count() or 1, host_memory)
 
     return look
-
-
-def _dropped(unlimited: frozenset[str]) -> Iterable[Finding]:
-    if unlimited:
-        yield note(
-            f"this kernel cannot limit {' and '.join(sorted(unlimited))}, so Docker drops these limits",
-            needed="the cgroup controllers memory and cpu",
-            remedy="cat /sys/fs/cgroup/cgroup.controllers; kernel command line: cgroup_enable=memory",
-            about="kernel",
-        )
 
 
 def judge_limits(cpus: float, memory: int, host_cpus: int, host_memory: int) -> Iterator[Finding]:

@@ -101,32 +101,21 @@ def _published(settings: ServerSettings) -> tuple[str, int]:
 def container(settings: ServerSettings) -> Run:
     """What runs, against what is configured; the key of its hash is only read."""
 
-    def look(docker: Docker) -> Iterable[Finding]:
-        image = docker.inspect_image(settings.image)
-        if image is None:
-            yield fail(
-                f"the image {settings.image} is not on this host",
-                needed="there: a start does not wait for a registry",
-                remedy=f"docker pull {settings.image}  (without a registry: docker load --input FILE)",
-                about="image",
-            )
+    def look(docker: Docker) -> Finding:
         found = docker.inspect(NAME)
         if found is None:
-            yield note(f"there is no container {NAME} now", remedy=f"systemctl enable --now {UNIT}")
-            return
+            return note(f"there is no container {NAME} now", remedy=f"systemctl enable --now {UNIT}")
         if HASH_LABEL not in (found["Config"].get("Labels") or {}):
-            yield _foreign(whose(found))
-            return
+            return _foreign(whose(found))
         try:
             key = (state_directory() / "server" / "digest.key").read_bytes()
         except OSError:
-            yield note("not compared: only root and group wbagent can", remedy="run this as root")
-            return
+            return note("not compared: only root and group wbagent can", remedy="run this as root")
         wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups(), key=key)
         wanted = wanted.unpublished() if door.closed() else wanted
-        of_image = docker.inspect_image(found["Image"]) or {}
+        image, of_image = docker.inspect_image(settings.image), docker.inspect_image(found["Image"]) or {}
         wanted_id = str(image["Id"]) if image else None
-        yield judge_container(differences(found, of_image, wanted, wanted_id, docker.unlimited()))
+        return judge_container(differences(found, of_image, wanted, wanted_id, docker.unlimited()))
 
     return with_docker(look, tells=True)
 
