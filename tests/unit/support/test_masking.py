@@ -53,9 +53,11 @@ def test_a_secret_goes_in_every_writing(secret: str, way: str) -> None:
 @given(
     st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=8, max_size=40),
     st.sampled_from(sorted(WRITTEN)),
+    st.sampled_from(["as it is", "JSON", "JSON in UTF-8", "URL"]),
 )
-def test_whatever_the_secret_is(secret: str, way: str) -> None:
-    written = WRITTEN[way](secret)
+def test_whatever_the_secret_is(secret: str, way: str, around: str) -> None:
+    """Also a writing within another one."""
+    written = WRITTEN[around](WRITTEN[way](secret))
     text = Masking([secret]).mask(f"[{written}]")
     assert written not in text
     assert secret not in text
