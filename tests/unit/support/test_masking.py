@@ -125,8 +125,8 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", ["a-", "token-", "a://b:", "eyJ-.", "a.b:", "A", "%25", "\\\\", "password \t"])
-def test_a_line_of_a_megabyte_takes_no_time_of_its_square(piece: str) -> None:
-    Masking(["secret-Xq7Lp2Vw9Za", "aaaaaaaaaaaaaaaaaaaab", "\\\\\\\\\\\\x"]).mask(piece * (1_000_000 // len(piece)))
+def test_a_long_line_takes_no_time_of_its_square(piece: str) -> None:
+    Masking(["secret-Xq7Lp2Vw9Za", "aaaaaaaaaaaaaaaaaaaab", "\\\\\\\\\\\\x"]).mask(piece * (300_000 // len(piece)))
 
 
 def test_parts_of_addresses() -> None:
