@@ -18,9 +18,10 @@ from tests.testbed.bed import Bed, configure
 from tests.testbed.host import Host
 
 UNIT = "wandb-local.service"
-# One for each place where a secret may stand, each in a form that no other text has.
+# One for each place where a secret may stand, each in a form that no other text has, nor another test of this bed: they
+# stay in the journal.
 SECRETS = {
-    "licence": "licence-Xq7Lp2Vw9Za",
+    "licence": "licence-Uf4Jr7Wb1Ek",
     "redis": "redis/Rw4+Zt9@Bn6%x",
     "database.url": "backup-Kd8Vb3#Tq1",
     "standby.url": "standby?Hm5&Yc2=Wf7",
