@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,7 +85,13 @@ def connect(url: MysqlURL, *, database: str | None = None, read_timeout: float =
     if url.socket:
         arguments["unix_socket"] = url.socket
     try:
-        return _open(url, arguments)
+        try:
+            return _open(url, arguments)
+        except RuntimeError:
+            # Without TLS the password goes out encrypted by the server's key. What does that is not loaded before it
+            # is needed: this process may have come by PyMySQL without it, and then it is worth a second try.
+            importlib.reload(sys.modules["pymysql._auth"])
+            return _open(url, arguments)
     except (pymysql.MySQLError, OSError, RuntimeError) as error:
         raise explained(error, url) from None
 
