@@ -1,4 +1,4 @@
-"""The settings that W&B asks of MySQL: each with its value, how to compare it, since when it is there, how it is set."""
+"""The settings that W&B asks of MySQL: the value of each, how to compare it, since when it is there, how it is set."""
 
 from __future__ import annotations
 
