@@ -137,12 +137,12 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
 def _unreached(error: Exception, url: MysqlURL) -> str:
     """What to do about a way that ends before MySQL: a name, a port, packets that nobody answers, a socket."""
     host, port, where = url.host, url.port, url.socket
-    socket_remedies = {
+    socket_remedies: dict[type, str] = {
         FileNotFoundError: f"mysqld does not run, or has its socket elsewhere: systemctl status mysql; ls -l {where}",
         PermissionError: f"this user may not open the socket: ls -l {where}",
         ConnectionRefusedError: "the socket is left from a mysqld that ended: systemctl status mysql",
     }
-    network_remedies = {
+    network_remedies: dict[type, str] = {
         socket.gaierror: f"mend the name in the connection string, or the resolver: getent hosts {host}",
         ConnectionRefusedError: f"{host} is up, and nothing listens at port {port}: systemctl status mysql there; for"
         " other hosts mysqld listens only with bind_address = 0.0.0.0 in its my.cnf; or the port is another one",

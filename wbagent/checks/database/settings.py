@@ -48,7 +48,7 @@ def _one(each: Wanted, current: str, found: Standing, look: Look) -> Finding:
         return note(
             f"{_shown(each, current)}: enough for the guide; W&B's newer documents recommend"
             f" {_shown(each, each.better)}",
-            remedy=each.statement(version, each.better),
+            remedy=f"{_TUNE} --newer; or as an administrator: {each.statement(version, each.better)}",
             about=each.name,
         )
     return passed(_shown(each, current), about=each.name)

@@ -10,8 +10,7 @@ from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import rows, session
 from wbagent.database.facts import Version, flavour_of, parse_version, show_version
-from wbagent.moment import Moment
-from wbagent.monitor.replication import Lag, Note, Threads, read_primary, read_standby
+from wbagent.monitor.replication import Lag, Threads, read_primary, read_standby
 
 # The alert's own limit is a minute; a standby that is well has the primary's work within milliseconds.
 WITHIN_S: Final = 5.0
@@ -19,7 +18,7 @@ WITHIN_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class StandbyLook:
-    """`caught_up`: within WITHIN_S it had all that the primary had done before the look; None where GTIDs are off."""
+    """`caught_up`: within WITHIN_S it had all that the primary had done; None without GTIDs, and when it stands."""
 
     version: Version
     flavour: str
@@ -31,16 +30,17 @@ class StandbyLook:
 def look(primary: MysqlURL, standby: MysqlURL) -> StandbyLook:
     """Ask both, the primary first. Raises DatabaseError."""
     done = read_primary(primary, Lag())
-    notes = (Note(Moment.now(), done.executed),) if done.executed is not None else ()
+    threads = read_standby(standby, ()).threads
+    moving = threads is None or not threads.stopped
     with session(standby, database="", read_timeout=WITHIN_S + 5) as connection:
         ((text, comment, read_only),) = rows(
             connection, "SELECT @@GLOBAL.version, @@GLOBAL.version_comment, @@GLOBAL.super_read_only"
         )
         caught_up: bool | None = None
-        for each in notes:
-            ((timed_out,),) = rows(connection, "SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", each.executed, WITHIN_S)
+        if moving and done.executed is not None:
+            # It returns as soon as all of it is there.
+            ((timed_out,),) = rows(connection, "SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", done.executed, WITHIN_S)
             caught_up = not timed_out
-    threads = read_standby(standby, ()).threads
     return StandbyLook(parse_version(str(text)), flavour_of(f"{text} {comment}"), threads, caught_up, bool(read_only))
 
 
