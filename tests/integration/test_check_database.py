@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +20,7 @@ from tests.testbed.place import Place, place
 from tests.testbed.rootfs import MYSQL
 from wbagent.checks.check import Finding, Subject
 from wbagent.checks.database import checks, standby
+from wbagent.checks.database import look as looking
 from wbagent.checks.run import run
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings
@@ -183,6 +186,16 @@ def test_connections_that_were_nearly_used_up(wrong: MysqlServer) -> None:
     assert found_by(settings(url))["connections"].verdict == "pass"
 
 
+def test_a_server_that_takes_no_writes(wrong: MysqlServer) -> None:
+    url = wrong.url("wandb_local", "wandb_local")
+    assert found_by(settings(url))["writes"].verdict == "pass"
+    wrong.execute("SET GLOBAL super_read_only = ON")
+    found = found_by(settings(url))["writes"]
+    assert (found.verdict, "super_read_only is ON" in found.found) == ("fail", True)
+    mend(wrong, found)
+    assert found_by(settings(url))["writes"].verdict == "pass"
+
+
 # --- the way ---------------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +253,17 @@ def test_host_that_does_not_answer(elsewhere: tuple[MysqlServer, Place], monkeyp
         silent = only_failure(server.url("wandb_local", "wandb_local"))
     assert "timed out" in silent.found
     assert "firewall" in silent.remedy
+
+
+def test_mysqld_that_hangs(elsewhere: tuple[MysqlServer, Place], monkeypatch: pytest.MonkeyPatch) -> None:
+    server, _ = elsewhere
+    monkeypatch.setattr(looking, "_ANSWER_WITHIN_S", 0.5)
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        hangs = only_failure(server.url("wandb_local", "wandb_local"))
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert "timed out" in hangs.found
 
 
 def test_over_a_network_without_tls_and_binary_log(elsewhere: tuple[MysqlServer, Place]) -> None:

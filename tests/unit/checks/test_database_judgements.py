@@ -91,9 +91,9 @@ def url(**options: str) -> MysqlURL:
 @pytest.mark.parametrize(
     ("seen", "expected", "words"),
     [
-        (look(url=url(tls="true")), "pass", "the server's certificate is verified"),
+        (look(url=url(tls="true")), "pass", "MySQL's certificate is verified"),
         (look(url=url(tls="skip-verify")), "note", "nobody verifies"),
-        (look(), "warn", "has no tls="),
+        (look(), "warn", "without tls="),
         (look(key="[database] url"), "note", "tls=preferred"),
         (look(encryption=""), "warn", "in the clear over the network"),
         (look(encryption="", local=True), "pass", "within this host"),
@@ -106,6 +106,7 @@ def test_encryption(seen: Look, expected: str, words: str) -> None:
 
 
 def test_a_server_that_offers_no_tls_is_told_to_get_certificates() -> None:
+    assert "mysql://wandb_local:PASSWORD@db1.example.com:3306/wandb_local?tls=true" in way.encryption(look()).remedy
     assert "ssl_cert" in way.encryption(replace(with_variables(tls_version=""), encryption="")).remedy
     assert "ssl_cert" not in way.encryption(replace(with_variables(tls_version="TLSv1.3"), encryption="")).remedy
 
@@ -416,6 +417,14 @@ def test_standby_that_is_not_well(seen: StandbyLook, about: str, expected: str) 
 
 def test_standby_that_is_well() -> None:
     assert {each.verdict for each in standby.judge(WELL, URL, (8, 4, 0))} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [("[server] mysql", "OFF", "pass"), ("[server] mysql", "ON", "fail"), ("[database] url", "ON", "note")],
+)
+def test_writes(key: str, value: str, expected: str) -> None:
+    assert standby.takes_writes(replace(with_variables(read_only=value), key=key)).verdict == expected
 
 
 # --- which checks there are ------------------------------------------------------------------------------------------

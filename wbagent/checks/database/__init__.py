@@ -5,19 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from wbagent.checks.check import Check, Finding, Subject, note, unconfigured
 from wbagent.checks.database import charset, rights, standby, tables, version, way
 from wbagent.checks.database import settings as mysql_settings
 from wbagent.checks.database.growth import growth_of
-from wbagent.checks.database.look import Look, look
+from wbagent.checks.database.look import BACKUP_KEY, SERVER_KEY, Look, look_by
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.wanted import GUIDE
-
-SERVER_KEY: Final = "[server] mysql"
-BACKUP_KEY: Final = "[database] url"
 
 Judge = Callable[[Look], Finding | Iterable[Finding]]
 
@@ -70,7 +66,7 @@ def _urls(settings: Settings) -> dict[str, MysqlURL]:
 def _connection(seen: Seen, key: str, url: MysqlURL) -> Check:
     def run(_: Subject) -> Finding:
         # Raises what the connection says, for each of DNS, network, TLS and password in its own words.
-        found = look(key, url)
+        found = look_by(key, url)
         if found.server.flavour != "MariaDB":
             seen.looks[key] = found
             return way.met(found)
@@ -116,6 +112,7 @@ def _judging(seen: Seen, settings: Settings) -> Iterable[Check]:
         "a standby, and a restore to a moment, live on the binary logs",
         "Availability",
     )
+    yield one("writes", standby.takes_writes, "a replica takes no writes, and W&B's server writes", "Availability")
     yield one("database", tables.presence, "the server works on this one", "Database")
     yield one("character set", charset.judge, "names and notes of runs are in every language", "Database")
     yield one(

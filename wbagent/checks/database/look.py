@@ -19,6 +19,8 @@ from wbagent.database.grants import quoted_account
 from wbagent.database.local import is_local
 from wbagent.database.schema import DatabaseFacts, find_database
 
+SERVER_KEY: Final = "[server] mysql"
+BACKUP_KEY: Final = "[database] url"
 # Below the limit of a check, so that what hangs is told as that.
 _ANSWER_WITHIN_S: Final = 15.0
 # SHOW CREATE USER is allowed to everybody for the own account; IDENTIFIED WITH 'plugin' in all versions.
@@ -63,7 +65,7 @@ class OldAccount:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one account saw. `key` is where its connection string stands: "[server] mysql" or "[database] url".
+    """What one account saw. `key` is where its connection string stands: SERVER_KEY or BACKUP_KEY.
 
     `database`: None when there is none of that name that the account may see. `encryption` is the protocol ("TLSv1.3"),
     "" for a session in the clear. `plugin` checks the account's own password, "" when that is not told. `passing`: the
@@ -88,7 +90,7 @@ class Look:
     memory: int = 0
 
 
-def look(key: str, url: MysqlURL) -> Look:
+def look_by(key: str, url: MysqlURL) -> Look:
     """Look; of a MariaDB only what it says of itself, since nothing else is judged there. Raises DatabaseError."""
     local = is_local(url)
     with session(url, database="", read_timeout=_ANSWER_WITHIN_S) as connection:

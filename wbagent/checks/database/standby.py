@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent.checks.check import Finding, fail, note, passed, warn
+from wbagent.checks.database.look import SERVER_KEY, Look
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import rows, session
 from wbagent.database.facts import Version, flavour_of, parse_version, show_version
@@ -42,6 +43,21 @@ def look(primary: MysqlURL, standby: MysqlURL) -> StandbyLook:
             ((timed_out,),) = rows(connection, "SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", done.executed, WITHIN_S)
             caught_up = not timed_out
     return StandbyLook(parse_version(str(text)), flavour_of(f"{text} {comment}"), threads, caught_up, bool(read_only))
+
+
+def takes_writes(primary: Look) -> Finding:
+    """Whether the server that is worked on, or backed up, is set to take writes."""
+    names = [name for name in ("super_read_only", "read_only") if primary.variables.get(name) == "ON"]
+    if not names:
+        return passed("it takes writes")
+    if primary.key != SERVER_KEY:
+        return note(f"{names[0]} is ON: backups are made of a replica")
+    return fail(
+        f"{names[0]} is ON at {primary.url.address}: W&B's server cannot write, nor begin to work",
+        needed="OFF on the primary",
+        remedy="where it is the primary (after a failover): SET PERSIST super_read_only = OFF; SET PERSIST read_only ="
+        " OFF; else name the primary in [server] mysql",
+    )
 
 
 def judge(found: StandbyLook, url: MysqlURL, primary: Version) -> Iterable[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wbagent.checks.check import Finding, note, passed, warn
-from wbagent.checks.database.look import Look
+from wbagent.checks.database.look import SERVER_KEY, Look
 
 
 def met(look: Look) -> Finding:
@@ -15,38 +15,48 @@ def met(look: Look) -> Finding:
 
 def encryption(look: Look) -> Finding:
     """Whether the session is encrypted and the server's certificate verified, as the connection string asks."""
-    mode, own = look.url.tls, dict(look.url.options).get("tls")
-    demand = f"in {look.key}: ?tls=true&ssl-ca=FILE (FILE: ca.pem of the server's data directory)"
+    about, needed = look.key, "tls=true in the connection string, and a certificate of MySQL's that this verifies"
     if look.url.socket:
-        return passed("by a socket of this host: nothing to encrypt", about=look.key)
+        return passed("by a socket of this host: nothing to encrypt", about=about)
     if look.local:
-        how = look.encryption or "in the clear"
-        return passed(f"within this host, {how}", about=look.key)
+        return passed(f"within this host, {look.encryption or 'in the clear'}", about=about)
+    demand = _demand(look)
     if not look.encryption:
-        offers = look.variables.get("have_ssl", "") == "YES" or look.variables.get("tls_version", "") != ""
+        offers = look.variables.get("tls_version", "") != ""
         return warn(
-            f"in the clear over the network to {look.url.host}: password hashes and data can be read on the way",
-            needed="TLS, with the server's certificate verified",
-            remedy=demand if offers else f"give mysqld its certificates (ssl_ca, ssl_cert, ssl_key), then {demand}",
-            about=look.key,
+            f"in the clear over the network to {look.url.host}: who sits in between can read along",
+            needed=needed,
+            remedy=demand if offers else f"on {look.url.host}: ssl_ca, ssl_cert and ssl_key in my.cnf; then {demand}",
+            about=about,
         )
-    if own is None and look.key.startswith("[server]"):
+    if look.key == SERVER_KEY and "tls" not in dict(look.url.options):
         return warn(
-            f"{look.encryption} for this check, but the connection string has no tls=, without which W&B's server need"
-            " not encrypt",
-            needed="tls=true",
+            f"{look.encryption} for this look, but without tls= in its connection string W&B's server may not encrypt",
+            needed=needed,
             remedy=demand,
-            about=look.key,
+            about=about,
         )
-    if mode in {"preferred", "skip-verify"}:
+    if look.url.tls in {"preferred", "skip-verify"}:
         return note(
-            f"{look.encryption}, but nobody verifies the server's certificate (tls={mode}): who stands in between can"
-            " read along",
-            needed="tls=true",
+            f"{look.encryption}, and nobody verifies MySQL's certificate (tls={look.url.tls}): who takes its address"
+            " can read along",
+            needed=needed,
             remedy=demand,
-            about=look.key,
+            about=about,
         )
-    return passed(f"{look.encryption}, the server's certificate is verified", about=look.key)
+    return passed(f"{look.encryption}, MySQL's certificate is verified", about=about)
+
+
+def _demand(look: Look) -> str:
+    url, key = look.url, look.key.split()[-1]
+    where = f"{url.user}:PASSWORD@{url.host}:{url.port}/{url.database}"
+    if look.key == SERVER_KEY:
+        # The image has its own authorities, and no file of this host.
+        return (
+            f'{key} = "mysql://{where}?tls=true"   # where the image trusts the authority of MySQL\'s certificate, else'
+            " tls=skip-verify: encrypted at least"
+        )
+    return f'{key} = "mysql://{where}?tls=true&ssl-ca=FILE"   # FILE: ca.pem of MySQL\'s data directory'
 
 
 def place(look: Look) -> Finding:
