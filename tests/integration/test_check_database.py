@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -276,6 +279,58 @@ def test_over_a_network_without_tls_and_binary_log(elsewhere: tuple[MysqlServer,
     assert "binary log: gtid_mode" not in found
     assert (found["place"].verdict, "40 %" in found["place"].found) == ("note", True)
     assert f"ssh {server.address} apt install" in found["place"].remedy
+
+
+def test_certificates(elsewhere: tuple[MysqlServer, Place], tmp_path: Path) -> None:
+    """What MySQL makes itself is refused by name, one that names the host passes, each way to ask less is told."""
+    server, _ = elsewhere
+    url = server.url("wandb_local", "wandb_local")
+
+    def way(tls: str, authority: Path | None = None) -> MysqlURL:
+        return replace(url, options=(("tls", tls), *([("ssl-ca", str(authority))] if authority else [])))
+
+    def encryption(tls: str, authority: Path | None = None) -> Finding:
+        return found_by(settings(way(tls, authority)))["encryption: [server] mysql"]
+
+    server.execute("SET GLOBAL tls_version = 'TLSv1.3'")
+    server.execute("ALTER INSTANCE RELOAD TLS")
+    try:
+        own = server.directory / "data" / "ca.pem"
+        refused = only_failure(way("true", own))
+        assert f"names no host: give mysqld one that names {server.address}" in refused.remedy
+        without = found_by(settings(url))["encryption: [server] mysql"]
+        assert (without.verdict, "without tls=" in without.found) == ("warn", True)
+        skipped = encryption("skip-verify")
+        assert (skipped.verdict, "nobody verifies" in skipped.found) == ("note", True)
+        made = certificates(tmp_path, server)
+        server.execute("ALTER INSTANCE RELOAD TLS")
+        verified = encryption("true", made)
+        assert (verified.verdict, "TLSv1.3, MySQL's certificate is verified" in verified.found) == ("pass", True)
+    finally:
+        # A running server can be given TLS, and not be rid of it.
+        server.stop()
+        server.start()
+        come_in_once(server)
+
+
+def certificates(directory: Path, server: MysqlServer) -> Path:
+    """Give the server a certificate that names its address; return the file of the authority."""
+
+    def openssl(*arguments: str) -> None:
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "9")
+        subprocess.run(["openssl", *arguments, *key], cwd=directory, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority")
+    openssl(
+        "req", "-x509", "-keyout", "server-key.pem", "-out", "server-cert.pem", "-subj", "/CN=db", "-CA", "ca.pem",
+        "-CAkey", "ca.key", "-addext", f"subjectAltName=IP:{server.address}",
+    )  # fmt: skip
+    for name in ("ca.pem", "server-key.pem", "server-cert.pem"):
+        there = server.directory / "data" / name
+        owner = there.stat()
+        shutil.copyfile(directory / name, there)
+        os.chown(there, owner.st_uid, owner.st_gid)
+    return directory / "ca.pem"
 
 
 # --- database and tables ---------------------------------------------------------------------------------------------

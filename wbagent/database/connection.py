@@ -128,7 +128,12 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
     hint = _HINTS.get(code) or ("mend what the server says" if answered else _unreached(error, url))
     if url.socket == MYSQL_SOCKET and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
         hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+    if "CERTIFICATE_VERIFY_FAILED" in text and "mismatch" in text:
+        hint = (
+            f"MySQL's own certificate names no host: give mysqld one that names {url.host} (ssl_cert, ssl_key in its"
+            " my.cnf), or write tls=skip-verify: encrypted, but nobody verifies by whom"
+        )
+    elif "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"
     reached = code not in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST} or bool(url.socket) or "refused" in text
     return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint, reached=reached)

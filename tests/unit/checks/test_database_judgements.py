@@ -124,6 +124,8 @@ def test_backups_of_another_database() -> None:
     backup = look(key="[database] url", server=server(uuid="uuid-2"))
     assert [each.verdict for each in way.same_database(look(), backup)] == ["warn"]
     assert [each.verdict for each in way.same_database(look(), look(key="[database] url"))] == ["pass"]
+    replica = replace(with_variables(super_read_only="ON"), server=server(uuid="uuid-2"))
+    assert [each.verdict for each in way.same_database(look(), replica)] == ["note"]
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

@@ -56,7 +56,10 @@ def _demand(look: Look) -> str:
             f'{key} = "mysql://{where}?tls=true"   # where the image trusts the authority of MySQL\'s certificate, else'
             " tls=skip-verify: encrypted at least"
         )
-    return f'{key} = "mysql://{where}?tls=true&ssl-ca=FILE"   # FILE: ca.pem of MySQL\'s data directory'
+    return (
+        f'{key} = "mysql://{where}?tls=true&ssl-ca=FILE"   # FILE: the authority of MySQL\'s certificate, which has to'
+        f" name {url.host}; what MySQL makes itself names no host"
+    )
 
 
 def place(look: Look) -> Finding:
@@ -82,6 +85,8 @@ def same_database(server: Look, backup: Look) -> Iterable[Finding]:
     """Whether the backups are of the server's database."""
     if (server.server.uuid, server.url.database) == (backup.server.uuid, backup.url.database):
         return [passed("backups are made of the server's database")]
+    if server.url.database == backup.url.database and backup.variables.get("super_read_only") == "ON":
+        return [note(f"backups are made of another server, {backup.url.address}, which takes no writes: a replica")]
     return [
         warn(
             f"[database] url is {backup.url.address}, and the server works on {server.url.address}: the backups are of"
