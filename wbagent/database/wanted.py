@@ -12,7 +12,7 @@ from wbagent.database.facts import Version
 GUIDE: Final = "MySQL"
 NEWER_DOCS: Final = "W&B docs: MySQL"
 # SET PERSIST came with 8.0; before, what is set lasts until the next restart, and only an option file is for ever.
-_PERSISTS_SINCE: Final = (8, 0, 0)
+PERSISTS_SINCE: Final = (8, 0, 0)
 
 
 class Standing(StrEnum):
@@ -57,14 +57,14 @@ class Wanted:
         """What sets it now and, since MySQL 8.0, for ever; "" for what only an option file and a restart can."""
         if not self.dynamic:
             return ""
-        scope = "PERSIST" if version >= _PERSISTS_SINCE else "GLOBAL"
+        scope = "PERSIST" if version >= PERSISTS_SINCE else "GLOBAL"
         value = value or self.value
         # All texts among them are words of MySQL's (ROW, MINIMAL), which may stand without quotes.
         return f"SET {scope} {self.name} = {value};"
 
     def needs_line(self, version: Version) -> bool:
         """Whether it must stand in an option file to outlast a restart."""
-        return not self.dynamic or version < _PERSISTS_SINCE
+        return not self.dynamic or version < PERSISTS_SINCE
 
 
 # Seen in MySQL 9.7.4: which exist, which are read-only, which a session keeps (performance_schema.variables_metadata).

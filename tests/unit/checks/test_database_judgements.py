@@ -163,6 +163,32 @@ def test_before_8_0_a_line_of_the_option_file_as_well() -> None:
     assert "sort_buffer_size" not in found
 
 
+def test_setting_by_version() -> None:
+    steps = (("gtid_mode", "ON_PERMISSIVE"), ("gtid_mode", "ON"))
+    assert (
+        judged_settings.setting((8, 0, 28), *steps)
+        == "SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;"
+    )
+    old = judged_settings.setting((5, 7, 44), *steps)
+    assert old.startswith("SET GLOBAL gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON;")
+    assert old.endswith("my.cnf `gtid_mode = ON`")
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "purge"),
+    [
+        ((5, 7, 44), "expire_logs_days = 30", False),
+        ((8, 0, 28), "binlog_expire_logs_seconds = 2592000", False),
+        ((8, 4, 0), "binlog_expire_logs_seconds = 2592000", True),
+    ],
+)
+def test_expiry_by_version(version: tuple[int, int, int], name: str, purge: bool) -> None:
+    seen = replace(with_variables(binlog_expire_logs_seconds="0"), server=server(version))
+    remedy = by_about(judged_settings.binary_log(seen, settings()))["binlog_expire_logs_seconds"].remedy
+    assert name in remedy
+    assert ("auto_purge" in remedy) is purge
+
+
 def test_enough_and_passing() -> None:
     enough = by_about(judged_settings.wanted(with_variables(sort_buffer_size="33554432")))["sort_buffer_size"]
     assert (enough.verdict, "SET PERSIST sort_buffer_size = 67108864;" in enough.remedy) == ("note", True)

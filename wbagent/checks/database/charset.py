@@ -8,7 +8,9 @@ from typing import Final
 from wbagent.backup.source import some
 from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.checks.database.look import Look
+from wbagent.checks.database.settings import setting
 from wbagent.database.connection import quoted_name
+from wbagent.database.facts import Version
 
 CHARSET: Final = "utf8mb4"
 # As the guide's CREATE DATABASE has it.
@@ -19,7 +21,7 @@ _BEFORE: Final = "-- stop the server and make a backup first: the tables are reb
 
 def judge(look: Look) -> Iterable[Finding]:
     """From the server down to the columns."""
-    yield _server(look.variables)
+    yield _server(look.variables, look.server.version)
     if look.database is None:
         return
     name = look.database.name
@@ -29,15 +31,14 @@ def judge(look: Look) -> Iterable[Finding]:
         yield from _columns(look.collations.columns)
 
 
-def _server(variables: Mapping[str, str]) -> Finding:
+def _server(variables: Mapping[str, str], version: Version) -> Finding:
     charset, collation = variables.get("character_set_server", ""), variables.get("collation_server", "")
     if charset == CHARSET:
         return passed(f"{charset}, {collation}", about="server")
     return note(
         f"{charset}, {collation}: a database that is made without naming one gets this",
         needed=CHARSET,
-        remedy=f"SET PERSIST character_set_server = {CHARSET}; SET PERSIST collation_server = {COLLATION};"
-        "   -- before MySQL 8.0 as lines of my.cnf",
+        remedy=setting(version, ("character_set_server", CHARSET), ("collation_server", COLLATION)),
         about="server",
     )
 

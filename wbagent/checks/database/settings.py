@@ -8,15 +8,23 @@ from typing import Final
 from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.checks.database.look import Look
 from wbagent.config import Settings
-from wbagent.database.wanted import WANTED, Standing, Wanted, standing
+from wbagent.database.facts import Version
+from wbagent.database.wanted import PERSISTS_SINCE, WANTED, Standing, Wanted, standing
 from wbagent.quantities import format_duration, format_size
 
 _TUNE: Final = "wbagent database tune"
-_NATIVE_DEFAULT_POOL: Final = 134217728
+# MySQL rounds a pool up to whole pieces of this (innodb_buffer_pool_chunk_size); whole ones are easier to read, too.
+_PIECE: Final = 128 << 20
+# One step at a time, as MySQL wants it (1788).
 _GTID_ON: Final = (
-    "SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE;"
-    " SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;"
+    ("enforce_gtid_consistency", "ON"),
+    ("gtid_mode", "OFF_PERMISSIVE"),
+    ("gtid_mode", "ON_PERMISSIVE"),
+    ("gtid_mode", "ON"),
 )
+_MONTH_S: Final = 30 * 86400
+_AUTO_PURGE_SINCE: Final = (8, 0, 29)
+_EXPIRY_IN_SECONDS_SINCE: Final = (8, 0, 1)
 
 
 def wanted(look: Look) -> Iterable[Finding]:
@@ -91,17 +99,21 @@ def _gtid(look: Look, settings: Settings) -> Finding:
         return fail(
             f"{mode}: [backup.binlog] cannot store the binary logs",
             needed="ON; without a restart",
-            remedy=_GTID_ON,
+            remedy=setting(look.server.version, *_GTID_ON),
             about="gtid_mode",
         )
     if settings.standby is not None:
         return warn(
             f"{mode}: the standby's lag cannot be told, and a failover must count file positions",
             needed="ON; without a restart, step by step, first on the standby",
-            remedy=_GTID_ON,
+            remedy=setting(look.server.version, *_GTID_ON),
             about="gtid_mode",
         )
-    return note(f"{mode}: restores to a moment, and an easy failover, need it", remedy=_GTID_ON, about="gtid_mode")
+    return note(
+        f"{mode}: restores to a moment, and an easy failover, need it",
+        remedy=setting(look.server.version, *_GTID_ON),
+        about="gtid_mode",
+    )
 
 
 def _expiry(look: Look, settings: Settings) -> Finding:
@@ -113,7 +125,7 @@ def _expiry(look: Look, settings: Settings) -> Finding:
         return warn(
             "binary logs are kept for ever and fill the disk",
             needed="a limit, such as the default of 30 days; without a restart",
-            remedy="SET PERSIST binlog_expire_logs_seconds = 2592000; SET PERSIST binlog_expire_logs_auto_purge = ON;",
+            remedy=_expire(look.server.version),
             about=about,
         )
     shortest = settings.backup.fresh_within
@@ -121,7 +133,7 @@ def _expiry(look: Look, settings: Settings) -> Finding:
         return warn(
             f"binary logs are kept for {format_duration(seconds)}: less than from one backup to the next",
             needed=f"at least {format_duration(shortest)}; without a restart",
-            remedy="SET PERSIST binlog_expire_logs_seconds = 2592000;",
+            remedy=_expire(look.server.version),
             about=about,
         )
     return passed(f"binary logs are kept for {format_duration(seconds)}", about=about)
@@ -137,7 +149,8 @@ def connections(look: Look, settings: Settings) -> Finding:
     return warn(
         found,
         needed=f"a peak below {limit:g} %; without a restart",
-        remedy=f"find out who holds them (SHOW PROCESSLIST), or: SET PERSIST max_connections = {2 * most};",
+        remedy="find out who holds them (SHOW PROCESSLIST), or: "
+        + setting(look.server.version, ("max_connections", str(2 * most))),
     )
 
 
@@ -151,7 +164,7 @@ def buffer_pool(look: Look) -> Finding:
             return warn(
                 found,
                 needed="less than 80 % of the memory, or the host swaps or kills MySQL; without a restart",
-                remedy=_pool(look.memory // 2),
+                remedy=_pool(look.server.version, look.memory // 2),
             )
     if size <= pool:
         return passed(found)
@@ -162,14 +175,29 @@ def buffer_pool(look: Look) -> Finding:
         f"{found}: what does not fit is read from the disk",
         needed=f"{format_size(best)}, as far as the memory of MySQL's host has it (half of it at most beside others);"
         " without a restart",
-        remedy=_pool(best),
+        remedy=_pool(look.server.version, best),
     )
 
 
 def _rounded(size: int) -> int:
-    # MySQL rounds up to whole pieces (innodb_buffer_pool_chunk_size, 128M) itself; whole ones are easier to read.
-    return max(1, size // _NATIVE_DEFAULT_POOL) * _NATIVE_DEFAULT_POOL
+    return max(1, size // _PIECE) * _PIECE
 
 
-def _pool(size: int) -> str:
-    return f"SET PERSIST innodb_buffer_pool_size = {_rounded(size)};"
+def _pool(version: Version, size: int) -> str:
+    return setting(version, ("innodb_buffer_pool_size", str(_rounded(size))))
+
+
+def _expire(version: Version) -> str:
+    if version < _EXPIRY_IN_SECONDS_SINCE:
+        return setting(version, ("expire_logs_days", str(_MONTH_S // 86400)))
+    purge = (("binlog_expire_logs_auto_purge", "ON"),) if version >= _AUTO_PURGE_SINCE else ()
+    return setting(version, ("binlog_expire_logs_seconds", str(_MONTH_S)), *purge)
+
+
+def setting(version: Version, *values: tuple[str, str]) -> str:
+    """How an administrator sets dynamic variables for ever, in this order."""
+    if version >= PERSISTS_SINCE:
+        return " ".join(f"SET PERSIST {name} = {value};" for name, value in values)
+    statements = " ".join(f"SET GLOBAL {name} = {value};" for name, value in values)
+    lines = ", ".join(f"`{name} = {value}`" for name, value in dict(values).items())
+    return f"{statements} and below [mysqld] in my.cnf {lines}"
