@@ -44,7 +44,7 @@ _WRONG = {
     "binlog_expire_logs_seconds": "3600",
     "character_set_server": "latin1",
     "max_connections": "10",
-    "innodb_buffer_pool_size": "32M",
+    "innodb_buffer_pool_size": "16M",
 }
 _SMALL = {"innodb_buffer_pool_size": "32M"}
 
@@ -187,6 +187,21 @@ def test_connections_that_were_nearly_used_up(wrong: MysqlServer) -> None:
     assert (found.verdict, "of 10" in found.found) == ("warn", True)
     mend(wrong, found)
     assert found_by(settings(url))["connections"].verdict == "pass"
+
+
+def test_a_database_that_does_not_fit_into_memory(wrong: MysqlServer) -> None:
+    url = wrong.url("wandb_local", "wandb_local")
+    assert found_by(settings(url))["buffer pool"].verdict == "pass"
+    wrong.execute(
+        "CREATE TABLE big SELECT REPEAT('x', 8000) AS x FROM information_schema.collations a,"
+        " information_schema.engines b LIMIT 2800",
+        database="wandb_local",
+    )
+    wrong.execute("ANALYZE TABLE big", database="wandb_local")
+    found = found_by(settings(url))["buffer pool"]
+    assert (found.verdict, "16.0M for a database of" in found.found) == ("note", True)
+    mend(wrong, found)
+    assert found_by(settings(url))["buffer pool"].verdict == "pass"
 
 
 def test_a_server_that_takes_no_writes(wrong: MysqlServer) -> None:

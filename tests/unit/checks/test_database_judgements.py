@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wbagent.alerts.disk import FREE
 from wbagent.checks.check import Finding
 from wbagent.checks.database import charset, checks, growth, rights, standby, tables, way
 from wbagent.checks.database import settings as judged_settings
@@ -19,8 +21,11 @@ from wbagent.database.facts import ServerFacts
 from wbagent.database.grants import ALL_ON_DATABASE, Grants, parse_grants
 from wbagent.database.schema import DatabaseFacts, TableFacts
 from wbagent.database.wanted import WANTED
+from wbagent.moment import Moment
+from wbagent.monitor.disk import Asker, file_systems
 from wbagent.monitor.replication import Threads
-from wbagent.monitor.samples import Bucket
+from wbagent.monitor.sample import Sample
+from wbagent.monitor.samples import FILE, Bucket, Collector
 
 ACCOUNT = "'wandb_local'@'%'"
 URL = MysqlURL("wandb_local", "own", "db1.example.com", 3306, "wandb_local")
@@ -332,6 +337,26 @@ DAY = 86400
 def test_growth(past: tuple[tuple[int, float], ...], full_in: float | None, expected: str, words: str) -> None:
     found = growth.judge([Bucket(at, 3600, mean, mean, mean) for at, mean in past], full_in)
     assert (found.verdict, words in found.found) == (expected, True)
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(30, "1.00G a day more"), (3, "not known yet")])
+def test_growth_by_the_samples_of_this_host(
+    hours: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(tmp_path))
+    now = Moment.now()
+    answer = Asker().answers([str(tmp_path)])[str(tmp_path)]
+    (system,) = file_systems([("mysql", answer)])
+    collector = Collector()
+    for ago in range(hours, -1, -1):
+        free = 1000 * GIB + ago / 24 * GIB
+        collector.take([Sample(FREE, free, (("path", system.point),))], now.wall - 3600 * ago)
+    collector.store(tmp_path / FILE, now)
+    seen = with_variables(datadir=str(tmp_path))
+    (found,) = growth.growth_of(replace(seen, local=True), now.wall)
+    assert expected in found.found
+    # Of a server elsewhere this host has no samples.
+    assert list(growth.growth_of(seen, now.wall)) == []
 
 
 # --- rights ----------------------------------------------------------------------------------------------------------
