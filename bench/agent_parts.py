@@ -72,7 +72,7 @@ def processor() -> Iterator[tuple[str, float]]:
 
     journal.configure()
     from wbagent.agent import duties, loop  # noqa: PLC0415
-    from wbagent.agent.units import Units  # noqa: PLC0415
+    from wbagent.agent.units import OLDEST_S, Units  # noqa: PLC0415
     from wbagent.agent.watches import watches  # noqa: PLC0415
     from wbagent.config import load  # noqa: PLC0415
     from wbagent.moment import Moment  # noqa: PLC0415
@@ -88,8 +88,11 @@ def processor() -> Iterator[tuple[str, float]]:
                 bus.properties(unit)
 
         yield "a round", percent(lambda: work.look_at_units(units, time.time()), loop.ROUND_S)
-        yield "all units asked anew", percent(anew, 60)
-        yield "the database's answer", percent(lambda: asyncio.run(work.look_at_database()), duties.DATABASE_EVERY_S)
+        yield "all units asked anew", percent(anew, OLDEST_S)
+        yield (
+            "the database's answer",
+            percent(lambda: asyncio.run(work.look_at_database()), settings.monitor.database.every),
+        )
         yield "backups judged", percent(work.look_at_backups, loop.BACKUPS_S)
         yield "the file of metrics", percent(lambda: asyncio.run(work.offer_metrics()), loop.METRICS_S)
         yield "a page of metrics", percent(lambda: work.prometheus.page(""), loop.METRICS_S)

@@ -18,7 +18,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from wbagent import events
-from wbagent.agent.duties import DATABASE_EVERY_S, Duties
+from wbagent.agent.duties import Duties
 from wbagent.agent.units import Units
 from wbagent.agent.watches import watches
 from wbagent.alerts.watch import Watch
@@ -160,7 +160,7 @@ class Agent:
             self._scheduler.add_job(self._back_up, catch_up, next_run_time=first, **defaults)
         # Also where there is no database and no backup is wanted: what still fires is over then.
         soon = datetime.now().astimezone()
-        every = IntervalTrigger(seconds=DATABASE_EVERY_S)
+        every = IntervalTrigger(seconds=self._settings.monitor.database.every)
         self._scheduler.add_job(self._look_at_database, every, next_run_time=soon, **defaults)
         self._scheduler.add_job(
             self._look_at_backups, IntervalTrigger(seconds=BACKUPS_S), next_run_time=soon, **defaults

@@ -10,7 +10,7 @@ from wbagent.agent.overview import READ
 from wbagent.systemd.bus import Bus, Properties
 
 # What systemd announces no change of, such as whether a unit is enabled, is at most so old (seconds).
-_OLDEST_S: Final = 120.0
+OLDEST_S: Final = 120.0
 
 
 class Units:
@@ -36,7 +36,7 @@ class Units:
     def properties(self, unit: str) -> Properties:
         """Those in `overview.READ`, as `Bus.properties`."""
         known = self._known.get(unit)
-        if known is not None and self._clock() - known[0] < _OLDEST_S:
+        if known is not None and self._clock() - known[0] < OLDEST_S:
             return known[1]
         # Noted before it is asked: whatever is announced from here on makes it old again.
         begun = self._clock()

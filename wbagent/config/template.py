@@ -50,6 +50,7 @@ _PROSE: Final = {
     "monitor.memory": "Memory that is available, and what the kernel kills for want of it (always told).",
     "monitor.clock": "A clock that is 15 minutes off makes S3 refuse every request.",
     "monitor.units": "Sockets, deliveries and alerts that failed; all other units tell it themselves.",
+    "monitor.database": "Whether MySQL answers. What follows from that is not told beside it.",
     "monitor.mysql": "The load of MySQL. Needs PROCESS and SELECT on *.*; without them only connections are watched.",
     "monitor.replication": "The replica that [standby] names.",
     "monitor.outside": "The server as users reach it: /ready at the address in [server] host.",
