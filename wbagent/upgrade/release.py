@@ -54,6 +54,11 @@ def version_of(image: str) -> Version | None:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
+def never(image: str) -> bool:
+    """Whether W&B says never to run this release."""
+    return version_of(image) in _NEVER
+
+
 def judge(old: str, new: str) -> tuple[str, ...]:
     """Warnings about going from `old` to `new`; raises UsageError where it must not be done.
 
@@ -61,7 +66,7 @@ def judge(old: str, new: str) -> tuple[str, ...]:
     name tells no version nothing is known, and a warning says so.
     """
     have, want = version_of(old), version_of(new)
-    if want in _NEVER:
+    if never(new):
         raise UsageError(
             f"{new}: W&B says never to run 0.78.0 and 0.78.1", hint="take a later release, such as 0.79.0 or newer"
         )
