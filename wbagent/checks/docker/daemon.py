@@ -98,7 +98,7 @@ def limits(daemon: Daemon, _: Settings) -> Iterator[Finding]:
         yield warn(
             f"Docker cannot limit {' and '.join(missing)}: the kernel has no such controller",
             needed="the guide's limits of 8 GB and 4 processors",
-            remedy="cat /sys/fs/cgroup/cgroup.controllers    # must name cpu and memory; see cgroup_disable= in /proc/cmdline",
+            remedy="cat /sys/fs/cgroup/cgroup.controllers    # must name cpu and memory",
         )
     if any("rootless" in option for option in info.get("SecurityOptions") or ()):
         yield fail("the daemon is rootless", needed="the system's own daemon", remedy="apt install docker.io")
