@@ -55,7 +55,7 @@ def check(ctx: click.Context, area: Sequence[str], as_json: bool) -> None:
     except _Interrupted as ended:
         # The terminal may be what has gone.
         with suppress(OSError):
-            click.echo("interrupted; what the checks had made is removed", err=True)
+            click.echo("interrupted" if scratch.left else "interrupted; what checks had made is removed", err=True)
             _tell_left(scratch)
         ctx.exit(128 + ended.number)
     _tell_left(scratch)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _WORDS: Final = {Verdict.PASS: "pass", Verdict.NOTE: "note", Verdict.WARN: "WARN", Verdict.FAIL: "FAIL"}
 _COLOURS: Final = {Verdict.PASS: "green", Verdict.NOTE: "cyan", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 _VERDICT_WIDTH: Final = 8
+_LABEL_WIDTH: Final = 8
 # Of the longest name of a check, so that what was found keeps most of a line of 80.
 _NAME_WIDTH: Final = 22
 _FOUND_WIDTH: Final = 30
@@ -36,7 +37,8 @@ def show(results: Sequence[Result], console: Console | None = None) -> None:
 def _lines(results: Sequence[Result], console: Console, width: int) -> Iterator[Text]:
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    names = min(max((len(_name(result)) for result in results), default=0), _NAME_WIDTH)
+    longest = max((len(_name(result)) for result in results), default=0)
+    names = min(longest, max(_NAME_WIDTH, width // 4))
     told: set[str] = set()
     for area in dict.fromkeys(result.area for result in results):
         yield Text(area, "bold")
@@ -48,30 +50,43 @@ def _lines(results: Sequence[Result], console: Console, width: int) -> Iterator[
 
 
 def _finding(result: Result, told: set[str], console: Console, names: int, width: int) -> Iterator[Text]:
-    """One finding: verdict, name and what was found beside each other, the rest below what was found."""
+    """One finding: verdict, name and what was found beside each other, the rest below."""
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    finding, room = result.finding, max(width - _VERDICT_WIDTH - names - 2, _FOUND_WIDTH)
-    verdict = Text(f"  {_WORDS[finding.verdict]}", _COLOURS[finding.verdict])
+    finding = result.finding
     name = _broken(_name(result), console, names)
-    found = _broken(finding.found, console, room)
-    if finding.verdict.rank > Verdict.NOTE.rank or finding.needed:
-        section = f" ({result.section})" if result.section and result.why else result.section
-        why = "" if result.why in told else f"{result.why}{section}"
-        told.add(result.why)
-        for word, text in (("needed", finding.needed), ("why", why)):
-            found += _broken(f"{word}: {text}", console, room) if text else []
+    found = _broken(finding.found, console, max(width - _VERDICT_WIDTH - names - 2, _FOUND_WIDTH))
     for number in range(max(len(name), len(found))):
-        line = verdict if number == 0 else Text()
-        line.pad_right(_VERDICT_WIDTH - len(line))
+        line = Text()
+        line.append("" if number else f"  {_WORDS[finding.verdict]}", _COLOURS[finding.verdict])
+        line.pad_right(_VERDICT_WIDTH - line.cell_len)
         line.append(name[number] if number < len(name) else "")
         line.pad_right(_VERDICT_WIDTH + names + 2 - line.cell_len)
         line.append(found[number] if number < len(found) else "")
         line.rstrip()
         yield line
     if finding.verdict is not Verdict.PASS:
-        for number, remedy in enumerate(_safe(finding.remedy).splitlines()):
-            yield Text.assemble((f"  {'' if number else 'try:':<6}", "dim"), (remedy, "bold"))
+        yield from _below(result, told, console, width)
+
+
+def _below(result: Result, told: set[str], console: Console, width: int) -> Iterator[Text]:
+    """What is needed, why (once on a page; not where nothing is wrong), and what to type, which is never broken."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    finding, why = result.finding, ""
+    if result.why not in told and (finding.verdict is not Verdict.NOTE or finding.needed):
+        why = f"{result.why} ({result.section})" if result.section else result.why
+        told.add(result.why)
+    room = max(width - _VERDICT_WIDTH - _LABEL_WIDTH, _FOUND_WIDTH)
+    told_below = (
+        ("needed", _broken(finding.needed, console, room), ""),
+        ("why", _broken(why, console, room), ""),
+        ("try", _safe(finding.remedy).splitlines(), "bold"),
+    )
+    for label, lines, style in told_below:
+        for number, line in enumerate(filter(None, lines)):
+            head = f"{'':<{_VERDICT_WIDTH}}{'' if number else label:<{_LABEL_WIDTH}}"
+            yield Text.assemble((head, "dim"), (line, style))
 
 
 def _summary(results: Sequence[Result], console: Console, width: int) -> Iterator[Text]:

@@ -61,9 +61,9 @@ def _of(mount: Mount, devices: Path, depth: int) -> Iterator[Disk]:
     elif (devices / mount.device).exists():
         yield from _beneath(devices / mount.device, devices, depth)
     elif upper := _option(mount, "upperdir"):
-        # What is written to an overlay goes there.
-        below = look_up(upper).mount
-        yield from disks(below, devices, depth + 1) if below is not None else (Disk(upper, Kind.UNKNOWN),)
+        # What is written to an overlay goes there; within a container that path cannot be seen.
+        below = look_up(upper).mount if Path(upper).is_dir() else None
+        yield from disks(below, devices, depth + 1) if below is not None else (Disk("an overlay", Kind.UNKNOWN),)
     elif number := _number(mount.source):
         # Btrfs gives each of its trees a device number of its own.
         yield from _beneath(devices / number, devices, depth)
