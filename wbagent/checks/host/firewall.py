@@ -22,7 +22,7 @@ _HOOKS: Final = frozenset({"input", "forward", "prerouting"})
 _REFUSES: Final = frozenset({"DROP", "REJECT"})
 # Bridges of Docker, by name.
 _OF_DOCKER: Final = re.compile(r"\bdocker0\b|\bbr-|DOCKER")
-_DPORT: Final = re.compile(r"--dports? (\S+)")
+_DPORT: Final = re.compile(r"(?:--dports?|--ctorigdstport) (\S+)")
 # What makes a rule without a port one about some senders or connections only.
 _EXCEPTS: Final = re.compile(r"-[sdoi] |--ctstate|-m set")
 _SAVED: Final = re.compile(r"^-A (\S+) (.*)$")
