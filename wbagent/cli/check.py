@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, Final
@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from wbagent.checks.areas import AREAS
-from wbagent.checks.check import Result, Subject
+from wbagent.checks.check import Check, Result, Subject
 from wbagent.checks.configured import checks_by_area, read
 from wbagent.checks.run import Progress, exit_status, run
 from wbagent.checks.scratch import Scratch
@@ -42,16 +42,26 @@ def check(ctx: click.Context, area: Sequence[str], as_json: bool) -> None:
     Nothing is changed; what a check makes (a test object, a scratch file) it removes. Exit status 0: all is well;
     1: there are warnings; 2: something fails; 130, 143: interrupted.
     """
-    as_printable()
-    scratch = Scratch()
     # A file that somebody named has to be there; /etc/wbagent.toml may be still to be written.
     named = ctx.find_root().get_parameter_source("config") is ParameterSource.COMMANDLINE
+    configured = read(config_path(ctx), may_be_absent=not named)
+    chosen = checks_by_area([name for name in AREAS if not area or name in area], configured)
+    carry_out(ctx, lambda _: chosen, Subject(configured.settings, Scratch()), as_json=as_json)
+
+
+def carry_out(
+    ctx: click.Context,
+    chosen: Callable[[Progress], Mapping[str, Sequence[Check]]],
+    subject: Subject,
+    *,
+    as_json: bool,
+) -> None:
+    """Run what `chosen` gives (it may tell Progress of its own steps), show the results, exit with their status."""
+    as_printable()
+    scratch = subject.scratch
     try:
-        with _interruptible():
-            configured = read(config_path(ctx), may_be_absent=not named)
-            chosen = checks_by_area([name for name in AREAS if not area or name in area], configured)
-            with _progress() as progress:
-                results = run(chosen, Subject(configured.settings, scratch), progress)
+        with _interruptible(), _progress() as progress:
+            results = run(chosen(progress), subject, progress)
     except _Interrupted as ended:
         # The terminal may be what has gone.
         with suppress(OSError):

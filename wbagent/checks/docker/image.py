@@ -10,7 +10,6 @@ from wbagent.checks.docker.look import Daemon
 from wbagent.config import Settings
 from wbagent.errors import DockerError
 from wbagent.server.container import Docker, DockerAwayError
-from wbagent.upgrade.release import never
 
 _PLATFORM: Final = "linux/amd64"
 
@@ -24,12 +23,6 @@ def image(_daemon: Daemon, settings: Settings) -> Finding:
             remedy='image = "wandb/local:0.83.0"    # in [server] of /etc/wbagent.toml',
         )
     name = settings.server.image
-    if never(name):
-        return fail(
-            f"{name}: W&B says never to run 0.78.0 and 0.78.1",
-            needed="another release",
-            remedy="wbagent server upgrade 0.79.0    # or a later one",
-        )
     with Docker() as docker:
         if found := docker.inspect_image(name):
             return judge_platforms(name, [f"{found.get('Os')}/{found.get('Architecture')}"])
