@@ -1,4 +1,4 @@
-"""A disk of the test bed: a loop device on a file, with a file system on it, as fast as the kernel is told to make it."""
+"""A disk of the test bed: a loop device on a file, with a file system on it, fast or throttled by the kernel."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from wbagent.systemd.bus import Bus
 # adjtimex(2): set once no time server has been heard of for long, or never.
 _UNSYNCHRONISED: Final = 0x0040
 _INSTALL: Final = "apt install systemd-timesyncd && systemctl enable --now systemd-timesyncd"
-# The kernel's bound grows by 0.5 ms a second: to 1 s between two questions of systemd-timesyncd (2048 s at most), and to
+# The kernel's bound grows by 0.5 ms a second: to 1 s between two questions of systemd-timesyncd (2048 s at most), to
 # this after three hours without an answer.
 _OFF_S: Final = 5.0
 
