@@ -46,7 +46,8 @@ class Look:
         try:
             self._daemon = _ask()
         except DockerError as error:
-            return fail(error.message, needed="a daemon that answers", remedy=error.hint)
+            remedy = f"systemctl start docker.service\n{error.hint}    # why it does not run"
+            return fail(error.message, needed="a daemon that answers", remedy=remedy)
         return passed("it answers")
 
     def then(self, judge: Judge) -> Callable[[Subject], Finding | Iterable[Finding]]:

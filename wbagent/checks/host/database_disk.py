@@ -144,7 +144,7 @@ def _commits(found: Latency) -> str:
 def measure(directory: Path, scratch: Scratch, syncs: int = _SYNCS, for_s: float = _FOR_S) -> Latency:
     """Append and fsync(2) as a binary log is written; at most so many times, and no longer than that.
 
-    The file has a name: of one without (O_TMPFILE), Btrfs writes nothing at all, since after a crash it is gone.
+    The file has a name, as a log has: one without is another thing to Btrfs, and unknown to NFS (docs/decisions/0029).
     """
     path = directory / f".wbagent-check-{secrets.token_hex(4)}"
     with scratch.removed(lambda: path.unlink(missing_ok=True)):
