@@ -28,12 +28,12 @@ SECTIONS: Final[Mapping[str, frozenset[str]]] = {
     "host": frozenset(),
     "docker": frozenset(),
     "server": frozenset({"server"}),
-    "database": frozenset({"server", "database"}),
+    "database": frozenset({"server", "database", "standby"}),
     "bucket": frozenset({"server"}),
     "backup": frozenset({"server", "database", "backup"}),
     "tls": frozenset({"server"}),
     "proxy": frozenset({"server"}),
-    "alerts": frozenset({"alerts"}),
+    "alerts": frozenset({"alerts", "metrics"}),
 }
 
 

@@ -119,12 +119,15 @@ class Docker:
         found: dict[str, Any] = self._json("read the daemon's version", "GET", "/version")
         return found
 
-    def registry_entry(self, image: str) -> dict[str, Any] | None:
+    def registry_entry(self, image: str, timeout: float) -> dict[str, Any] | None:
         """What the image's registry tells without credentials of an image that is to be pulled; None: it has none.
 
-        Nothing is pulled. A registry that refuses or cannot be reached is a DockerError with Docker's words.
+        Nothing is pulled. A registry that refuses or cannot be reached is a DockerError with Docker's words; one that
+        is silent for so many seconds a DockerAwayError.
         """
-        return self._details("look the image up in its registry", f"/distribution/{image}/json")
+        path = f"/distribution/{image}/json"
+        entry: dict[str, Any] | None = self._json("look the image up in its registry", "GET", path, timeout=timeout)
+        return entry
 
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """Everything that Docker tells of the image of that name or id; None when it is not on this host."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from wbagent.checks.check import Finding, Subject, Verdict
+from wbagent.checks.check import Subject, Verdict
 from wbagent.checks.host import capacity, checks, clock, database_disk, port, space, system
 from wbagent.checks.host.clock import Kernel
 from wbagent.checks.host.database_disk import Latency
-from wbagent.checks.host.part import Part, database_directory, part_of, written_places
+from wbagent.checks.host.part import Database, database_of, written_places
 from wbagent.checks.host.port import Listener
+from wbagent.checks.run import run
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings, load
 from wbagent.config.monitor import DiskSettings
@@ -50,8 +51,8 @@ def configured(text: str) -> pytest.MarkDecorator:
 def test_before_an_installation_all_is_looked_at(settings: Settings) -> None:
     names = {check.name for check in checks(settings)}
     assert {"memory", "port", "disk speed", "disk kind", "clock", "free disk", "firewall", "systemd"} <= names
-    assert part_of(settings) == Part(server=True, database=True)
-    assert set(written_places(settings).values()) == {"mysql", "docker", "state"}
+    assert database_of(settings) == Database("/var/lib/mysql")
+    assert set(written_places(settings, "/var/lib/mysql").values()) == {"mysql", "docker", "state"}
 
 
 @configured('[database]\nurl = "mysql://wandb_backup:PASSWORD@127.0.0.1:1/wandb_local"\n')
@@ -60,22 +61,21 @@ def test_a_database_host_needs_no_room_for_the_server(settings: Settings) -> Non
     assert {"disk speed", "clock"} <= names
     assert not {"memory", "processors", "port", "architecture"} & names
     # MySQL does not answer there: it is where packages put it.
-    assert database_directory(settings) == "/var/lib/mysql"
+    assert database_of(settings) == Database("/var/lib/mysql")
 
 
 @configured(SERVER + EXTERNAL.format(host="192.0.2.7"))
 def test_a_database_elsewhere_is_not_measured_here(settings: Settings) -> None:
-    [of_the_disk] = [check for check in checks(settings) if check.name.startswith("disk")]
-    found = of_the_disk.run(Subject(settings, Scratch()))
-    assert isinstance(found, Finding)
-    assert found.verdict is Verdict.NOTE
-    assert "192.0.2.7" in found.found
-    assert database_directory(settings) == ""
+    of_the_disk = [check for check in checks(settings) if check.name.startswith("disk")]
+    [found] = run({"host": of_the_disk}, Subject(settings, Scratch()))
+    assert found.finding.verdict is Verdict.NOTE
+    assert "192.0.2.7" in found.finding.found
+    assert database_of(settings) == Database("", "192.0.2.7")
 
 
 @configured(SERVER + 'embedded = true\nvolume = "/srv/wandb"\n')
 def test_an_embedded_database_is_in_the_volume(settings: Settings) -> None:
-    assert database_directory(settings) == "/srv/wandb"
+    assert database_of(settings) == Database("/srv/wandb")
 
 
 # --- capacity ---

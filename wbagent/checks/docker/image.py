@@ -12,6 +12,8 @@ from wbagent.errors import DockerError
 from wbagent.server.container import Docker, DockerAwayError
 
 _PLATFORM: Final = "linux/amd64"
+# Docker itself waits longer, which is more than a check may take: behind a firewall that drops, nobody ever answers.
+_REGISTRY_S: Final = 15.0
 
 
 def image(_daemon: Daemon, settings: Settings) -> Finding:
@@ -27,9 +29,9 @@ def image(_daemon: Daemon, settings: Settings) -> Finding:
         if found := docker.inspect_image(name):
             return judge_platforms(name, [f"{found.get('Os')}/{found.get('Architecture')}"])
         try:
-            entry = docker.registry_entry(name)
+            entry = docker.registry_entry(name, _REGISTRY_S)
         except DockerAwayError:
-            raise
+            return judge_unreachable(name, f"no word from its registry within {_REGISTRY_S:g} s")
         except DockerError as error:
             return judge_unreachable(name, error.message)
     if entry is None:

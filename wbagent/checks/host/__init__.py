@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 from wbagent.checks.check import Check
 from wbagent.checks.host import capacity, clock, database_disk, firewall, port, space, system
-from wbagent.checks.host.part import Part, part_of
+from wbagent.checks.host.part import Database, database_of, server_is_here
 from wbagent.config import Settings
 
 _OF_THE_DISK = "every commit waits until the disk has its log: a slow one is what users feel first"
@@ -14,8 +15,9 @@ _OF_THE_DISK = "every commit waits until the disk has its log: a slow one is wha
 
 def checks(settings: Settings) -> Sequence[Check]:
     """Those that apply to this configuration; where nothing is configured, all."""
-    part = part_of(settings)
-    return (*(_of_the_server() if part.server else ()), *_of_any(), *_of_the_database(part))
+    # Asked for once, and within a check: a resolver or a MySQL that hangs takes its time.
+    database = cache(partial(database_of, settings))
+    return (*(_of_the_server() if server_is_here(settings) else ()), *_of_any(database), *_of_the_database(database))
 
 
 def _of_the_server() -> Sequence[Check]:
@@ -29,21 +31,18 @@ def _of_the_server() -> Sequence[Check]:
     )
 
 
-def _of_any() -> Sequence[Check]:
+def _of_any(database: Callable[[], Database]) -> Sequence[Check]:
+    lost, full = "stores refuse signed URLs of a clock that is off, and records lie", "a full disk stops the database"
     return (
         Check("systemd", system.systemd, "the units of wbagent use what older ones do not know"),
-        Check(
-            "clock", clock.clock, "stores refuse signed URLs of a clock that is off, and the order of records is lost"
-        ),
-        Check("swap", capacity.swap, "a database whose pages are on disk answers in seconds"),
-        Check("free disk", space.free_disk, "a full disk stops the database, and with it every run that logs"),
+        Check("clock", clock.clock, lost),
+        Check("swap", lambda _: capacity.swap(database()), "a database whose pages are on disk answers in seconds"),
+        Check("free disk", lambda subject: space.free_disk(subject.settings, database().directory), full),
     )
 
 
-def _of_the_database(part: Part) -> Sequence[Check]:
-    if not part.database:
-        return (Check("disk speed", lambda _: database_disk.elsewhere(part.elsewhere), why=""),)
+def _of_the_database(database: Callable[[], Database]) -> Sequence[Check]:
     return (
-        Check("disk kind", database_disk.kind, _OF_THE_DISK, "Performance"),
-        Check("disk speed", database_disk.speed, _OF_THE_DISK, "Performance"),
+        Check("disk kind", lambda _: database_disk.kind(database()), _OF_THE_DISK, "Performance"),
+        Check("disk speed", lambda about: database_disk.speed(database(), about.scratch), _OF_THE_DISK, "Performance"),
     )

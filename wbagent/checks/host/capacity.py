@@ -9,7 +9,7 @@ from typing import Final
 import psutil
 
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
-from wbagent.checks.host.part import part_of
+from wbagent.checks.host.part import Database
 from wbagent.quantities import format_size
 
 # The guide's "8 GB and 4 vCPU". In powers of ten: of 8 GiB the kernel keeps a part from the start.
@@ -65,12 +65,13 @@ def judge_processors(count: int) -> Finding:
     return passed(f"{count} processors")
 
 
-def swap(subject: Subject) -> Finding:
+def swap(database: Database) -> Finding:
     """What the machine has, and how soon the kernel uses it."""
     found = psutil.swap_memory()
     swappiness = int(Path("/proc/sys/vm/swappiness").read_text())
-    database = part_of(subject.settings).database
-    return judge_swap(found.total, found.used, psutil.virtual_memory().total, swappiness, database=database)
+    return judge_swap(
+        found.total, found.used, psutil.virtual_memory().total, swappiness, database=bool(database.directory)
+    )
 
 
 def judge_swap(total: int, used: int, memory_size: int, swappiness: int, *, database: bool) -> Finding:

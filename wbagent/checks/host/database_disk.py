@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Final
 
-from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.checks.host.block_device import Disk, Kind, disks
-from wbagent.checks.host.part import database_directory
+from wbagent.checks.host.part import Database
 from wbagent.checks.scratch import Scratch
 from wbagent.errors import WbagentError
 from wbagent.monitor.disk import look_up
@@ -68,17 +68,11 @@ def _shown(milliseconds: float) -> str:
     return f"{milliseconds:.2g} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
 
 
-def elsewhere(host: str) -> Finding:
-    """The database is not on this host."""
-    return note(
-        f"the database is on {host}, whose disk cannot be measured from here",
-        remedy=f"on {host}, where wbagent is installed with [database]: wbagent check host",
-    )
-
-
-def kind(subject: Subject) -> Iterator[Finding]:
-    """What the kernel knows of the disks beneath the database."""
-    directory = _existing(database_directory(subject.settings))
+def kind(database: Database) -> Iterator[Finding]:
+    """What the kernel knows of the disks beneath the database, where that is on this host."""
+    if not database.directory:
+        return
+    directory = _existing(database.directory)
     mount = look_up(str(directory)).mount
     found = disks(mount) if mount is not None else ()
     for disk in found or (Disk(str(directory), Kind.UNKNOWN),):
@@ -103,13 +97,17 @@ def judge_kind(disk: Disk, directory: str) -> Finding:
     return note(f"{what}: the kernel does not say of what kind it is; the measured speed counts")
 
 
-def speed(subject: Subject) -> Finding:
+def speed(database: Database, scratch: Scratch) -> Finding:
     """Measured where the data are, or would be."""
-    wanted = database_directory(subject.settings)
-    there = _existing(wanted)
-    directory = _beside(there) if str(there) == os.path.realpath(wanted) else there
+    if not database.directory:
+        return note(
+            f"the database is on {database.elsewhere}, whose disk cannot be measured from here",
+            remedy=f"on {database.elsewhere}, where wbagent is installed with [database]: wbagent check host",
+        )
+    there = _existing(database.directory)
+    directory = _beside(there) if str(there) == os.path.realpath(database.directory) else there
     try:
-        return judge_speed(measure(directory, subject.scratch))
+        return judge_speed(measure(directory, scratch))
     except PermissionError:
         return note(
             f"not measured: this user may not write to {directory}",

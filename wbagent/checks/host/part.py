@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from wbagent.alerts.disk import data_directory, docker_root, places
 from wbagent.config import Settings
 from wbagent.database.local import is_local
 
 # Where the packages of MySQL, Percona and MariaDB put it.
-_PACKAGED = "/var/lib/mysql"
+_PACKAGED: Final = "/var/lib/mysql"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Whether the server runs or will run here, and its database; `elsewhere` names the database's host otherwise."""
+class Database:
+    """Where its files are on this host, or would be; else the name of the host that it is on."""
 
-    server: bool
-    database: bool
+    directory: str
     elsewhere: str = ""
 
 
-def part_of(settings: Settings) -> Part:
-    """It asks the resolver whether the database's host is this one."""
+def server_is_here(settings: Settings) -> bool:
+    """Whether the server runs here, or will: nothing else is configured."""
+    return settings.server is not None or settings.database_url() is None
+
+
+def database_of(settings: Settings) -> Database:
+    """It asks the resolver whose the host's address is, and MySQL for its directory: both may take their time."""
     url = settings.database_url()
-    if url is None:
-        return Part(server=True, database=True)
-    if (settings.server is not None and settings.server.embedded and settings.database is None) or is_local(url):
-        return Part(server=settings.server is not None, database=True)
-    return Part(server=settings.server is not None, database=False, elsewhere=url.host)
-
-
-def database_directory(settings: Settings) -> str:
-    """Where the database's files are on this host, or would be; "" when it is on another one."""
-    if not part_of(settings).database:
-        return ""
-    if found := data_directory(settings, ""):
-        return found
+    embedded = settings.server is not None and settings.server.embedded and settings.database is None
+    if url is not None and not embedded and not is_local(url):
+        return Database("", url.host)
     # An embedded server's is in its volume.
-    return dict(places(settings, "")).get("volume") or _PACKAGED
+    return Database(data_directory(settings, "") or dict(places(settings, "")).get("volume") or _PACKAGED)
 
 
-def written_places(settings: Settings) -> dict[str, str]:
-    """What is written to on this host, by path: the database, Docker, the server's volume, the state."""
-    part = part_of(settings)
-    found = {path: what for what, path in places(settings, database_directory(settings))}
-    if part.server:
+def written_places(settings: Settings, database: str) -> dict[str, str]:
+    """What is written to on this host, by path: the database in its directory, Docker, the volume, the state."""
+    found = {path: what for what, path in places(settings, database)}
+    if server_is_here(settings):
         found.setdefault(docker_root(), "docker")
     return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.checks.host.part import written_places
+from wbagent.config import Settings
 from wbagent.config.monitor import DiskSettings
 from wbagent.monitor.disk import Asker, FileSystem, file_systems
 from wbagent.quantities import format_size
@@ -14,12 +15,12 @@ from wbagent.quantities import format_size
 _WORDS: Final = {"mysql": "the database", "docker": "Docker", "volume": "the server's volume", "state": "wbagent"}
 
 
-def free_disk(subject: Subject) -> Iterator[Finding]:
-    """Each file system once."""
-    places = written_places(subject.settings)
+def free_disk(settings: Settings, database: str) -> Iterator[Finding]:
+    """Each file system once; `database` is where its files are, "" on another host."""
+    places = written_places(settings, database)
     answers = Asker().answers(places)
     for each in file_systems([(what, answers[path]) for path, what in places.items()]):
-        yield judge(each, subject.settings.monitor.disk)
+        yield judge(each, settings.monitor.disk)
 
 
 def judge(each: FileSystem, limits: DiskSettings) -> Finding:
