@@ -17,6 +17,7 @@ from typing import Final
 from wbagent.checks.proxy.head import Head, is_marked, parse_head
 
 _ALL: Final = 0x0003  # ETH_P_ALL of linux/if_ether.h
+_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h; Python has no name for it
 _BUFFER: Final = 8 * 1024**2
 _LONGEST: Final = 65536 + 64
 _TCP: Final = 6
@@ -25,13 +26,14 @@ _TCP: Final = 6
 class Wire:
     """Reads what passes this host's network interfaces; raises PermissionError for whom the kernel does not let.
 
-    `public`: where requests go that are still on their way to the load balancer, which may be on this host.
+    `ports`: those of the server and of its container; what goes elsewhere is on its way between load balancers, and
+    what goes to `public` is on its way to the first one.
     """
 
-    def __init__(self, public: Collection[tuple[str, int]]) -> None:
-        self._public = frozenset(public)
+    def __init__(self, public: Collection[tuple[str, int]], ports: Collection[int]) -> None:
+        self._public, self._ports = frozenset(public), frozenset(ports)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         # A packet that comes after the last question wakes nobody, so that the end is seen by the clock.
         self._socket.settimeout(0.2)
         self._heads: dict[str, Head] = {}
@@ -59,7 +61,7 @@ class Wire:
         if not is_marked(packet):
             return
         found = payload_of(packet)
-        if found is None or found[1] in self._public:
+        if found is None or found[1] in self._public or found[1][1] not in self._ports:
             return
         head = parse_head(found[2], peer=found[0])
         if head is not None:
