@@ -21,7 +21,8 @@ from wbagent.config import Settings
 from wbagent.config.server import ServerSettings
 
 _SECTION: Final = "Load balancer"
-_PATIENCE_S: Final = 15.0
+# Beyond the 10 s that HAProxy's examples have; who waits so long mostly waits for much longer.
+_PATIENCE_S: Final = 12.0
 _UPLOAD_S: Final = 30.0
 _SIZES: Final = {"10 MB": 10**7, "100 MB": 10**8}
 
@@ -70,21 +71,17 @@ class _Area:
         if isinstance(opened, Finding):
             return [opened]
         found = [opened.told] if opened.told else []
-        names = ("/healthz", "/ready")
         try:
-            paths = [
-                measure.path(self._public, self._local, name, opened.witness, patient=opened.way.stopped)
-                for name in names
-            ]
+            for name in ("/healthz", "/ready"):
+                path = measure.path(self._public, self._local, name, opened.witness, patient=opened.way.stopped)
+                found.append(verdict.of_path(path, opened.way, self._lines))
+                if found[-1].verdict is Verdict.FAIL:
+                    self._stack.close()
+                    return [*found, note("not looked at: what becomes of requests and answers on the way")]
         except AwayError as error:
             self._stack.close()
             return [*found, verdict.of_silence(error.message, self._public, self._lines, reachable=self._reachable)]
-        found += [verdict.of_path(path, opened.way, self._lines) for path in paths]
-        if any(finding.verdict is Verdict.FAIL for finding in found):
-            self._stack.close()
-            found.append(note("not looked at: what becomes of requests and answers on the way"))
-        else:
-            self._open = opened
+        self._open = opened
         return found
 
     def body(self, count: int, _: Subject) -> Iterable[Finding]:
@@ -130,8 +127,8 @@ class _Area:
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(measure.slow_answer, self._public, substitute, seconds) if substitute else None
             upload = measure.slow_upload(self._public, seconds)
-            waited = answer.result() if answer else None
-        return [verdict.of_wait(waited, "answers", self._lines), verdict.of_wait(upload, "uploads", self._lines)]
+            waits = {"uploads": upload} | ({"answers": answer.result()} if answer else {})
+        return [verdict.of_wait(wait, about, self._lines) for about, wait in waits.items()]
 
     def redirect(self, _: Subject) -> Iterable[Finding]:
         """What http:// answers; the last check, which also lets go of what the first has opened."""

@@ -44,11 +44,12 @@ def open_way(server: ServerSettings, public: Public, subject: Subject, until: Ex
         own.get("/healthz")
     except AwayError as error:
         return _in_its_place(server, place, subject, until, error.message)
+    wire = Wire(_addresses(public), {server.port, int(CONTAINER_PORT.partition("/")[0])})
+    until.enter_context(subject.scratch.removed(wire.close))
     try:
-        wire = Wire(_addresses(public), {server.port, int(CONTAINER_PORT.partition("/")[0])})
+        wire.open()
     except PermissionError:
         return Opened(Way(place, blind="only root may see what reaches the server: sudo wbagent check proxy"))
-    until.enter_context(subject.scratch.removed(wire.close))
     token = new_token()
     own.get("/healthz", marked(token))
     if wire.seen(token, _CONTROL_WITHIN_S) is None:
@@ -63,15 +64,16 @@ def _in_its_place(server: ServerSettings, place: str, subject: Subject, until: E
             needed="a server that answers, or one that is stopped: then wbagent answers in its place",
             remedy=f"wbagent check server; journalctl -u {UNIT} -n 50",
         )
+    substitute = Substitute(server.bind, server.port)
+    until.enter_context(subject.scratch.removed(substitute.close))
     try:
-        substitute = Substitute(server.bind, server.port)
+        substitute.open()
     except OSError as error:
         return fail(
             f"the server does not answer ({why}), and wbagent cannot answer in its place: {error.strerror}",
             needed=f"port {server.port} of this host for the server",
             remedy=f"ss -ltnp 'sport = :{server.port}'",
         )
-    until.enter_context(subject.scratch.removed(substitute.close))
     told = note(
         f"the server is stopped: wbagent answers at {server.bind}:{server.port} in its place during these checks"
     )

@@ -17,9 +17,8 @@ _MB: Final = 10**6
 # What only a load balancer says: it has nobody behind it, or did not hear from it in time.
 _NOBODY_BEHIND: Final = frozenset({502, 503, 504, 520, 521, 522, 523, 524})
 _TOO_LARGE: Final = 413
-# Half a minute without the server, measured: see PATIENCE in wbagent/checks/proxy/__init__.py.
-_STOPPED: Final = "measured while the server is stopped: before its first start, or at a quiet hour:\n"
-"systemctl stop wandb-local; wbagent check proxy; systemctl start wandb-local"
+_MEASURED: Final = "measured while the server is stopped, before its first start or at a quiet hour:\n"
+_STOPPED: Final = f"{_MEASURED}systemctl stop wandb-local; wbagent check proxy; systemctl start wandb-local"
 
 
 def of_silence(why: str, public: Public, lines: Lines, *, reachable: bool) -> Finding:
@@ -171,8 +170,9 @@ def of_stream(at_once: bool | None, lines: Lines) -> Finding:
     """Whether an answer that comes in pieces is passed on piece by piece; None where the server cannot be asked to."""
     if at_once is None:
         return note(
-            "whether answers are passed on piece by piece is not seen while the server runs: it has none to ask for",
-            needed=lines(Need.STREAM),
+            "not seen while the server runs: whether answers are passed on piece by piece, and for how long slow ones "
+            "are waited for",
+            needed=f"{lines(Need.STREAM)}\n{lines(Need.PATIENCE)}",
             remedy=_STOPPED,
         )
     if at_once:
@@ -184,15 +184,8 @@ def of_stream(at_once: bool | None, lines: Lines) -> Finding:
     )
 
 
-def of_wait(wait: Wait | None, about: str, lines: Lines) -> Finding:
-    """Whether the load balancer waits: for an answer, or for the next piece of an upload. None: cannot be seen."""
-    if wait is None:
-        return note(
-            "how long a slow answer is waited for is not seen while the server runs",
-            needed=f"at least some minutes, for large queries and migrations: {lines(Need.PATIENCE)}",
-            remedy=_STOPPED,
-            about=about,
-        )
+def of_wait(wait: Wait, about: str, lines: Lines) -> Finding:
+    """Whether the load balancer waits: for an answer, or for the next piece of an upload."""
     if wait.gave_up:
         return fail(
             f"given up after {wait.lasted:.0f} s: {wait.gave_up}",
