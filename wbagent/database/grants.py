@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+_GRANT: Final = re.compile(
+    r"GRANT (?P<what>.+?) ON (?:\*|`(?P<database>(?:[^`]|``)+)`)\.\* TO .*?(?P<option> WITH GRANT OPTION)?",
+    re.IGNORECASE,
+)
 _GLOBAL_GRANT: Final = re.compile(r"GRANT (?P<what>.+?) ON \*\.\* TO ", re.IGNORECASE)
 
 
@@ -50,6 +54,22 @@ def parse_grants(account: str, lines: Iterable[str]) -> Grants:
         if found := _GLOBAL_GRANT.match(line):
             everywhere.update(part.strip().upper() for part in found["what"].split(","))
     return Grants(quoted_account(account), frozenset(everywhere))
+
+
+def held(lines: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The privileges (upper case) on each database by its name, and on all of them as "", of SHOW GRANTS' lines.
+
+    "GRANT OPTION" is one of them. What is granted on single tables or columns is left out.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for line in lines:
+        if grant := _GRANT.fullmatch(line):
+            # A grant names a pattern, in which the _ of a name may be written \_.
+            name = (grant["database"] or "").replace("``", "`").replace("\\_", "_")
+            named = {part.strip().upper() for part in grant["what"].split(",")}
+            named |= {"GRANT OPTION"} if grant["option"] else set()
+            found[name] = found.get(name, frozenset()) | named
+    return found
 
 
 def quoted_account(account: str) -> str:

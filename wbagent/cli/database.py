@@ -1,0 +1,217 @@
+"""`wbagent database`: sets MySQL up as W&B's guide asks: database and account, settings, an account for backups."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from wbagent.cli.context import config_path, load_config
+from wbagent.errors import AccessError, ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from wbagent.config import Loaded
+    from wbagent.config.dsn import MysqlURL
+
+_Command = Callable[..., Any]
+
+
+@click.group()
+def database() -> None:
+    """Set MySQL up as W&B's guide asks.
+
+    As root on the database's host, MySQL's root is reached over its socket. Elsewhere, name an administrator: --admin.
+    What is as it should be already is left alone, so that each command can be run again.
+    """
+
+
+def _common(command: _Command) -> _Command:
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--sql", is_flag=True, help="Print the statements instead of running them."),
+        click.option(
+            "--admin",
+            metavar="DSN",
+            help="An administrator's connection string, @FILE with one, or - for standard input."
+            " [default: root over this host's socket]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _accounts(command: _Command) -> _Command:
+    for option in (
+        click.option("--new-password", is_flag=True, help="Give an account that is there already a new password."),
+        click.option("--password-file", metavar="FILE", help="A file with the password, - for standard input."
+                     " [default: one is made]"),
+        click.option(
+            "--into",
+            metavar="PATH|credential",
+            help="Where the connection string goes: a file, or a systemd credential."
+            " [default: a credential for what this host uses itself, else a file in /etc/wbagent.toml.d]",
+        ),
+        click.option("--address", metavar="HOST[:PORT]", help="How the database is reached by who uses the account."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@database.command()
+@click.option("--user", help="[default: wandb_local]")
+@click.option("--database", "name", help="[default: wandb_local]")
+@click.option("--host", default="%", show_default=True, help="Where the account may come from.")
+@_accounts
+@_common
+@click.pass_context
+def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, **options: Any) -> None:
+    """Create the server's database and account by the SQL of W&B's guide."""
+    from wbagent.cli.database_accounts import Asked, Wishes, provide  # noqa: PLC0415 - PyMySQL
+    from wbagent.database.provisioning import Account, Found, Plan, plan_for_server  # noqa: PLC0415
+
+    loaded = _configuration(ctx)
+    server = loaded.settings.server if loaded else None
+    configured = server.mysql if server else None
+    asked = Asked(
+        key=("server", "mysql"),
+        account=Account(user or (configured.user if configured else "wandb_local"), host),
+        database=name or (configured.database if configured else "wandb_local"),
+        of_this_host=_has_section(ctx, "server"),
+        configured=configured,
+        origin=_origin(loaded, ("server", "mysql")),
+    )
+    address = _address(options.pop("address"))
+
+    def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
+        # A path of an authority's file means nothing in the container.
+        tls = tuple(option for option in door.options if option[0] == "tls")
+        there = address or (_own_name(), port) if door.socket else address or (door.host, door.port)
+        return replace(door, user=asked.account.user, password=password, host=there[0], port=there[1],
+                       database=asked.database, options=tls)  # fmt: skip
+
+    def plan(found: Found, renew: bool) -> Plan:
+        return plan_for_server(found, asked.account, asked.database, renew=renew)
+
+    provide(asked, _door(options["admin"], sql=options["sql"]), url, plan, Wishes.of(options))
+
+
+@database.command()
+@click.option("--user", help="[default: wandb_backup]")
+@click.option("--database", "name", help="What it backs up.  [default: as configured, else wandb_local]")
+@click.option("--host", help="Where the account may come from.  [default: localhost over the socket, else %]")
+@click.option("--clone/--no-clone", default=None, help="For backups by clone.  [default: on the database's host]")
+@click.option("--binlog/--no-binlog", default=None, help="For storing binary logs.  [default: as configured]")
+@_accounts
+@_common
+@click.pass_context
+def user(
+    ctx: click.Context,
+    /,
+    user: str | None,
+    name: str | None,
+    host: str | None,
+    clone: bool | None,
+    binlog: bool | None,
+    **options: Any,
+) -> None:
+    """Create an account that can make backups and nothing else."""
+    from wbagent.cli.database_accounts import Asked, Wishes, provide  # noqa: PLC0415 - PyMySQL
+    from wbagent.database.local import is_local  # noqa: PLC0415
+    from wbagent.database.provisioning import Account, BackupNeeds, Found, Plan, plan_for_backup  # noqa: PLC0415
+
+    loaded = _configuration(ctx)
+    settings = loaded.settings if loaded else None
+    configured = settings.database.url if settings and settings.database else None
+    source = settings.database_url() if settings else None
+    door = _door(options["admin"], sql=options["sql"])
+    given = _address(options.pop("address"))
+    by_socket = bool(door and door.socket) and given is None and host in {None, "localhost"}
+    asked = Asked(
+        key=("database", "url"),
+        account=Account(user or "wandb_backup", host or ("localhost" if by_socket else "%")),
+        database=name or (source.database if source else "wandb_local"),
+        of_this_host=True,
+        configured=configured,
+        origin=_origin(loaded, ("database", "url")),
+    )
+    needs = BackupNeeds(
+        clone=clone if clone is not None else bool(door and is_local(door)),
+        binlog=binlog if binlog is not None else bool(settings and settings.backup.binlog.enabled),
+    )
+
+    def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
+        own = replace(door, user=asked.account.user, password=password, database=asked.database)
+        if by_socket:
+            return own
+        there = given or ((_own_name(), port) if door.socket else (door.host, door.port))
+        options = tuple(option for option in door.options if option[0] != "socket")
+        return replace(own, host=there[0], port=there[1], options=options)
+
+    def plan(found: Found, renew: bool) -> Plan:
+        return plan_for_backup(found, asked.account, asked.database, needs, renew=renew)
+
+    provide(asked, door, url, plan, Wishes.of(options))
+
+
+def _configuration(ctx: click.Context) -> Loaded | None:
+    """What is configured; nothing where there is none yet that is complete."""
+    try:
+        return load_config(ctx)
+    except ConfigError as error:
+        click.echo(f"note: the configuration is passed over, since it cannot be used: {error.message}", err=True)
+        return None
+
+
+def _has_section(ctx: click.Context, section: str) -> bool:
+    """Whether the configuration has this section, be it complete or not: the key that this is about may lack."""
+    from wbagent.config.layers import file_layer  # noqa: PLC0415
+    from wbagent.config.sources import configuration_files  # noqa: PLC0415
+
+    try:
+        return any(section in file_layer(file).tree for file in configuration_files(config_path(ctx)))
+    except (ConfigError, AccessError):
+        return False
+
+
+def _origin(loaded: Loaded | None, key: tuple[str, ...]) -> str:
+    origin = loaded.origins.get(key) if loaded else None
+    return origin.source if origin else ""
+
+
+def _door(admin: str | None, *, sql: bool) -> MysqlURL | None:
+    """The administrator's way in; None for statements that are only to be printed where nobody can be asked."""
+    from wbagent.cli.restore import mysql_url  # noqa: PLC0415
+    from wbagent.database.administrator import local_administrator  # noqa: PLC0415
+
+    if admin is not None:
+        return mysql_url("--admin", admin)
+    try:
+        return local_administrator()
+    except UsageError:
+        if sql:
+            return None
+        raise
+
+
+def _own_name() -> str:
+    """How other hosts know this one."""
+    name = socket.getfqdn()
+    return socket.gethostname() if name.startswith("localhost") else name
+
+
+def _address(given: str | None) -> tuple[str, int] | None:
+    """Host and port that a person named; raises UsageError."""
+    if given is None:
+        return None
+    try:
+        parts = urlsplit(f"//{given}")
+        host, port = parts.hostname, parts.port or 3306
+    except ValueError:
+        host = None
+    if not host or given != parts.netloc or "@" in given:
+        raise UsageError(f"--address {given}: expected HOST or HOST:PORT", hint="such as db1.example.com:3306")
+    return host, port

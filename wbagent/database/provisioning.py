@@ -1,0 +1,254 @@
+"""What makes a database and an account as they should be: pure decisions that give the statements still to be run.
+
+Sources: W&B's guide, "MySQL" (the server's database and account); MySQL's manual, "mysqldump", "Cloning Data Locally",
+"Privileges Provided by MySQL" (an account that can make backups and do nothing else).
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pymysql.converters import escape_string
+
+from wbagent.database.connection import quoted_name
+from wbagent.database.facts import Version
+from wbagent.database.grants import held, quoted_account
+from wbagent.errors import UsageError
+
+CHARSET: Final = "utf8mb4"
+COLLATION: Final = "utf8mb4_general_ci"
+PLACEHOLDER: Final = "PASSWORD"
+# An account may have two passwords for a while: whoever has not been told the new one goes on with the old one.
+RETAINS_SINCE: Final = (8, 0, 14)
+
+# The names of a MySQL that nobody may make anew.
+_ITS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
+_LETTERS: Final = string.ascii_letters + string.digits
+_LONGEST_USER: Final = 32
+_LONGEST_HOST: Final = 255
+_LONGEST_DATABASE: Final = 64
+_EVERYWHERE: Final = ""
+_HERE_ONLY: Final = (
+    "MySQL can be reached from this host alone, and not by the server's container; to mend it, in the section [mysqld] of"
+    " an option file, with a restart of MySQL:\nbind_address = *"
+)
+
+# Privileges on one database, or on all as `_EVERYWHERE`.
+Privileges = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of MySQL's: who it is, and from where it may come."""
+
+    user: str
+    host: str
+
+    def __str__(self) -> str:
+        return quoted_account(f"{self.user}@{self.host}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement and what it is for. The password is not in it: it belongs between two of the `parts`."""
+
+    purpose: str
+    parts: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The statement for a person, with a word in the password's place."""
+        return f"'{PLACEHOLDER}'".join(self.parts) + ";"
+
+    def statement(self, password: str) -> str:
+        """The statement as it is run, in a session without NO_BACKSLASH_ESCAPES."""
+        return f"'{escape_string(password)}'".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there: the database's character set and collation, and the lines of the account's SHOW GRANTS.
+
+    None for what is not there.
+    """
+
+    version: Version
+    database: tuple[str, str] | None = None
+    grants: tuple[str, ...] | None = None
+    clone_plugin: bool = False
+    port: int = 3306
+    bind_address: str = "*"
+
+    @property
+    def listens_here_only(self) -> bool:
+        """Whether no other host and no container can reach it over the network."""
+        addresses = {address.strip().partition("/")[0] for address in self.bind_address.split(",")}
+        return self.port == 0 or addresses <= {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, what is so already, what a person should know, and what is wrong: that only a person mends."""
+
+    steps: tuple[Step, ...]
+    already: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackupNeeds:
+    """What the account for backups is to be good for beside dumps."""
+
+    clone: bool
+    binlog: bool
+
+
+def new_password() -> str:
+    """More than 200 bits, a character of each kind that validate_password asks for, none that a URL has to escape."""
+    while True:
+        parts = ("".join(secrets.choice(_LETTERS) for _ in range(10)) for _ in range(4))
+        made = "-".join(parts)
+        if all(any(map(kind, made)) for kind in (str.isupper, str.islower, str.isdigit)):
+            return made
+
+
+def check_names(account: Account, database: str) -> None:
+    """Raise UsageError for names that MySQL, or a connection string, does not take."""
+    wrong = next(_wrong_names(account, database), None)
+    if wrong:
+        raise UsageError(wrong, hint="W&B's guide: user wandb_local, database wandb_local, host %")
+
+
+def plan_for_server(found: Found, account: Account, database: str, *, renew: bool = False) -> Plan:
+    """The guide's database and account, in the guide's SQL.
+
+    Invariant: what is there is never altered, but for the grants that lack and a password that is asked for.
+    """
+    steps, already, wrong = [], [], []
+    name = quoted_name(database)
+    if found.database is None:
+        create = f"CREATE DATABASE {name} CHARACTER SET {CHARSET} COLLATE {COLLATION}"
+        steps.append(Step(f"create the database {database}", (create,)))
+    elif found.database == (CHARSET, COLLATION):
+        already.append(f"the database {database} is there, in {CHARSET} and {COLLATION}")
+    else:
+        wrong.append(
+            f"the database {database} is in {found.database[0]} ({found.database[1]}) instead of {CHARSET}"
+            f" ({COLLATION}); nothing was altered. For new tables:\n"
+            f"ALTER DATABASE {name} CHARACTER SET {CHARSET} COLLATE {COLLATION};\n"
+            "Those that are there: wbagent check database"
+        )
+    wanted = {database: ("ALL PRIVILEGES", "GRANT OPTION")}
+    steps += _account_steps(found, account, renew=renew)
+    missing = _missing(wanted, held(found.grants or ()))
+    if missing:
+        grant = f"GRANT ALL ON {name}.* TO {account} WITH GRANT OPTION"
+        steps.append(Step(f"give {account} all rights on {database}", (grant,)))
+    if found.grants is not None:
+        already.append(f"the account {account} is there" + ("" if missing else f", with all rights on {database}"))
+    notes = (_HERE_ONLY,) if found.listens_here_only else ()
+    return Plan(tuple(steps), tuple(already), notes, tuple(wrong))
+
+
+def plan_for_backup(found: Found, account: Account, database: str, needs: BackupNeeds, *, renew: bool = False) -> Plan:
+    """An account that can make backups and change nothing."""
+    wanted = backup_privileges(found.version, database, needs)
+    holds = held(found.grants or ())
+    steps = [*_account_steps(found, account, renew=renew)]
+    if needs.clone and not found.clone_plugin:
+        steps.append(Step("load MySQL's clone plugin", ("INSTALL PLUGIN clone SONAME 'mysql_clone.so'",)))
+    missing = _missing(wanted, holds)
+    for scope, privileges in missing.items():
+        where = f"{quoted_name(scope)}.*" if scope else "*.*"
+        grant = f"GRANT {', '.join(privileges)} ON {where} TO {account}"
+        steps.append(Step(f"let {account} read {scope or 'the state of the server'}", (grant,)))
+    already = []
+    if found.grants is not None:
+        already.append(f"the account {account} is there" + ("" if missing else ", with all that a backup needs"))
+    notes = list(_more_than(wanted, holds, account))
+    if found.database is None:
+        notes.append(f"there is no database {database}; the rights hold when it is made: wbagent database init")
+    return Plan(tuple(steps), tuple(already), tuple(notes))
+
+
+def backup_privileges(version: Version, database: str, needs: BackupNeeds) -> Privileges:
+    """What dumps need, and clones and the shipping of binary logs where wanted.
+
+    Nothing here can write a row. SELECT on all databases is asked for only where the definition of a routine cannot be
+    had otherwise (before 8.0.20).
+    """
+    everywhere = [
+        "PROCESS",
+        "REPLICATION CLIENT",
+        # As missing_for_position() of grants.py: it allows much less than RELOAD.
+        "FLUSH_TABLES" if version >= (8, 0, 23) else "RELOAD",
+        "SHOW_ROUTINE" if version >= (8, 0, 20) else "SELECT",
+    ]
+    if needs.clone:
+        everywhere.append("BACKUP_ADMIN")
+    if needs.binlog:
+        everywhere.append("REPLICATION SLAVE")
+    reads = ("SELECT", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER")
+    # The last for the watch over the database's load (monitor/mysql_load.py).
+    return {_EVERYWHERE: everywhere, database: reads, "performance_schema": ("SELECT",)}
+
+
+def _account_steps(found: Found, account: Account, *, renew: bool) -> Iterator[Step]:
+    if found.grants is None:
+        yield Step(f"create the account {account}", (f"CREATE USER {account} IDENTIFIED BY ", ""))
+    elif renew:
+        kept = " RETAIN CURRENT PASSWORD" if found.version >= RETAINS_SINCE else ""
+        yield Step(f"give {account} a new password", (f"ALTER USER {account} IDENTIFIED BY ", kept))
+
+
+def _missing(wanted: Privileges, holds: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+    lacks = {}
+    for scope, privileges in wanted.items():
+        has = holds.get(_EVERYWHERE, frozenset()) | holds.get(scope, frozenset())
+        # ALL holds whatever can be granted there, but not the right to grant it on.
+        rest = [
+            each for each in privileges if each not in has and ("ALL PRIVILEGES" not in has or each == "GRANT OPTION")
+        ]
+        if rest:
+            lacks[scope] = rest
+    return lacks
+
+
+def _more_than(wanted: Privileges, holds: Mapping[str, frozenset[str]], account: Account) -> Iterable[str]:
+    for scope, privileges in sorted(holds.items()):
+        more = sorted(privileges - set(wanted.get(scope, ())) - {"USAGE", "SELECT"})
+        if more:
+            where = f"{quoted_name(scope)}.*" if scope else "*.*"
+            yield (
+                f"{account} may do more than a backup needs; what it does not use for other things, take away:\n"
+                f"REVOKE {', '.join(more)} ON {where} FROM {account};"
+            )
+
+
+def _wrong_names(account: Account, database: str) -> Iterator[str]:
+    for what, name, longest in (
+        ("user", account.user, _LONGEST_USER),
+        ("account's host", account.host, _LONGEST_HOST),
+        ("database", database, _LONGEST_DATABASE),
+    ):
+        if not name:
+            yield f"the {what} has no name"
+        if len(name) > longest:
+            yield f"the {what} {name[:40]!r}… has more than the {longest} characters that MySQL takes"
+        if not name.isprintable() or any(ord(character) > 0xFFFF for character in name):
+            yield f"the {what} {name!r} holds a character that MySQL does not take in names"
+        if name != name.strip():
+            yield f"the {what} {name!r} begins or ends with a space, which MySQL takes away"
+    if "/" in database:
+        yield f"the database {database!r} holds a /, which no connection string can name"
+    if "%" in database or "\\" in database:
+        yield f"the database {database!r} holds a % or \\, which in a GRANT means other databases too"
+    if "@" in account.host:
+        yield f"the account's host {account.host!r} holds a @"
+    if database.lower() in _ITS_OWN:
+        yield f"the database {database!r} is one of MySQL's own"
