@@ -27,7 +27,6 @@ from wbagent.database.provisioning import (
     Account,
     Found,
     Plan,
-    Step,
     check_names,
     new_password,
 )

@@ -33,8 +33,8 @@ _LONGEST_HOST: Final = 255
 _LONGEST_DATABASE: Final = 64
 _EVERYWHERE: Final = ""
 _HERE_ONLY: Final = (
-    "MySQL can be reached from this host alone, and not by the server's container; to mend it, in the section [mysqld] of"
-    " an option file, with a restart of MySQL:\nbind_address = *"
+    "MySQL listens where this host alone reaches it, and no container of this host either; to mend it, write into the"
+    " section [mysqld] of an option file, and restart MySQL:\nbind_address = *"
 )
 
 # Privileges on one database, or on all as `_EVERYWHERE`.
@@ -92,7 +92,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, what is so already, what a person should know, and what is wrong: that only a person mends."""
+    """What is to be done, what is so already, what a person should know, and what is wrong and for a person to mend."""
 
     steps: tuple[Step, ...]
     already: tuple[str, ...] = ()
