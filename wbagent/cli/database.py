@@ -100,6 +100,17 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
 
 
 @database.command()
+@click.option("--newer", is_flag=True, help="By W&B's newer documents where they ask for more than the guide.")
+@click.option("--in-file", is_flag=True, help="All into the option file, nothing by SET PERSIST.")
+@_common
+def tune(admin: str | None, sql: bool, yes: bool, newer: bool, in_file: bool) -> None:
+    """Set what W&B asks of MySQL's settings, now and for after a restart. MySQL is never restarted by this."""
+    from wbagent.cli import database_tune  # noqa: PLC0415 - PyMySQL
+
+    database_tune.tune(_door(admin, sql=sql), newer=newer, in_file=in_file, sql=sql, yes=yes)
+
+
+@database.command()
 @click.option("--user", help="[default: wandb_backup]")
 @click.option("--database", "name", help="What it backs up.  [default: as configured, else wandb_local]")
 @click.option("--host", help="Where the account may come from.  [default: localhost over the socket, else %]")

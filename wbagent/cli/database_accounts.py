@@ -18,7 +18,7 @@ from wbagent.config.connection_string import ConnectionStringError
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.layers import KeyPath
 from wbagent.config.secret_place import FilePlace, SecretPlace, place_for
-from wbagent.database.administrator import administrator, carry_out, look, refuse_replica, through, try_account
+from wbagent.database.administrator import administrator, carry_out, look, refuse_replica, through, try_account, where
 from wbagent.database.connection import Connection
 from wbagent.database.facts import show_version
 from wbagent.database.provisioning import (
@@ -90,7 +90,7 @@ def provide(
         found = look(connection, asked.account, asked.database)
         todo = plan(found, wishes.new_password)
         if wishes.sql:
-            _print_sql(todo, asked, f"for MySQL {show_version(found.version)} at {_where(door)}, as it is now")
+            _print_sql(todo, asked, f"for MySQL {show_version(found.version)} at {where(door)}, as it is now")
             return
         _make(connection, asked, door, to_url, found, todo, wishes)
     if todo.wrong:
@@ -223,7 +223,7 @@ def _say_what_names_it(asked: Asked, place: SecretPlace, *, wrote: bool) -> None
 
 
 def _show(todo: Plan, found: Found, door: MysqlURL, writes: str) -> None:
-    click.echo(f"MySQL {show_version(found.version)} at {_where(door)}, as {door.user}")
+    click.echo(f"MySQL {show_version(found.version)} at {where(door)}, as {door.user}")
     for word, lines in (("is so", todo.already), ("note", todo.notes), ("wrong", todo.wrong)):
         for line in lines:
             tell(word, line)
@@ -243,7 +243,3 @@ def _print_sql(todo: Plan, asked: Asked, words: str) -> None:
         click.echo("SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION';")
     for step in todo.steps:
         click.echo(step.shown)
-
-
-def _where(door: MysqlURL) -> str:
-    return door.socket or door.address.rpartition("/")[0]

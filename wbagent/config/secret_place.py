@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from wbagent.config.credstore import sealed, unseal, why_not_sealed
 from wbagent.config.layers import KeyPath
 from wbagent.config.sources import CREDENTIAL_PREFIX
 from wbagent.durable import sync_directory
@@ -17,7 +17,6 @@ from wbagent.errors import ConfigError, UsageError
 CREDENTIAL: Final = "credential"
 _STORE: Final = Path("/etc/credstore.encrypted")
 _FILES: Final = Path("/etc/wbagent.toml.d")
-_TIMEOUT_S: Final = 30.0
 
 
 class SecretPlace(Protocol):
@@ -58,7 +57,7 @@ class FilePlace:
             raise ConfigError(f"{self.path}: cannot be read: {reason}", hint="run this as root (sudo)") from None
 
     def write(self, text: str) -> None:
-        _write_whole(self.path, f"{text}\n", 0o640 if _chgrp_can_be_done() else 0o600)
+        write_whole(self.path, f"{text}\n".encode(), 0o640 if _chgrp_can_be_done() else 0o600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +84,11 @@ class CredentialPlace:
         return ""
 
     def read(self) -> str | None:
-        if not self.path.exists():
-            return None
-        return _systemd_creds("decrypt", self.name, [str(self.path), "-"], b"").decode().strip() or None
+        return (unseal(self.path) or None) if self.path.exists() else None
 
     def write(self, text: str) -> None:
-        encrypted = _systemd_creds("encrypt", self.name, ["-", "-"], text.encode())
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        _write_whole(self.path, encrypted.decode(), 0o600)
+        write_whole(self.path, sealed(self.name, text), 0o600)
 
 
 def place_for(key: KeyPath, wanted: str | None, *, of_this_host: bool) -> SecretPlace:
@@ -103,7 +99,7 @@ def place_for(key: KeyPath, wanted: str | None, *, of_this_host: bool) -> Secret
     """
     file = FilePlace(key, _FILES / ".".join(key))
     if wanted is None:
-        return CredentialPlace(key) if of_this_host and why_no_credentials() is None else file
+        return CredentialPlace(key) if of_this_host and not why_no_credentials() else file
     if wanted == CREDENTIAL:
         if reason := why_no_credentials():
             raise UsageError(f"no credential can be made here: {reason}", hint=f"name a file instead: {file.path}")
@@ -113,41 +109,22 @@ def place_for(key: KeyPath, wanted: str | None, *, of_this_host: bool) -> Secret
     return FilePlace(key, Path(wanted))
 
 
-def why_no_credentials() -> str | None:
-    """Why systemd-creds cannot encrypt here; None when it can."""
+def why_no_credentials() -> str:
+    """Why no credential can be made here that wbagent's units get; "" when one can."""
     if os.geteuid() != 0:
         return "only root can make one"
     if not Path("/run/systemd/system").is_dir():
         return "this host does not run systemd"
-    try:
-        _systemd_creds("encrypt", "wbagent.probe", ["-", "-"], b"probe")
-    except ConfigError as error:
-        return error.message
-    return None
+    return why_not_sealed()
 
 
-def _systemd_creds(verb: str, name: str, arguments: list[str], text: bytes) -> bytes:
-    command = ["systemd-creds", verb, f"--name={name}", *arguments]
-    try:
-        done = subprocess.run(command, input=text, capture_output=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"systemd-creds {verb}: {error}") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ConfigError(
-            f"systemd-creds {verb} {name}: {said[-1][:200] if said else f'status {done.returncode}'}",
-            hint="a credential is read by root of the host that made it; run this as root there",
-        )
-    return done.stdout
-
-
-def _write_whole(path: Path, text: str, mode: int) -> None:
+def write_whole(path: Path, content: bytes, mode: int) -> None:
     """Readable for nobody else from its first byte on."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             if mode & 0o040:
                 shutil.chown(fresh, group="wbagent")
             os.fchmod(file.fileno(), mode)

@@ -12,11 +12,13 @@ from typing import Final
 import pymysql
 from pymysql.constants import ER
 
+from wbagent.config.connection_string import with_port
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import Connection, explained, rows, session
-from wbagent.database.facts import parse_version
+from wbagent.database.facts import flavour_of, parse_version
 from wbagent.database.provisioning import Account, Found, Step
 from wbagent.database.target import check_version
+from wbagent.database.tuning import Settings
 from wbagent.errors import AccessError, DatabaseError, UsageError
 
 # Where MySQL of Debian, Red Hat and of its own archives listens.
@@ -72,8 +74,7 @@ def administrator(url: MysqlURL) -> Iterator[Connection]:
         with session(url, database="") as connection:
             rows(connection, "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'")
             ((text, comment),) = rows(connection, "SELECT @@GLOBAL.version, @@GLOBAL.version_comment")
-            flavour = "MariaDB" if "mariadb" in f"{text} {comment}".lower() else "MySQL"
-            check_version(parse_version(str(text)), flavour, (0, 0, 0), url)
+            check_version(parse_version(str(text)), flavour_of(f"{text} {comment}"), (0, 0, 0), url)
             yield connection
     except DatabaseError as error:
         if f"({_NO_PASSWORD})" in error.message:
@@ -121,6 +122,24 @@ def look(connection: Connection, account: Account, database: str) -> Found:
     )
 
 
+def read_settings(connection: Connection) -> tuple[Settings, str]:
+    """What the server runs with and has persisted, and its PID file; raises PyMySQL's errors."""
+    current = {str(name): str(value) for name, value in rows(connection, "SHOW GLOBAL VARIABLES")}
+    version = parse_version(current["version"])
+    if version < (8, 0, 0):
+        return Settings(version, current, persists=False), current["pid_file"]
+    sources = rows(connection, "SELECT variable_name, variable_source FROM performance_schema.variables_info")
+    noted = rows(connection, "SELECT variable_name, variable_value FROM performance_schema.persisted_variables")
+    found = Settings(
+        version,
+        current,
+        sources={str(name): str(source) for name, source in sources},
+        persisted={str(name): str(value) for name, value in noted},
+        persists=current.get("persisted_globals_load") == "ON",
+    )
+    return found, current["pid_file"]
+
+
 def carry_out(
     connection: Connection, url: MysqlURL, steps: Iterable[Step], password: str, done: Callable[[Step], None]
 ) -> None:
@@ -137,6 +156,11 @@ def try_account(url: MysqlURL, *, database: str | None = None) -> None:
     """Log in as the account; raises DatabaseError."""
     with session(url, database=database) as connection:
         rows(connection, "SELECT 1")
+
+
+def where(door: MysqlURL) -> str:
+    """The server that this is the way to, for a person."""
+    return door.socket or with_port(door.host, door.port)
 
 
 def through(url: MysqlURL, door: MysqlURL) -> MysqlURL:

@@ -71,6 +71,11 @@ class Tuning:
         return {change.wanted.name: change.line for change in self.changes if change.line}
 
 
+def unknown() -> Settings:
+    """A server that cannot be asked: one that has every setting, and none of them right."""
+    return Settings((8, 4, 0), {each.name: "" for each in WANTED})
+
+
 def plan_tuning(found: Settings, *, newer: bool = False, in_file: bool = False) -> Tuning:
     """What makes every setting as wanted, now and after a restart.
 
