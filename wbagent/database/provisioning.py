@@ -25,6 +25,7 @@ PLACEHOLDER: Final = "PASSWORD"
 # An account may have two passwords for a while: whoever has not been told the new one goes on with the old one.
 RETAINS_SINCE: Final = (8, 0, 14)
 
+_CLONES_SINCE: Final = (8, 0, 17)
 # The names of a MySQL that nobody may make anew.
 _ITS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 _LETTERS: Final = string.ascii_letters + string.digits
@@ -160,7 +161,7 @@ def plan_for_backup(found: Found, account: Account, database: str, needs: Backup
     wanted = backup_privileges(found.version, database, needs)
     holds = held(found.grants or ())
     steps = [*_account_steps(found, account, renew=renew)]
-    if needs.clone and not found.clone_plugin:
+    if _clones(found.version, needs) and not found.clone_plugin:
         steps.append(Step("load MySQL's clone plugin", ("INSTALL PLUGIN clone SONAME 'mysql_clone.so'",)))
     missing = _missing(wanted, holds)
     for scope, privileges in missing.items():
@@ -189,13 +190,21 @@ def backup_privileges(version: Version, database: str, needs: BackupNeeds) -> Pr
         "FLUSH_TABLES" if version >= (8, 0, 23) else "RELOAD",
         "SHOW_ROUTINE" if version >= (8, 0, 20) else "SELECT",
     ]
-    if needs.clone:
+    if _clones(version, needs):
         everywhere.append("BACKUP_ADMIN")
     if needs.binlog:
         everywhere.append("REPLICATION SLAVE")
-    reads = ("SELECT", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER")
-    # The last for the watch over the database's load (monitor/mysql_load.py).
-    return {_EVERYWHERE: everywhere, database: reads, "performance_schema": ("SELECT",)}
+    wanted = {
+        database: ("SELECT", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER"),
+        # For the watch over the database's load (monitor/mysql_load.py).
+        "performance_schema": ("SELECT",),
+    }
+    beyond = {scope: [each for each in named if each not in everywhere] for scope, named in wanted.items()}
+    return {_EVERYWHERE: everywhere, **{scope: named for scope, named in beyond.items() if named}}
+
+
+def _clones(version: Version, needs: BackupNeeds) -> bool:
+    return needs.clone and version >= _CLONES_SINCE
 
 
 def _account_steps(found: Found, account: Account, *, renew: bool) -> Iterator[Step]:
@@ -221,6 +230,7 @@ def _missing(wanted: Privileges, holds: Mapping[str, frozenset[str]]) -> dict[st
 
 def _more_than(wanted: Privileges, holds: Mapping[str, frozenset[str]], account: Account) -> Iterable[str]:
     for scope, privileges in sorted(holds.items()):
+        # To read everything is what older accounts were given instead of their own database.
         more = sorted(privileges - set(wanted.get(scope, ())) - {"USAGE", "SELECT"})
         if more:
             where = f"{quoted_name(scope)}.*" if scope else "*.*"
