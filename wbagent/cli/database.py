@@ -172,7 +172,7 @@ def _configuration(ctx: click.Context) -> Loaded | None:
     """What is configured; nothing where there is none yet that is complete."""
     try:
         return load_config(ctx)
-    except ConfigError as error:
+    except (ConfigError, AccessError) as error:
         click.echo(f"note: the configuration is passed over, since it cannot be used: {error.message}", err=True)
         return None
 

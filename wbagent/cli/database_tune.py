@@ -49,7 +49,8 @@ def tune(door: MysqlURL | None, *, newer: bool, in_file: bool, sql: bool, yes: b
     with administrator(door) as connection:
         found, pid_file = read_settings(connection)
         file = _file(door, pid_file)
-        found = replace(found, lines=file.lines())
+        persists = found.persists and not (file.program and file.program.reads_nothing)
+        found = replace(found, lines=file.lines(), persists=persists)
         todo = plan_tuning(found, newer=newer, in_file=in_file)
         if sql:
             _print_sql(todo, f"for MySQL {show_version(found.version)} at {where(door)}, as it is now")

@@ -28,6 +28,11 @@ class Program:
     options: tuple[str, ...]
     unit: str
 
+    @property
+    def reads_nothing(self) -> bool:
+        """Whether it was started to read no option file; it reads nothing that was persisted then either."""
+        return "--no-defaults" in self.options
+
 
 def running_program(pid_file: str) -> Program | str:
     """The mysqld that wrote this PID file, or why it cannot be told (it runs in a container, as another root)."""
@@ -63,7 +68,7 @@ def start_arguments(program: Program) -> tuple[str, ...]:
 
 
 def _files(program: Program) -> Iterator[Path]:
-    if "--no-defaults" in program.options:
+    if program.reads_nothing:
         return
     named = dict(option.split("=", 1) for option in program.options if "=" in option)
     if "--defaults-file" in named:
