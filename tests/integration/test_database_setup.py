@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -173,8 +175,38 @@ def test_nobody_to_ask_and_nothing_is_done(host: Host) -> None:
     before = host.state()
     refused = host.run("init", status=64)
     assert "--yes" in refused.stderr
+    assert "expected HOST" in host.run("init", "--yes", "--address", "db1:port", status=64).stderr
     assert host.state() == before
     assert not host.secret.exists()
+
+
+@pytest.mark.parametrize(("answer", "does"), [("y\n", True), ("\n", False), ("\x03", False)])
+def test_a_person_is_asked(host: Host, answer: str, does: bool) -> None:
+    ours, theirs = pty.openpty()
+    # With the terminal as its own, so that ^C is a signal.
+    command = ["setsid", "--ctty", *host.command("init")]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = ""
+        while "Do this? [y/N]" not in seen:
+            seen += os.read(ours, 4096).decode()
+        os.write(ours, answer.encode())
+        with suppress(OSError):  # EIO: the other end is closed.
+            while more := os.read(ours, 4096):
+                seen += more.decode()
+    os.close(ours)
+    assert f"CREATE USER '{host.name}'@'%' IDENTIFIED BY 'PASSWORD';" in seen
+    assert "Traceback" not in seen
+    assert does or "nothing was done" in seen or "interrupted" in seen
+    assert (process.returncode, host.secret.exists()) == ((0, True) if does else (130, False))
+    assert bool(host.state()[0]) is does
+
+
+def test_an_embedded_server_is_left_alone(host: Host) -> None:
+    text = '[server]\nhost = "https://wandb.example.com"\nimage = "wandb/local:0.83.0"\nembedded = true\n'
+    (host.directory / "wbagent.toml").write_text(text)
+    for verb in ("init", "user"):
+        assert "externalize" in host.run(verb, "--yes", "--into", "credential", status=64).stderr
 
 
 def test_statements_instead_of_deeds(host: Host) -> None:

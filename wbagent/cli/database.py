@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -74,6 +75,7 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
     from wbagent.database.provisioning import Account, Found, Plan, plan_for_server  # noqa: PLC0415
 
     loaded = _configuration(ctx)
+    _refuse_embedded(loaded, options)
     server = loaded.settings.server if loaded else None
     configured = server.mysql if server else None
     asked = Asked(
@@ -89,7 +91,7 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
     def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
         # A path of an authority's file means nothing in the container.
         tls = tuple(option for option in door.options if option[0] == "tls")
-        there = address or (_own_name(), port) if door.socket else address or (door.host, door.port)
+        there = address or ((_own_name(asked.of_this_host), port) if door.socket else (door.host, door.port))
         return replace(door, user=asked.account.user, password=password, host=there[0], port=there[1],
                        database=asked.database, options=tls)  # fmt: skip
 
@@ -135,6 +137,7 @@ def user(
     from wbagent.database.provisioning import Account, BackupNeeds, Found, Plan, plan_for_backup  # noqa: PLC0415
 
     loaded = _configuration(ctx)
+    _refuse_embedded(loaded, options)
     settings = loaded.settings if loaded else None
     configured = settings.database.url if settings and settings.database else None
     source = settings.database_url() if settings else None
@@ -158,7 +161,7 @@ def user(
         own = replace(door, user=asked.account.user, password=password, database=asked.database)
         if by_socket:
             return own
-        there = given or ((_own_name(), port) if door.socket else (door.host, door.port))
+        there = given or ((_own_name(False), port) if door.socket else (door.host, door.port))
         options = tuple(option for option in door.options if option[0] != "socket")
         return replace(own, host=there[0], port=there[1], options=options)
 
@@ -175,6 +178,17 @@ def _configuration(ctx: click.Context) -> Loaded | None:
     except (ConfigError, AccessError) as error:
         click.echo(f"note: the configuration is passed over, since it cannot be used: {error.message}", err=True)
         return None
+
+
+def _refuse_embedded(loaded: Loaded | None, options: Mapping[str, Any]) -> None:
+    """A credential for the key would stop an embedded server, or have the backup of it left out. Raises UsageError."""
+    server = loaded.settings.server if loaded else None
+    if server is not None and server.embedded and options["into"] in {None, "credential"} and not options["sql"]:
+        raise UsageError(
+            "the server of this host is embedded = true: it has a MySQL of its own",
+            hint="to move it out, write the connection string elsewhere, and name it to externalize:"
+            " --into /root/mysql, then wbagent server externalize --mysql @/root/mysql …",
+        )
 
 
 def _has_section(ctx: click.Context, section: str) -> bool:
@@ -208,8 +222,13 @@ def _door(admin: str | None, *, sql: bool) -> MysqlURL | None:
         raise
 
 
-def _own_name() -> str:
-    """How other hosts know this one."""
+def _own_name(for_container: bool) -> str:
+    """How others reach this host: by its name; a container of its own, which need not know that, by its address."""
+    if for_container:
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            # Sends nothing: the kernel says which of its addresses it would use (TEST-NET-1, RFC 5737).
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
     name = socket.getfqdn()
     return socket.gethostname() if name.startswith("localhost") else name
 

@@ -32,6 +32,8 @@ from wbagent.database.provisioning import (
 )
 from wbagent.errors import ConfigError, DatabaseError, UsageError
 
+# As after Ctrl-C.
+INTERRUPTED: Final = 130
 # What is assumed of a server that cannot be asked.
 _NEWEST: Final = (8, 4, 0)
 
@@ -125,12 +127,14 @@ def _make(
 
 
 def confirm(yes: bool) -> None:
-    """Go on only when a person says so, or said so before; raises UsageError, click.Abort."""
+    """Go on only when a person says so, or said so before; raises UsageError, click's Exit and Abort."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError("nothing was done: nobody is there to be asked", hint="add --yes, or --sql to see statements")
-    click.confirm("Do this?", abort=True)
+    if not click.confirm("Do this?"):
+        click.echo("nothing was done")
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 def tell(word: str, text: str) -> None:
