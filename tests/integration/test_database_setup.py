@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from tests.integration.backup_case import make_case
 from tests.integration.conftest import require
@@ -31,12 +33,15 @@ from wbagent.backup.engines.clone_directory import Place
 from wbagent.backup.source import look
 from wbagent.binlog.source import check as check_binlog
 from wbagent.config.dsn import MysqlURL
+from wbagent.database.administrator import administrator, by_socket, carry_out
+from wbagent.database.administrator import look as look_at_account
 from wbagent.database.clone import read_clone_facts
-from wbagent.database.connection import rows, session
+from wbagent.database.connection import quoted_name, rows, session
 from wbagent.database.facts import read_server
 from wbagent.database.option_files import Program, drop_in, start_arguments
+from wbagent.database.provisioning import Account, check_names, plan_for_server
 from wbagent.database.tuning import not_taken, option_file
-from wbagent.errors import DatabaseError
+from wbagent.errors import DatabaseError, UsageError
 from wbagent.moment import Moment
 from wbagent.monitor.mysql_load import read_load
 
@@ -209,20 +214,53 @@ def test_an_embedded_server_is_left_alone(host: Host) -> None:
         assert "externalize" in host.run(verb, "--yes", "--into", "credential", status=64).stderr
 
 
-def test_statements_instead_of_deeds(host: Host) -> None:
+def test_statements_instead_of_deeds(host: Host, clients: ClientPrograms) -> None:
     before = host.state()
-    shown = host.run("init", "--sql").stdout
+    odd = ("--user", "o'neil\\")
+    shown = host.run("init", "--sql", *odd).stdout
     assert host.state() == before
     assert not host.secret.exists()
-    # An administrator runs what was printed, with a password of their own, and wbagent has nothing to add.
-    for line in shown.replace("'PASSWORD'", "'Of-my-0wn'").splitlines():
-        if not line.startswith("--"):
-            host.server.execute(line)
-    given = host.directory / "given"
-    given.write_text("Of-my-0wn\n")
-    done = host.run("init", "--password-file", str(given), "--yes")
+    # An administrator runs what was printed, with a password of their own, whatever the server's sql_mode is.
+    host.server.execute("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'")
+    try:
+        subprocess.run(
+            [clients.mysql, "--no-defaults", "--user=root", f"--socket={host.server.socket}"],
+            input=shown.replace("'PASSWORD'", "'Of-my-0wn'"),
+            text=True,
+            check=True,
+        )
+        given = host.directory / "given"
+        given.write_text("Of-my-0wn\n")
+        done = host.run("init", *odd, "--password-file", str(given), "--yes")
+    finally:
+        host.server.execute("SET GLOBAL sql_mode = DEFAULT")
     assert "CREATE" not in done.stdout
     assert logs_in(host.url)
+
+
+_names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=16)
+_passwords = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
+
+
+@settings(max_examples=40, deadline=None)
+@given(user=_names, name=_names, password=_passwords)
+def test_any_name_and_password_that_is_taken_works(server: MysqlServer, user: str, name: str, password: str) -> None:
+    account = Account(user, "%")
+    try:
+        check_names(account, name)
+    except UsageError:
+        reject()
+    door = by_socket(str(server.socket))
+    with administrator(door) as connection:
+        plan = plan_for_server(look_at_account(connection, account, name), account, name)
+        carry_out(connection, door, plan.steps, password, lambda _: None)
+        try:
+            url = MysqlURL(user, password, server.address, server.port, name)
+            assert logs_in(MysqlURL.parse(str(url)))
+            assert plan_for_server(look_at_account(connection, account, name), account, name).steps == ()
+        finally:
+            rows(connection, f"DROP USER {account}")
+            rows(connection, f"DROP DATABASE {quoted_name(name)}")
 
 
 @contextmanager

@@ -34,6 +34,8 @@ from wbagent.errors import ConfigError, DatabaseError, UsageError
 
 # As after Ctrl-C.
 INTERRUPTED: Final = 130
+# The units that keep a connection string as it was when they started.
+_USERS: Final = {"server": "wbagent wandb-local", "database": "wbagent wbagent-binlog"}
 # What is assumed of a server that cannot be asked.
 _NEWEST: Final = (8, 4, 0)
 
@@ -214,10 +216,10 @@ def _say_what_names_it(asked: Asked, place: SecretPlace, *, wrote: bool) -> None
         return
     click.echo("")
     if not place.line:
-        click.echo(f"The units read it as [{section}] {key} when they start: systemctl restart wbagent")
+        click.echo(f"The units read it as [{section}] {key} when they start: systemctl try-restart {_USERS[section]}")
         return
     if asked.origin == str(place):
-        click.echo("The configuration names it already: systemctl reload wbagent")
+        click.echo(f"The configuration names it already: systemctl try-restart {_USERS[section]}")
         return
     if not asked.of_this_host:
         click.echo(f"The server's host needs {place}, 0640 root:wbagent, and there")

@@ -160,9 +160,11 @@ def plan_for_backup(found: Found, account: Account, database: str, needs: Backup
     """An account that can make backups and change nothing."""
     wanted = backup_privileges(found.version, database, needs)
     holds = held(found.grants or ())
-    steps = [*_account_steps(found, account, renew=renew)]
+    steps = []
     if _clones(found.version, needs) and not found.clone_plugin:
+        # The first, since a MySQL that was packed without it has no other step that can fail.
         steps.append(Step("load MySQL's clone plugin", ("INSTALL PLUGIN clone SONAME 'mysql_clone.so'",)))
+    steps += _account_steps(found, account, renew=renew)
     missing = _missing(wanted, holds)
     for scope, privileges in missing.items():
         where = f"{quoted_name(scope)}.*" if scope else "*.*"
