@@ -354,6 +354,22 @@ def test_a_password_that_is_not_right_is_told_and_renewed_when_asked(host: Host)
     assert not logs_in(replace(first, password="by somebody else"))
 
 
+def test_what_is_configured_is_made(host: Host) -> None:
+    """With the password that stands there; a new one counts in its place, by the way that was configured."""
+    configured = MysqlURL(host.name, "Of-my-0wn", "127.0.0.1", host.server.port, host.name, (("tls", "skip-verify"),))
+    (host.directory / "wbagent.toml").write_text(f'[database]\nurl = "{configured}"\n')
+    made = host.run("user", "--yes", "--no-clone").stdout
+    assert f"'{host.name}'@'%'" in made
+    assert not host.secret.exists()
+    host.server.execute(f"CREATE DATABASE {host.name}")
+    assert logs_in(configured)
+    told = host.run("user", "--yes", "--no-clone", "--new-password").stdout
+    assert f'instead of url = …:\n\n    [database]\n    url_file = "{host.secret}"' in told
+    fresh = MysqlURL.parse(host.secret.read_text().strip())
+    assert replace(fresh, password="") == replace(configured, password="")
+    assert logs_in(fresh)
+
+
 def test_an_account_whose_password_nobody_knows_is_left_alone(host: Host) -> None:
     host.server.create(host.name, host.name, "a secret")
     before = host.state()

@@ -88,7 +88,11 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
     )
     address = _address(options.pop("address"))
 
+    mine = asked.configured_account
+
     def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
+        if mine is not None and address is None:
+            return replace(mine, password=password)
         # A path of an authority's file means nothing in the container.
         tls = tuple(option for option in door.options if option[0] == "tls")
         there = address or ((_own_name(asked.of_this_host), port) if door.socket else (door.host, door.port))
@@ -143,7 +147,10 @@ def user(
     source = settings.database_url() if settings else None
     door = _door(options["admin"], sql=options["sql"])
     given = _address(options.pop("address"))
+    mine = configured if configured and configured.user == (user or "wandb_backup") else None
     by_socket = bool(door and door.socket) and given is None and host in {None, "localhost"}
+    if mine is not None:
+        by_socket = by_socket and bool(mine.socket)
     asked = Asked(
         key=("database", "url"),
         account=Account(user or "wandb_backup", host or ("localhost" if by_socket else "%")),
@@ -158,6 +165,8 @@ def user(
     )
 
     def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
+        if asked.configured_account is not None and given is None:
+            return replace(asked.configured_account, password=password)
         own = replace(door, user=asked.account.user, password=password, database=asked.database)
         if by_socket:
             return own

@@ -51,6 +51,14 @@ class Asked:
     configured: MysqlURL | None
     origin: str
 
+    @property
+    def configured_account(self) -> MysqlURL | None:
+        """What the configuration says, when it says it of this account and database."""
+        wanted = (self.account.user, self.database)
+        return (
+            self.configured if self.configured and (self.configured.user, self.configured.database) == wanted else None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -175,9 +183,8 @@ def _password(asked: Asked, wishes: Wishes, place: SecretPlace, *, there: bool) 
 
 def _kept(asked: Asked, place: SecretPlace) -> str | None:
     """The password that the configuration or the place has for this account; ConfigError where it has another's."""
-    wanted = (asked.account.user, asked.database)
-    if asked.configured and (asked.configured.user, asked.configured.database) == wanted:
-        return asked.configured.password
+    if asked.configured_account is not None:
+        return asked.configured_account.password
     text = place.read()
     if text is None:
         return None
@@ -185,7 +192,7 @@ def _kept(asked: Asked, place: SecretPlace) -> str | None:
         url = MysqlURL.parse(text)
     except ConnectionStringError as error:
         raise ConfigError(f"{place} holds something else: it {error}", hint="name another one: --into PATH") from None
-    if (url.user, url.database) != wanted:
+    if (url.user, url.database) != (asked.account.user, asked.database):
         raise ConfigError(
             f"{place} holds the connection string of another account: {url.user} for {url.database}",
             hint="name another one: --into PATH",
@@ -215,6 +222,9 @@ def _say_what_names_it(asked: Asked, place: SecretPlace, *, wrote: bool) -> None
     if asked.configured and not wrote:
         return
     click.echo("")
+    in_line = asked.configured is not None and asked.origin.endswith(".toml")
+    if not place.line and in_line:
+        click.echo(f"It counts instead of {key} = … in {asked.origin}, which can go.")
     if not place.line:
         click.echo(f"The units read it as [{section}] {key} when they start: systemctl try-restart {_USERS[section]}")
         return
@@ -222,8 +232,8 @@ def _say_what_names_it(asked: Asked, place: SecretPlace, *, wrote: bool) -> None
         click.echo(f"The configuration names it already: systemctl try-restart {_USERS[section]}")
         return
     if not asked.of_this_host:
-        click.echo(f"The server's host needs {place}, 0640 root:wbagent, and there")
-    click.echo(f"in /etc/wbagent.toml{f', instead of {key} = …' if asked.configured else ''}:\n")
+        click.echo(f"Move {place} to the server's host, where it has to be 0640 root:wbagent. There:")
+    click.echo(f"In /etc/wbagent.toml{f', instead of {key} = …' if in_line else ''}:\n")
     click.echo("\n".join(f"    {line}" for line in place.line.splitlines()))
     click.echo("\nthen: wbagent config check && systemctl reload wbagent")
 

@@ -107,7 +107,9 @@ def look(connection: Connection, account: Account, database: str) -> Found:
         "SELECT 1 FROM information_schema.plugins WHERE plugin_name = 'clone' AND plugin_status = 'ACTIVE'",
     )
     with _explained("look whether the account is there", "SELECT on the database mysql"):
-        known = rows(connection, "SELECT 1 FROM mysql.user WHERE user = %s AND host = %s", account.user, account.host)
+        hosts = [str(host) for (host,) in rows(connection, "SELECT host FROM mysql.user WHERE user = %s", account.user)]
+        # MySQL keeps hosts in small letters.
+        known = account.host.lower() in (host.lower() for host in hosts)
         lines = rows(connection, f"SHOW GRANTS FOR {account}") if known else None
     ((version, port, networked, addresses),) = rows(
         connection, "SELECT @@GLOBAL.version, @@GLOBAL.port, NOT @@GLOBAL.skip_networking, @@GLOBAL.bind_address"
@@ -117,6 +119,7 @@ def look(connection: Connection, account: Account, database: str) -> Found:
         database=(str(database_row[0][0]), str(database_row[0][1])) if database_row else None,
         grants=None if lines is None else tuple(str(line[0]) for line in lines),
         clone_plugin=bool(plugin),
+        other_hosts=tuple(sorted(host for host in hosts if host.lower() != account.host.lower())),
         port=int(port) if networked else 0,
         bind_address=str(addresses),
     )

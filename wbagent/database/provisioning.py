@@ -74,13 +74,14 @@ class Step:
 class Found:
     """What is there: the database's character set and collation, and the lines of the account's SHOW GRANTS.
 
-    None for what is not there.
+    None for what is not there. `other_hosts` are those of accounts with the same user.
     """
 
     version: Version
     database: tuple[str, str] | None = None
     grants: tuple[str, ...] | None = None
     clone_plugin: bool = False
+    other_hosts: tuple[str, ...] = ()
     port: int = 3306
     bind_address: str = "*"
 
@@ -152,8 +153,8 @@ def plan_for_server(found: Found, account: Account, database: str, *, renew: boo
         steps.append(Step(f"give {account} all rights on {database}", (grant,)))
     if found.grants is not None:
         already.append(f"the account {account} is there" + ("" if missing else f", with all rights on {database}"))
-    notes = (_HERE_ONLY,) if found.listens_here_only else ()
-    return Plan(tuple(steps), tuple(already), notes, tuple(wrong))
+    notes = [*_namesakes(found, account), *([_HERE_ONLY] if found.listens_here_only else [])]
+    return Plan(tuple(steps), tuple(already), tuple(notes), tuple(wrong))
 
 
 def plan_for_backup(found: Found, account: Account, database: str, needs: BackupNeeds, *, renew: bool = False) -> Plan:
@@ -173,7 +174,7 @@ def plan_for_backup(found: Found, account: Account, database: str, needs: Backup
     already = []
     if found.grants is not None:
         already.append(f"the account {account} is there" + ("" if missing else ", with all that a backup needs"))
-    notes = list(_more_than(wanted, holds, account))
+    notes = [*_namesakes(found, account), *_more_than(wanted, holds, account)]
     if found.database is None:
         notes.append(f"there is no database {database}; the rights hold when it is made: wbagent database init")
     return Plan(tuple(steps), tuple(already), tuple(notes))
@@ -217,10 +218,19 @@ def _account_steps(found: Found, account: Account, *, renew: bool) -> Iterator[S
         yield Step(f"give {account} a new password", (f"ALTER USER {account} IDENTIFIED BY ", kept))
 
 
+def _namesakes(found: Found, account: Account) -> Iterator[str]:
+    # MySQL's manual, "Access Control, Stage 1: Connection Verification".
+    others = ", ".join(str(Account(account.user, host)) for host in found.other_hosts)
+    if others:
+        yield f"there is also {others}; who comes from where both fit gets the one whose host is the narrower"
+
+
 def _missing(wanted: Privileges, holds: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
     lacks = {}
     for scope, privileges in wanted.items():
         has = holds.get(_EVERYWHERE, frozenset()) | holds.get(scope, frozenset())
+        if "RELOAD" in has:
+            has |= {"FLUSH_TABLES"}
         # ALL holds whatever can be granted there, but not the right to grant it on.
         rest = [
             each for each in privileges if each not in has and ("ALL PRIVILEGES" not in has or each == "GRANT OPTION")
@@ -231,9 +241,10 @@ def _missing(wanted: Privileges, holds: Mapping[str, frozenset[str]]) -> dict[st
 
 
 def _more_than(wanted: Privileges, holds: Mapping[str, frozenset[str]], account: Account) -> Iterable[str]:
+    """What no backup needs, on whatever it is: an account may read more than one database, as older ones were made."""
+    used = {"USAGE", "SELECT", "RELOAD"}.union(*wanted.values())
     for scope, privileges in sorted(holds.items()):
-        # To read everything is what older accounts were given instead of their own database.
-        more = sorted(privileges - set(wanted.get(scope, ())) - {"USAGE", "SELECT"})
+        more = sorted(privileges - used)
         if more:
             where = f"{quoted_name(scope)}.*" if scope else "*.*"
             yield (

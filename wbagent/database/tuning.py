@@ -79,13 +79,14 @@ def unknown() -> Settings:
 def plan_tuning(found: Settings, *, newer: bool = False, in_file: bool = False) -> Tuning:
     """What makes every setting as wanted, now and after a restart.
 
-    `newer`: by W&B's newer documents where they ask for more; `in_file`: nothing by SET PERSIST.
+    `newer`: by W&B's newer documents where they ask for more; `in_file`: nothing by SET PERSIST. What stands in our
+    option file stays there.
     Invariant: of a server on which all of it was done and which then was restarted, it gives no changes.
     """
     standings = {each.name: standing(each, found.current.get(each.name), found.version) for each in WANTED}
     good = {Standing.RIGHT} if newer else {Standing.RIGHT, Standing.ENOUGH}
     changes = [
-        _change(each, found, newer=newer, in_file=in_file or not found.persists)
+        _change(each, found, newer=newer, in_file=in_file or not found.persists or each.name in found.lines)
         for each in WANTED
         if standings[each.name] is not Standing.ABSENT
         and (standings[each.name] not in good or not _lasts(each, found, good))

@@ -148,6 +148,19 @@ def test_an_account_that_may_do_more_is_told() -> None:
     assert "REVOKE DELETE ON `wandb_local`.* FROM 'wandb_backup'@'localhost';" in notes[1]
 
 
+def test_an_account_that_was_made_by_hand_is_good_enough() -> None:
+    by_hand = "GRANT RELOAD, SELECT, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER, PROCESS, REPLICATION CLIENT, SHOW_ROUTINE"
+    found = Found(EIGHT, RIGHT, (f"{by_hand} ON *.* TO `wandb_backup`@`localhost`",))
+    plan = plan_for_backup(found, BACKUP, "wandb_local", BackupNeeds(clone=False, binlog=False))
+    assert (plan.steps, plan.notes) == ((), ())
+
+
+def test_another_account_of_the_same_user_is_told() -> None:
+    found = Found(EIGHT, RIGHT, other_hosts=("%", "10.0.0.%"))
+    (note,) = plan_for_backup(found, BACKUP, "wandb_local", BackupNeeds(clone=False, binlog=False)).notes
+    assert "also 'wandb_backup'@'%', 'wandb_backup'@'10.0.0.%'" in note
+
+
 def test_grants_by_database() -> None:
     assert held(
         [

@@ -124,6 +124,13 @@ def test_into_the_file_takes_the_persisted_value_away() -> None:
     assert todo.lines == {"sync_binlog": "sync_binlog = 1"}
 
 
+def test_what_our_file_has_stays_there() -> None:
+    found = Settings((8, 4, 0), RIGHT, lines={"sort_buffer_size": "sort_buffer_size = 33554432"})
+    todo = plan_tuning(found, newer=True)
+    assert [step.shown for step in todo.steps] == ["SET GLOBAL sort_buffer_size = 67108864;"]
+    assert todo.lines == {"sort_buffer_size": "sort_buffer_size = 67108864"}
+
+
 def test_where_what_is_persisted_is_not_read_the_file_holds_it() -> None:
     found = Settings((8, 4, 0), {**RIGHT, "sync_binlog": "0"}, persists=False)
     assert plan_tuning(found).lines == {"sync_binlog": "sync_binlog = 1"}
