@@ -12,7 +12,7 @@ from wbagent.database.facts import Version
 GUIDE: Final = "MySQL"
 NEWER_DOCS: Final = "W&B docs: MySQL"
 # SET PERSIST came with 8.0; before, what is set lasts until the next restart, and only an option file is for ever.
-_PERSISTS_SINCE: Final = (8, 0, 0)
+PERSISTS_SINCE: Final = (8, 0, 0)
 
 
 class Standing(StrEnum):
@@ -30,10 +30,11 @@ class Standing(StrEnum):
 class Wanted:
     """One setting. Values are texts as MySQL shows them.
 
-    `value` is what to set. `at_least`: a larger one is as good; else it must be the same. `better` is what W&B's newer
-    documents want instead, "" for nothing else. `dynamic`: can be set while the server runs. `per_session`: connections
-    that are open keep the old value. `loses`: with another value, what was committed can be lost or queries fail, so
-    that it is no matter of taste. `line` is what an option file says instead of `name = value`.
+    `value` is what to set, `why` what comes of another one. `at_least`: a larger one is as good; else it must be the
+    same. `better` is what W&B's newer documents want instead, "" for nothing else. `dynamic`: can be set while the
+    server runs. `per_session`: connections that are open keep the old value. `loses`: with another value, what was
+    committed can be lost or queries fail, so that it is no matter of taste. `line` is what an option file says instead
+    of `name = value`.
     """
 
     name: str
@@ -56,14 +57,14 @@ class Wanted:
         """What sets it now and, since MySQL 8.0, for ever; "" for what only an option file and a restart can."""
         if not self.dynamic:
             return ""
-        scope = "PERSIST" if version >= _PERSISTS_SINCE else "GLOBAL"
+        scope = "PERSIST" if version >= PERSISTS_SINCE else "GLOBAL"
         value = value or self.value
         # All texts among them are words of MySQL's (ROW, MINIMAL), which may stand without quotes.
         return f"SET {scope} {self.name} = {value};"
 
     def needs_line(self, version: Version) -> bool:
         """Whether it must stand in an option file to outlast a restart."""
-        return not self.dynamic or version < _PERSISTS_SINCE
+        return not self.dynamic or version < PERSISTS_SINCE
 
 
 # Seen in MySQL 9.7.4: which exist, which are read-only, which a session keeps (performance_schema.variables_metadata).
@@ -85,19 +86,19 @@ WANTED: Final = (
     Wanted(
         "binlog_row_image",
         "MINIMAL",
-        "otherwise each change of one column logs the whole row, JSON and all",
+        "each change of one column logs the whole row, JSON and all",
         per_session=True,
     ),
     Wanted(
         "sync_binlog",
         "1",
-        "otherwise a crash of the host takes committed transactions from the binary log",
+        "a crash of the host takes committed transactions from the binary log",
         loses=True,
     ),
     Wanted(
         "innodb_flush_log_at_trx_commit",
         "1",
-        "otherwise a crash takes up to a second of committed transactions",
+        "a crash takes up to a second of committed transactions",
         loses=True,
     ),
     Wanted(
@@ -109,7 +110,7 @@ WANTED: Final = (
     Wanted(
         "sort_buffer_size",
         "33554432",
-        "since 8.0.28, sorting rows with long JSON fails with less (Out of sort memory, 1038)",
+        "sorting rows with long JSON fails with so little (Out of sort memory, 1038)",
         at_least=True,
         better="67108864",
         since=(8, 0, 28),
@@ -119,7 +120,7 @@ WANTED: Final = (
     Wanted(
         "max_prepared_stmt_count",
         "1048576",
-        "W&B's server prepares many statements; at the limit its queries fail (1461)",
+        "W&B's server prepares many statements, and at the limit its queries fail (1461)",
         source=NEWER_DOCS,
         at_least=True,
     ),
