@@ -33,13 +33,14 @@ from wbagent.backup.engines.clone_directory import Place
 from wbagent.backup.source import look
 from wbagent.binlog.source import check as check_binlog
 from wbagent.config.dsn import MysqlURL
+from wbagent.database.account import Account, check_names
 from wbagent.database.administrator import administrator, by_socket, carry_out
 from wbagent.database.administrator import look as look_at_account
 from wbagent.database.clone import read_clone_facts
 from wbagent.database.connection import quoted_name, rows, session
 from wbagent.database.facts import read_server
 from wbagent.database.option_files import Program, drop_in, start_arguments
-from wbagent.database.provisioning import Account, check_names, plan_for_server
+from wbagent.database.provisioning import plan_for_server
 from wbagent.database.tuning import not_taken, option_file
 from wbagent.errors import DatabaseError, UsageError
 from wbagent.moment import Moment

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -72,7 +71,9 @@ def _accounts(command: _Command) -> _Command:
 def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, **options: Any) -> None:
     """Create the server's database and account by the SQL of W&B's guide."""
     from wbagent.cli.database_accounts import Asked, Wishes, provide  # noqa: PLC0415 - PyMySQL
-    from wbagent.database.provisioning import Account, Found, Plan, plan_for_server  # noqa: PLC0415
+    from wbagent.database.account import Account  # noqa: PLC0415
+    from wbagent.database.provisioning import Found, Plan, plan_for_server  # noqa: PLC0415
+    from wbagent.database.ways import Way, for_server  # noqa: PLC0415
 
     loaded = _configuration(ctx)
     _refuse_embedded(loaded, options)
@@ -86,18 +87,11 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
         configured=configured,
         origin=_origin(loaded, ("server", "mysql")),
     )
-    address = _address(options.pop("address"))
+    named = _address(options.pop("address"))
 
-    mine = asked.configured_account
-
-    def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
-        if mine is not None and address is None:
-            return replace(mine, password=password)
-        # A path of an authority's file means nothing in the container.
-        tls = tuple(option for option in door.options if option[0] == "tls")
-        there = address or ((_own_name(asked.of_this_host), port) if door.socket else (door.host, door.port))
-        return replace(door, user=asked.account.user, password=password, host=there[0], port=there[1],
-                       database=asked.database, options=tls)  # fmt: skip
+    def url(door: MysqlURL, port: int) -> MysqlURL:
+        way = Way(door, port, named, _own_name(asked.of_this_host))
+        return for_server(way, asked.configured_account)
 
     def plan(found: Found, renew: bool) -> Plan:
         return plan_for_server(found, asked.account, asked.database, renew=renew)
@@ -117,7 +111,7 @@ def tune(admin: str | None, sql: bool, yes: bool, newer: bool, in_file: bool) ->
 
 
 @database.command()
-@click.option("--user", help="[default: wandb_backup]")
+@click.option("--user", default="wandb_backup", show_default=True)
 @click.option("--database", "name", help="What it backs up.  [default: as configured, else wandb_local]")
 @click.option("--host", help="Where the account may come from.  [default: localhost over the socket, else %]")
 @click.option("--clone/--no-clone", default=None, help="For backups by clone.  [default: on the database's host]")
@@ -128,7 +122,7 @@ def tune(admin: str | None, sql: bool, yes: bool, newer: bool, in_file: bool) ->
 def user(
     ctx: click.Context,
     /,
-    user: str | None,
+    user: str,
     name: str | None,
     host: str | None,
     clone: bool | None,
@@ -137,8 +131,10 @@ def user(
 ) -> None:
     """Create an account that can make backups and nothing else."""
     from wbagent.cli.database_accounts import Asked, Wishes, provide  # noqa: PLC0415 - PyMySQL
+    from wbagent.database.account import Account  # noqa: PLC0415
     from wbagent.database.local import is_local  # noqa: PLC0415
-    from wbagent.database.provisioning import Account, BackupNeeds, Found, Plan, plan_for_backup  # noqa: PLC0415
+    from wbagent.database.provisioning import BackupNeeds, Found, Plan, plan_for_backup  # noqa: PLC0415
+    from wbagent.database.ways import Way, comes_by_socket, for_backup  # noqa: PLC0415
 
     loaded = _configuration(ctx)
     _refuse_embedded(loaded, options)
@@ -146,15 +142,14 @@ def user(
     configured = settings.database.url if settings and settings.database else None
     source = settings.database_url() if settings else None
     door = _door(options["admin"], sql=options["sql"])
-    given = _address(options.pop("address"))
-    mine = configured if configured and configured.user == (user or "wandb_backup") else None
-    by_socket = bool(door and door.socket) and given is None and host in {None, "localhost"}
-    if mine is not None:
-        by_socket = by_socket and bool(mine.socket)
+    named = _address(options.pop("address"))
+    name = name or (source.database if source else "wandb_local")
+    mine = configured if configured and (configured.user, configured.database) == (user, name) else None
+    by_socket = comes_by_socket(door, mine, named, host)
     asked = Asked(
         key=("database", "url"),
-        account=Account(user or "wandb_backup", host or ("localhost" if by_socket else "%")),
-        database=name or (source.database if source else "wandb_local"),
+        account=Account(user, host or ("localhost" if by_socket else "%")),
+        database=name,
         of_this_host=True,
         configured=configured,
         origin=_origin(loaded, ("database", "url")),
@@ -164,15 +159,8 @@ def user(
         binlog=binlog if binlog is not None else bool(settings and settings.backup.binlog.enabled),
     )
 
-    def url(door: MysqlURL, port: int, password: str) -> MysqlURL:
-        if asked.configured_account is not None and given is None:
-            return replace(asked.configured_account, password=password)
-        own = replace(door, user=asked.account.user, password=password, database=asked.database)
-        if by_socket:
-            return own
-        there = given or ((_own_name(False), port) if door.socket else (door.host, door.port))
-        options = tuple(option for option in door.options if option[0] != "socket")
-        return replace(own, host=there[0], port=there[1], options=options)
+    def url(door: MysqlURL, port: int) -> MysqlURL:
+        return for_backup(Way(door, port, named, _own_name(False)), mine, by_socket=by_socket)
 
     def plan(found: Found, renew: bool) -> Plan:
         return plan_for_backup(found, asked.account, asked.database, needs, renew=renew)

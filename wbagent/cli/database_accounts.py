@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,18 +18,11 @@ from wbagent.config.connection_string import ConnectionStringError
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.layers import KeyPath
 from wbagent.config.secret_place import FilePlace, SecretPlace, place_for
+from wbagent.database.account import Account, check_names, new_password
 from wbagent.database.administrator import administrator, carry_out, look, refuse_replica, through, try_account, where
 from wbagent.database.connection import Connection
 from wbagent.database.facts import show_version
-from wbagent.database.provisioning import (
-    PLACEHOLDER,
-    RETAINS_SINCE,
-    Account,
-    Found,
-    Plan,
-    check_names,
-    new_password,
-)
+from wbagent.database.provisioning import PLACEHOLDER, RETAINS_SINCE, Found, Plan
 from wbagent.errors import ConfigError, DatabaseError, UsageError
 
 # As after Ctrl-C.
@@ -76,8 +69,8 @@ class Wishes:
         return cls(**{name: options[name] for name in cls.__slots__})
 
 
-# The account's connection string by the administrator's way in, MySQL's port, and a password.
-ToURL = Callable[[MysqlURL, int, str], MysqlURL]
+# The way to the server by the administrator's own, and MySQL's port.
+ToURL = Callable[[MysqlURL, int], MysqlURL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,8 @@ def _make(
     place = _place(asked, wishes)
     there = found.grants is not None
     password = _password(asked, wishes, place, there=there)
-    url = to_url(door, found.port or 3306, password.text)
+    way = to_url(door, found.port or 3306)
+    url = replace(way, user=asked.account.user, password=password.text, database=asked.database)
     _show(todo, found, door, f"write the connection string to {place} ({password.words})" if password.write else "")
     if todo.steps or password.write:
         confirm(wishes.yes)

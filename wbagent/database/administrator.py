@@ -14,9 +14,11 @@ from pymysql.constants import ER
 
 from wbagent.config.connection_string import with_port
 from wbagent.config.dsn import MysqlURL
+from wbagent.database.account import Account
 from wbagent.database.connection import Connection, explained, rows, session
 from wbagent.database.facts import flavour_of, parse_version
-from wbagent.database.provisioning import Account, Found, Step
+from wbagent.database.grants import parse_grants
+from wbagent.database.provisioning import Found, Step
 from wbagent.database.target import check_version
 from wbagent.database.tuning import Settings
 from wbagent.errors import AccessError, DatabaseError, UsageError
@@ -114,10 +116,11 @@ def look(connection: Connection, account: Account, database: str) -> Found:
     ((version, port, networked, addresses),) = rows(
         connection, "SELECT @@GLOBAL.version, @@GLOBAL.port, NOT @@GLOBAL.skip_networking, @@GLOBAL.bind_address"
     )
+    named = f"{account.user}@{account.host}"
     return Found(
         version=parse_version(str(version)),
         database=(str(database_row[0][0]), str(database_row[0][1])) if database_row else None,
-        grants=None if lines is None else tuple(str(line[0]) for line in lines),
+        grants=None if lines is None else parse_grants(named, [str(line[0]) for line in lines]),
         clone_plugin=bool(plugin),
         other_hosts=tuple(sorted(host for host in hosts if host.lower() != account.host.lower())),
         port=int(port) if networked else 0,

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _GRANT: Final = re.compile(
-    r"GRANT (?P<what>.+?) ON (?:\*|`(?P<database>(?:[^`]|``)+)`)\.\* TO .*?(?P<option> WITH GRANT OPTION)?",
-    re.IGNORECASE,
+    r"GRANT (?P<what>.+?) ON (?:\*|`(?P<pattern>(?:[^`]|``)+)`)\.\* TO .*?(?P<option> WITH GRANT OPTION.*)?",
+    re.IGNORECASE | re.DOTALL,
 )
-_GLOBAL_GRANT: Final = re.compile(r"GRANT (?P<what>.+?) ON \*\.\* TO ", re.IGNORECASE)
-_DATABASE_GRANT: Final = re.compile(r"GRANT (?P<what>.+?) ON `(?P<pattern>(?:[^`]|``)+)`\.\* TO ", re.IGNORECASE)
 # What GRANT ALL on a database gives (MySQL manual, "Privileges Provided by MySQL"); from 8.0 on SHOW GRANTS names each
 # of them for *.*, and says ALL PRIVILEGES for a database only.
 ALL_ON_DATABASE: Final = (
@@ -39,7 +37,7 @@ ALL_ON_DATABASE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """The privileges on `*.*` of one account (upper case); `account` is as MySQL quotes it: 'user'@'host'.
+    """The privileges on `*.*` of one account (upper case, GRANT OPTION among them); `account` is 'user'@'host'.
 
     `databases`: further ones, each with the pattern of databases' names that it was granted on (% and _ as in LIKE).
     """
@@ -58,7 +56,9 @@ class Grants:
         for pattern, privileges in self.databases:
             if _like(pattern).fullmatch(database):
                 held |= privileges
-        return () if "ALL PRIVILEGES" in held else tuple(each for each in wanted if each not in held)
+        # ALL is everything that can be granted on a database, but not the right to grant it on.
+        every = "ALL PRIVILEGES" in held
+        return tuple(each for each in wanted if each not in held and (not every or each == "GRANT OPTION"))
 
     def missing_for_position(self, version: tuple[int, int, int]) -> tuple[str, ...]:
         """The privileges without which mysqldump cannot note the binary log's position, or not without danger.
@@ -87,15 +87,14 @@ def parse_grants(account: str, lines: Iterable[str]) -> Grants:
     everywhere: set[str] = set()
     databases: list[tuple[str, frozenset[str]]] = []
     for line in lines:
-        if found := _GLOBAL_GRANT.match(line):
-            everywhere |= _privileges(found["what"])
-        elif found := _DATABASE_GRANT.match(line):
-            databases.append((found["pattern"].replace("``", "`"), _privileges(found["what"])))
+        if found := _GRANT.fullmatch(line):
+            named = {part.strip().upper() for part in found["what"].split(",")}
+            named |= {"GRANT OPTION"} if found["option"] else set()
+            if found["pattern"] is None:
+                everywhere |= named
+            else:
+                databases.append((found["pattern"].replace("``", "`"), frozenset(named)))
     return Grants(quoted_account(account), frozenset(everywhere), tuple(databases))
-
-
-def _privileges(text: str) -> frozenset[str]:
-    return frozenset(part.strip().upper() for part in text.split(","))
 
 
 def _like(pattern: str) -> re.Pattern[str]:
@@ -103,22 +102,6 @@ def _like(pattern: str) -> re.Pattern[str]:
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
     wild = {"%": ".*", "_": "."}
     return re.compile("".join(wild.get(part, re.escape(part[-1])) for part in parts), re.DOTALL)
-
-
-def held(lines: Iterable[str]) -> dict[str, frozenset[str]]:
-    """The privileges (upper case) on each database by its name, and on all of them as "", of SHOW GRANTS' lines.
-
-    "GRANT OPTION" is one of them. What is granted on single tables or columns is left out.
-    """
-    found: dict[str, frozenset[str]] = {}
-    for line in lines:
-        if grant := _GRANT.fullmatch(line):
-            # A grant names a pattern, in which the _ of a name may be written \_.
-            name = (grant["database"] or "").replace("``", "`").replace("\\_", "_")
-            named = {part.strip().upper() for part in grant["what"].split(",")}
-            named |= {"GRANT OPTION"} if grant["option"] else set()
-            found[name] = found.get(name, frozenset()) | named
-    return found
 
 
 def quoted_account(account: str) -> str:

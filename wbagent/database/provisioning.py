@@ -6,18 +6,16 @@ Sources: W&B's guide, "MySQL" (the server's database and account); MySQL's manua
 
 from __future__ import annotations
 
-import secrets
-import string
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pymysql.converters import escape_string
 
+from wbagent.database.account import Account
 from wbagent.database.connection import quoted_name
 from wbagent.database.facts import Version
-from wbagent.database.grants import held, quoted_account
-from wbagent.errors import UsageError
+from wbagent.database.grants import ALL_ON_DATABASE, Grants
 
 CHARSET: Final = "utf8mb4"
 COLLATION: Final = "utf8mb4_general_ci"
@@ -26,13 +24,8 @@ PLACEHOLDER: Final = "PASSWORD"
 RETAINS_SINCE: Final = (8, 0, 14)
 
 _CLONES_SINCE: Final = (8, 0, 17)
-# The names of a MySQL that nobody may make anew.
-_ITS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
-_LETTERS: Final = string.ascii_letters + string.digits
-_LONGEST_USER: Final = 32
-_LONGEST_HOST: Final = 255
-_LONGEST_DATABASE: Final = 64
 _EVERYWHERE: Final = ""
+_AS_GOOD: Final = {"FLUSH_TABLES": ("RELOAD",), "REPLICATION CLIENT": ("SUPER",)}
 _HERE_ONLY: Final = (
     "MySQL listens where this host alone reaches it, and no container of this host either; to mend it, write into the"
     " section [mysqld] of an option file, and restart MySQL:\nbind_address = *"
@@ -40,17 +33,6 @@ _HERE_ONLY: Final = (
 
 # Privileges on one database, or on all as `_EVERYWHERE`.
 Privileges = Mapping[str, Collection[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account of MySQL's: who it is, and from where it may come."""
-
-    user: str
-    host: str
-
-    def __str__(self) -> str:
-        return quoted_account(f"{self.user}@{self.host}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +54,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is there: the database's character set and collation, and the lines of the account's SHOW GRANTS.
+    """What is there: the database's character set and collation, and what the account may do.
 
     None for what is not there. `other_hosts` are those of accounts with the same user.
     """
 
     version: Version
     database: tuple[str, str] | None = None
-    grants: tuple[str, ...] | None = None
+    grants: Grants | None = None
     clone_plugin: bool = False
     other_hosts: tuple[str, ...] = ()
     port: int = 3306
@@ -110,22 +92,6 @@ class BackupNeeds:
     binlog: bool
 
 
-def new_password() -> str:
-    """More than 200 bits, a character of each kind that validate_password asks for, none that a URL has to escape."""
-    while True:
-        parts = ("".join(secrets.choice(_LETTERS) for _ in range(10)) for _ in range(4))
-        made = "-".join(parts)
-        if all(any(map(kind, made)) for kind in (str.isupper, str.islower, str.isdigit)):
-            return made
-
-
-def check_names(account: Account, database: str) -> None:
-    """Raise UsageError for names that MySQL, or a connection string, does not take."""
-    wrong = next(_wrong_names(account, database), None)
-    if wrong:
-        raise UsageError(wrong, hint="W&B's guide: user wandb_local, database wandb_local, host %")
-
-
 def plan_for_server(found: Found, account: Account, database: str, *, renew: bool = False) -> Plan:
     """The guide's database and account, in the guide's SQL.
 
@@ -145,9 +111,9 @@ def plan_for_server(found: Found, account: Account, database: str, *, renew: boo
             f"ALTER DATABASE {name} CHARACTER SET {CHARSET} COLLATE {COLLATION};\n"
             "Those that are there: wbagent check database"
         )
-    wanted = {database: ("ALL PRIVILEGES", "GRANT OPTION")}
+    wanted = {database: (*ALL_ON_DATABASE, "GRANT OPTION")}
     steps += _account_steps(found, account, renew=renew)
-    missing = _missing(wanted, held(found.grants or ()))
+    missing = _missing(wanted, found.grants)
     if missing:
         grant = f"GRANT ALL ON {name}.* TO {account} WITH GRANT OPTION"
         steps.append(Step(f"give {account} all rights on {database}", (grant,)))
@@ -160,21 +126,19 @@ def plan_for_server(found: Found, account: Account, database: str, *, renew: boo
 def plan_for_backup(found: Found, account: Account, database: str, needs: BackupNeeds, *, renew: bool = False) -> Plan:
     """An account that can make backups and change nothing."""
     wanted = backup_privileges(found.version, database, needs)
-    holds = held(found.grants or ())
     steps = []
     if _clones(found.version, needs) and not found.clone_plugin:
         # The first, since a MySQL that was packed without it has no other step that can fail.
         steps.append(Step("load MySQL's clone plugin", ("INSTALL PLUGIN clone SONAME 'mysql_clone.so'",)))
     steps += _account_steps(found, account, renew=renew)
-    missing = _missing(wanted, holds)
+    missing = _missing(wanted, found.grants)
     for scope, privileges in missing.items():
-        where = f"{quoted_name(scope)}.*" if scope else "*.*"
-        grant = f"GRANT {', '.join(privileges)} ON {where} TO {account}"
+        grant = f"GRANT {', '.join(privileges)} ON {_on(scope)} TO {account}"
         steps.append(Step(f"let {account} read {scope or 'the state of the server'}", (grant,)))
     already = []
     if found.grants is not None:
         already.append(f"the account {account} is there" + ("" if missing else ", with all that a backup needs"))
-    notes = [*_namesakes(found, account), *_more_than(wanted, holds, account)]
+    notes = [*_namesakes(found, account), *_more_than(wanted, found.grants)]
     if found.database is None:
         notes.append(f"there is no database {database}; the rights hold when it is made: wbagent database init")
     return Plan(tuple(steps), tuple(already), tuple(notes))
@@ -225,53 +189,30 @@ def _namesakes(found: Found, account: Account) -> Iterator[str]:
         yield f"there is also {others}; who comes from where both fit gets the one whose host is the narrower"
 
 
-def _missing(wanted: Privileges, holds: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
-    lacks = {}
-    for scope, privileges in wanted.items():
-        has = holds.get(_EVERYWHERE, frozenset()) | holds.get(scope, frozenset())
-        if "RELOAD" in has:
-            has |= {"FLUSH_TABLES"}
-        # ALL holds whatever can be granted there, but not the right to grant it on.
-        rest = [
-            each for each in privileges if each not in has and ("ALL PRIVILEGES" not in has or each == "GRANT OPTION")
-        ]
-        if rest:
-            lacks[scope] = rest
-    return lacks
+def _missing(wanted: Privileges, grants: Grants | None) -> dict[str, list[str]]:
+    if grants is None:
+        return {scope: list(privileges) for scope, privileges in wanted.items()}
+    lacks = {
+        scope: [each for each in privileges if not grants.has(each, *_AS_GOOD.get(each, ()))]
+        if scope == _EVERYWHERE
+        else list(grants.missing_on(scope, privileges))
+        for scope, privileges in wanted.items()
+    }
+    return {scope: privileges for scope, privileges in lacks.items() if privileges}
 
 
-def _more_than(wanted: Privileges, holds: Mapping[str, frozenset[str]], account: Account) -> Iterable[str]:
+def _more_than(wanted: Privileges, grants: Grants | None) -> Iterator[str]:
     """What no backup needs, on whatever it is: an account may read more than one database, as older ones were made."""
     used = {"USAGE", "SELECT", "RELOAD"}.union(*wanted.values())
-    for scope, privileges in sorted(holds.items()):
+    scopes = ((_EVERYWHERE, grants.everywhere), *grants.databases) if grants else ()
+    for scope, privileges in scopes:
         more = sorted(privileges - used)
-        if more:
-            where = f"{quoted_name(scope)}.*" if scope else "*.*"
+        if grants and more:
             yield (
-                f"{account} may do more than a backup needs; what it does not use for other things, take away:\n"
-                f"REVOKE {', '.join(more)} ON {where} FROM {account};"
+                f"{grants.account} may do more than a backup needs; what it does not use for other things, take away:\n"
+                f"REVOKE {', '.join(more)} ON {_on(scope)} FROM {grants.account};"
             )
 
 
-def _wrong_names(account: Account, database: str) -> Iterator[str]:
-    for what, name, longest in (
-        ("user", account.user, _LONGEST_USER),
-        ("account's host", account.host, _LONGEST_HOST),
-        ("database", database, _LONGEST_DATABASE),
-    ):
-        if not name:
-            yield f"the {what} has no name"
-        if len(name) > longest:
-            yield f"the {what} {name[:40]!r}… has more than the {longest} characters that MySQL takes"
-        if not name.isprintable() or any(ord(character) > 0xFFFF for character in name):
-            yield f"the {what} {name!r} holds a character that MySQL does not take in names"
-        if name != name.strip():
-            yield f"the {what} {name!r} begins or ends with a space, which MySQL takes away"
-    if "/" in database:
-        yield f"the database {database!r} holds a /, which no connection string can name"
-    if "%" in database or "\\" in database:
-        yield f"the database {database!r} holds a % or \\, which in a GRANT means other databases too"
-    if "@" in account.host:
-        yield f"the account's host {account.host!r} holds a @"
-    if database.lower() in _ITS_OWN:
-        yield f"the database {database!r} is one of MySQL's own"
+def _on(scope: str) -> str:
+    return f"{quoted_name(scope)}.*" if scope else "*.*"
