@@ -346,6 +346,12 @@ def test_a_password_that_is_not_right_is_told_and_renewed_when_asked(host: Host)
     assert "--new-password" in told
     assert host.url == first
 
+    little = host.server.create("little", "little", "password")
+    host.server.execute("DROP DATABASE little")
+    host.server.execute("GRANT SELECT ON mysql.* TO 'little'@'%'")
+    host.run("init", "--yes", "--new-password", admin=little, status=69)
+    assert host.url == first, "what is not so on the server is not written down"
+
     host.run("init", "--yes", "--new-password")
     assert host.url != first
     assert logs_in(host.url)
