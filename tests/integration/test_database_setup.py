@@ -181,6 +181,9 @@ def test_nobody_to_ask_and_nothing_is_done(host: Host) -> None:
     before = host.state()
     refused = host.run("init", status=64)
     assert "--yes" in refused.stderr
+    nowhere = str(host.directory / "nowhere/secret")
+    unwritten = host.run("init", "--yes", "--into", nowhere, status=73).stderr
+    assert f"{nowhere} cannot be written: No such file or directory" in unwritten
     assert "expected HOST" in host.run("init", "--yes", "--address", "db1:port", status=64).stderr
     assert host.state() == before
     assert not host.secret.exists()
