@@ -22,6 +22,7 @@ _GROUPS: Final = {
     "binlog": "binary logs, for restores to any moment",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
+    "database": "set MySQL up: database, accounts, settings",
     "report": "one page about this host, to look at",
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",

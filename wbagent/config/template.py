@@ -6,7 +6,6 @@ A setting stands behind a bare `#`, prose behind `# `: taking away each bare `#`
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final, get_args
@@ -17,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from wbagent.config.layers import SECRET_KEYS
 from wbagent.config.model import Settings
+from wbagent.config.toml_text import toml_text
 from wbagent.quantities import format_duration, format_size, parse_duration, parse_size
 
 _HEAD: Final = """\
@@ -121,7 +121,7 @@ def _key(path: str, field: FieldInfo) -> Iterator[str]:
         yield from _prose(field.description)
     if (section, name) in SECRET_KEYS:
         yield f'# Or: {name}_file = "/path/of/a/file", or the systemd credential wbagent.{path}'
-    yield f"#{name} = {_toml(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
+    yield f"#{name} = {toml_text(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
 
 
 def _free_table(path: str) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _free_table(path: str) -> Iterator[str]:
     yield f"#[{path}]"
     for example, value in _EXAMPLES.items():
         if example.startswith(f"{path}."):
-            yield f"#{example.removeprefix(f'{path}.')} = {_toml(value)}"
+            yield f"#{example.removeprefix(f'{path}.')} = {toml_text(value)}"
 
 
 def _written(field: FieldInfo) -> object:
@@ -145,11 +145,6 @@ def _written(field: FieldInfo) -> object:
     if parse_size in validators:
         return format_size(default)
     return default
-
-
-def _toml(value: object) -> str:
-    # JSON's strings, numbers, booleans and lists are TOML's too.
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _prose(text: str) -> Iterator[str]:
