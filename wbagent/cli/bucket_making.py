@@ -82,7 +82,9 @@ def print_by_hand(chosen: Chosen, found: Found | None = None) -> None:
     """Print the lines of MinIO's client, and the least policy for the keys."""
     mc, wanted = chosen.mc, chosen.wanted
     click.echo(f"\nThe same by hand:\n{_MC}")
-    lines = [mc.login(), mc.make(lock=wanted.lock, versioning=wanted.versioning)]
+    lines = [mc.login(), mc.make(lock=wanted.lock)]
+    if wanted.versioning and not wanted.lock:
+        lines.append(mc.keep_versions())
     kind = kind_of(chosen.url, found.server if found else "")
     if wanted.origin:
         lines += ["wbagent bucket cors --print > cors.xml", mc.set_cors("cors.xml")]

@@ -53,7 +53,7 @@ def reachable(store: Store, _: Subject) -> Iterator[Finding]:
     host, port = host_of(store.url)
     address = f"{'https' if store.url.tls else 'http'}://{with_port(host, port)}"
     seen = ask(address, _TIMEOUT_S, store.trust)
-    yield from judge_endpoint(address, seen, pages_by_tls=store.origin.startswith("https:"))
+    yield from judge_endpoint(address, seen, pages_by_tls=store.host.startswith("https:"))
     if seen.broken in _MENDS:
         store.closed = "the store does not answer"
     elif seen.certificate and seen.certificate.doubt:
@@ -107,7 +107,7 @@ def for_users(store: Store, _: Subject) -> Iterator[Finding]:
     addresses = _resolved(name)
     if addresses:
         docker = any(_in_docker(address) for address in addresses)
-        host = _resolved(urlsplit(store.origin).hostname or "")
+        host = _resolved(urlsplit(store.host).hostname or "")
         outside = any(ipaddress.ip_address(address).is_global for address in host)
         yield judge_address(Address(name, addresses, _in_hosts_file(name), docker, outside))
 
@@ -163,7 +163,8 @@ def judge_clock(ahead: float) -> Finding:
     """By how many seconds the store's clock may be ahead of this host's (or behind it); Date tells whole seconds."""
     if abs(ahead) <= _LATE_S:
         return passed("the store's clock and this host's agree" + (f" to {abs(ahead):.0f} s" if abs(ahead) > 2 else ""))
-    said = f"the store's clock is {format_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this host's"
+    minutes = round(abs(ahead) / 60) * 60.0
+    said = f"the store's clock is {format_duration(minutes)} {'ahead of' if ahead > 0 else 'behind'} this host's"
     remedy = "see both clocks: timedatectl status; systemctl enable --now systemd-timesyncd"
     if abs(ahead) < _REFUSED_S:
         return warn(f"{said}; from 15 minutes on it refuses everything", needed="clocks that agree", remedy=remedy)

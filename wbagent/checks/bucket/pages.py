@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from wbagent.bucket.cors import origin_of
 from wbagent.bucket.plain_http import Reply
 from wbagent.checks.bucket.store import Store
 from wbagent.checks.check import Finding, Subject, fail, passed, warn
@@ -16,18 +17,18 @@ _HEADERS: Final = ("content-type", "content-md5")
 
 def cors(store: Store, subject: Subject) -> Iterator[Finding]:
     """The question that a browser asks before it puts or gets (preflight), and the answer that it looks at then."""
-    key = store.key("page")
+    key, origin = store.key("page"), origin_of(store.host)
     for method in ("GET", "PUT"):
         asked = {
-            "origin": store.origin,
+            "origin": origin,
             "access-control-request-method": method,
             **({"access-control-request-headers": ",".join(_HEADERS)} if method == "PUT" else {}),
         }
-        yield judge_preflight(method, store.use("OPTIONS", key, more=asked), store.origin)
+        yield judge_preflight(method, store.use("OPTIONS", key, more=asked), origin)
     if not store.unwritable:
         with store.removed(subject, key):
             if store.use("PUT", key, b"page").good:
-                yield judge_seen(store.use("GET", key, more={"origin": store.origin}), store.origin)
+                yield judge_seen(store.use("GET", key, more={"origin": origin}), origin)
 
 
 def judge_preflight(method: str, reply: Reply, origin: str) -> Finding:

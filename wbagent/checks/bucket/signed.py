@@ -29,9 +29,9 @@ def signed_urls(store: Store, subject: Subject) -> Iterator[Finding]:
         if not put.good:
             store.unwritable = "a signed PUT is refused"
             return
-        yield judge_md5(store.use("PUT", key, body, signed={"content-md5": md5(body)}), _with_wrong_md5(store, key))
         yield judge_head(store.use("HEAD", key), _SIZE)
         yield judge_get(store.use("GET", key), body)
+    yield _with_md5(store, subject, body)
     spaced = store.key("a key with a space")
     with store.removed(subject, spaced):
         yield judge_spaced(store.use("PUT", spaced, body), store.use("GET", spaced), body)
@@ -42,8 +42,13 @@ def md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _with_wrong_md5(store: Store, key: str) -> Reply:
-    return store.use("PUT", key, b"something", more={"content-md5": md5(b"something else")})
+def _with_md5(store: Store, subject: Subject, body: bytes) -> Finding:
+    right, wrong = store.key("with-md5"), store.key("with-wrong-md5")
+    with store.removed(subject, right), store.removed(subject, wrong):
+        return judge_md5(
+            store.use("PUT", right, body, signed={"content-md5": md5(body)}),
+            store.use("PUT", wrong, body, more={"content-md5": md5(b"something else")}),
+        )
 
 
 def judge_put(put: Reply) -> Finding:
@@ -75,7 +80,7 @@ def judge_put(put: Reply) -> Finding:
 def judge_md5(right: Reply, wrong: Reply) -> Finding:
     """`right`: an upload with a signed Content-MD5, after one without was taken; `wrong`: one that does not fit."""
     about, needed = "PUT with Content-MD5", "a proxy that passes Content-MD5 on, as W&B's clients send it"
-    remedy = "in the proxy before the store, drop no request header: no proxy_set_header Content-MD5 (nginx)"
+    remedy = 'in the proxy before the store, pass every request header on: no proxy_set_header Content-MD5 ""; (nginx)'
     if not right.good:
         return fail(
             f"{right.said}: Content-MD5 is lost or changed on the way", needed=needed, remedy=remedy, about=about

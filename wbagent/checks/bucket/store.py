@@ -29,17 +29,18 @@ class Store:
     """One run's view of the bucket; the checks of an area run one after the other.
 
     `closed` says why nothing more can be asked, `unwritable` why nothing can be stored; `skipped` are the checks that
-    were left out for either. `origin` is HOST, `now` the clock that requests are signed with.
+    were left out for either. `host` is HOST, as users open it, `now` the clock that requests are signed with.
     """
 
     url: S3URL
-    origin: str
+    host: str
     aws_region: str | None = None
     now: Callable[[], float] = time.time
     closed: str = ""
     unwritable: str = ""
     skipped: list[str] = field(default_factory=list)
     hidden: int = 0
+    _refused: set[str] = field(default_factory=set)
     _trust: ssl.SSLContext | None = None
     _client: S3Client | None = None
 
@@ -82,12 +83,21 @@ class Store:
         """Sign a URL as the server does and use it as a client does; raises BucketError when nobody answers."""
         expires = PUT_S if method == "PUT" else GET_S
         url = presigned(self.url, method, key, now=self.now(), expires=expires, query=query, headers=signed)
-        return send(url, method, body, more=more, trust=self.trust if self.url.tls else None)
+        reply = send(url, method, body, more=more, trust=self.trust if self.url.tls else None)
+        if method == "PUT" and 400 <= reply.status < 500:
+            self._refused.add(key)
+        return reply
 
     @contextmanager
     def removed(self, subject: Subject, key: str) -> Iterator[None]:
-        """Remove the object `key` when the block ends, or when all is interrupted."""
-        with subject.scratch.removed(lambda: self._remove(key)):
+        """Remove the object `key` when the block ends, or when all is interrupted; put it once only."""
+
+        def remove() -> None:
+            # Keys that may not put often may not delete either: that nothing could be removed would be untrue.
+            if key not in self._refused:
+                self._remove(key)
+
+        with subject.scratch.removed(remove):
             yield
 
     def _remove(self, key: str) -> None:
