@@ -61,11 +61,12 @@ def make(chosen: Chosen, url: S3URL, *, yes: bool) -> None:
     with _for_the_administrator():
         for step in making.carry_out(client, url, todo, found, chosen.wanted):
             _tell("done", _in_words(step, chosen))
-    if not todo:
-        _tell("is so", "nothing was to be done")
     if found.exists and found.rules is None:
         _tell("note", f"{_NO_RULES} `{chosen.mc.allow_origin(chosen.wanted.origin)}`")
-    print_by_hand(chosen, found)
+    if todo:
+        print_by_hand(chosen, found)
+    else:
+        _tell("is so", "nothing was to be done (the same by hand, and the least policy: --print)")
 
 
 @contextmanager

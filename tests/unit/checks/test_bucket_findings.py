@@ -11,6 +11,7 @@ from wbagent.bucket.plain_http import Reply
 from wbagent.checks.areas import checks_of
 from wbagent.checks.bucket.access import Region, judge_region, judge_trouble
 from wbagent.checks.bucket.endpoint import Address, judge_address, judge_clock, judge_endpoint
+from wbagent.checks.bucket.objects import judge_deleted
 from wbagent.checks.bucket.pages import judge_preflight, judge_seen
 from wbagent.checks.bucket.rules import judge_lifecycle, judge_lock, judge_versioning
 from wbagent.checks.bucket.signed import judge_get, judge_head, judge_md5, judge_put, judge_refusal, judge_spaced
@@ -22,6 +23,7 @@ from wbagent.config.dsn import S3URL
 from wbagent.monitor.outside import Certificate, Doubt, Outside, Stage
 from wbagent.monitor.store_probe import Trouble
 
+NOW = 1.7e9
 HOST = "https://wandb.example.com"
 URL = S3URL.parse("s3://KEY:SECRET@minio.example.com:9000/files?region=us-east-1&tls=true")
 MC = McLines(URL, "wandb")
@@ -80,7 +82,7 @@ def test_addresses_that_users_reach(address: Address, verdict: str, said: str) -
 
 def test_endpoints() -> None:
     def judged(seen: Outside, *, pages_by_tls: bool = True) -> Finding:
-        (finding,) = judge_endpoint("https://minio.example.com:9000", seen, pages_by_tls=pages_by_tls)
+        (finding,) = judge_endpoint("https://minio.example.com:9000", seen, now=NOW, pages_by_tls=pages_by_tls)
         return finding
 
     good = Certificate(expires=None)
@@ -89,6 +91,12 @@ def test_endpoints() -> None:
     assert (plain.verdict, "may not load them" in plain.found) == ("warn", True)
     assert "may not load them" not in judged(Outside(None, "", 0.01, 200), pages_by_tls=False).found
     assert judged(Outside(Stage.REFUSED, "connection refused", 0.01)).verdict == "fail"
+    soon = Certificate(expires=NOW + 5 * 86400)
+    assert "expires in 5 days" in judged(Outside(None, "", 0.01, 200, soon)).found
+    assert judged(Outside(None, "", 0.01, 200, Certificate(expires=NOW + 90 * 86400))).verdict == "pass"
+    for said in ("301 Moved to https://minio.example.com", "400 Client sent an HTTP request to an HTTPS server."):
+        stage = Stage.REDIRECT if said.startswith("3") else Stage.UNREADY
+        assert "tls=true" in judged(Outside(stage, said, 0.01, int(said[:3]))).remedy
     for doubt in Doubt:
         finding = judged(Outside(None, "", 0.01, 200, Certificate(None, doubt, "why")))
         assert (finding.verdict, "why" in finding.found, finding.remedy != "") == ("fail", True, True)
@@ -150,7 +158,11 @@ def test_uploads_and_downloads() -> None:
 
 @pytest.mark.parametrize(("status", "verdict"), [(403, "pass"), (401, "pass"), (200, "fail"), (404, "warn")])
 def test_what_must_be_refused(status: int, verdict: str) -> None:
-    assert judge_refusal("no signature", Reply(status)).verdict == verdict
+    assert judge_refusal("no signature", Reply(status), MC).verdict == verdict
+
+
+def test_what_was_deleted() -> None:
+    assert [judge_deleted(Reply(status)).verdict for status in (404, 403, 200)] == ["pass", "pass", "fail"]
 
 
 def test_preflights() -> None:

@@ -25,6 +25,9 @@ _TIMEOUT_S: Final = 10.0
 # S3 refuses a request that is signed 15 minutes off. A minute is more than any host that asks a time server is off.
 _REFUSED_S: Final = 900.0
 _LATE_S: Final = 60.0
+_DAY_S: Final = 86400.0
+# As [monitor.certificate] warns for the second time.
+_RENEW_DAYS: Final = 14
 _HOSTS: Final = Path("/etc/hosts")
 _ONLY_HERE: Final = re.compile(r"(localhost|.*\.localhost|.*\.docker\.internal|.*\.svc(\.cluster\.local)?)\.?")
 _DOCKER: Final = re.compile(r"docker\d+|br-[0-9a-f]{12}")
@@ -53,17 +56,24 @@ def reachable(store: Store, _: Subject) -> Iterator[Finding]:
     host, port = host_of(store.url)
     address = f"{'https' if store.url.tls else 'http'}://{with_port(host, port)}"
     seen = ask(address, _TIMEOUT_S, store.trust)
-    yield from judge_endpoint(address, seen, pages_by_tls=store.host.startswith("https:"))
+    yield from judge_endpoint(address, seen, now=store.now(), pages_by_tls=store.host.startswith("https:"))
     if seen.broken in _MENDS:
         store.closed = "the store does not answer"
+    elif seen.broken is Stage.REDIRECT and not store.url.tls:
+        store.closed = "the store wants TLS"
     elif seen.certificate and seen.certificate.doubt:
         store.closed = "the store's certificate is refused"
 
 
-def judge_endpoint(address: str, seen: Outside, *, pages_by_tls: bool) -> Iterator[Finding]:
+def judge_endpoint(address: str, seen: Outside, *, now: float, pages_by_tls: bool) -> Iterator[Finding]:
     """What one look at the endpoint means; whatever an S3 store answers to a stranger is good here."""
     if seen.broken in _MENDS:
         yield fail(f"{address}: {seen.said}", needed="an S3 store that answers", remedy=_MENDS[seen.broken])
+        return
+    redirected = seen.broken is Stage.REDIRECT and "https://" in seen.said
+    if seen.certificate is None and (redirected or "HTTPS" in seen.said):
+        remedy = "tls=true in [server] bucket, with the port of HTTPS"
+        yield fail(f"{address}: {seen.said}: the store wants TLS", needed="https", remedy=remedy)
         return
     if seen.certificate is None:
         mixed = ", and a page that came by https may not load them at all" if pages_by_tls else ""
@@ -78,6 +88,14 @@ def judge_endpoint(address: str, seen: Outside, *, pages_by_tls: bool) -> Iterat
             f"{address}: the certificate is refused: {seen.certificate.said}",
             needed="a certificate that every browser trusts",
             remedy=_DOUBTS.get(seen.certificate.doubt, "renew the store's certificate"),
+        )
+        return
+    left = (seen.certificate.expires - now) / _DAY_S if seen.certificate.expires else None
+    if left is not None and left < _RENEW_DAYS:
+        yield warn(
+            f"{address}: the certificate expires in {max(left, 0):.0f} days",
+            needed=f"more than {_RENEW_DAYS} days left: whatever renews it should have done so",
+            remedy="renew the store's certificate",
         )
         return
     yield passed(f"{address} answers in {seen.seconds * 1000:.0f} ms, its certificate is trusted")

@@ -24,7 +24,7 @@ def cors(store: Store, subject: Subject) -> Iterator[Finding]:
             "access-control-request-method": method,
             **({"access-control-request-headers": ",".join(_HEADERS)} if method == "PUT" else {}),
         }
-        yield judge_preflight(method, store.use("OPTIONS", key, more=asked), origin)
+        yield judge_preflight(method, store.use(method, key, more=asked, preflight=True), origin)
     if not store.unwritable:
         with store.removed(subject, key):
             if store.use("PUT", key, b"page").good:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from wbagent.bucket.mc_lines import McLines
 from wbagent.bucket.plain_http import Reply, send
 from wbagent.bucket.signing import presigned, target
 from wbagent.checks.bucket.store import GET_S, Store
@@ -156,12 +157,12 @@ def refusals(store: Store, subject: Subject) -> Iterator[Finding]:
         fresh = presigned(store.url, "GET", key, now=store.now(), expires=GET_S)
         changed = replace(fresh, target=fresh.target[:-1] + ("0" if fresh.target[-1] != "0" else "1"))
         plain = replace(fresh, target=target(store.url, key, {}))
-        yield judge_refusal("an expired URL", send(old, "GET", trust=trust))
-        yield judge_refusal("a URL with another signature", send(changed, "GET", trust=trust))
-        yield judge_refusal("no signature", send(plain, "GET", trust=trust))
+        yield judge_refusal("an expired URL", send(old, "GET", trust=trust), store.mc)
+        yield judge_refusal("a URL with another signature", send(changed, "GET", trust=trust), store.mc)
+        yield judge_refusal("no signature", send(plain, "GET", trust=trust), store.mc)
 
 
-def judge_refusal(what: str, reply: Reply) -> Finding:
+def judge_refusal(what: str, reply: Reply, mc: McLines) -> Finding:
     """403 is right; 401 is some proxy's word for it."""
     if reply.status in {401, 403}:
         return passed("refused", about=what)
@@ -170,7 +171,7 @@ def judge_refusal(what: str, reply: Reply) -> Finding:
         return fail(
             "the object is given: " + ("everybody may read the bucket" if public else "whoever has it reads for ever"),
             needed="403",
-            remedy="take the public access from the bucket: mcli anonymous set none wandb/BUCKET"
+            remedy=f"mcli anonymous set private {mc.place}   # see what it takes away: mcli anonymous get-json"
             if public
             else "see what stands before the store: a cache that knows no signatures, or a public bucket",
             about=what,
