@@ -14,7 +14,7 @@ from wbagent.bucket.signing import SignedUrl
 from wbagent.errors import BucketError
 
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
-_LONGEST: Final = 1 << 20
+_LONGEST: Final = 4 << 20
 _TIMEOUT_S: Final = 15.0
 
 

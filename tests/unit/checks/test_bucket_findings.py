@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wbagent.bucket.mc_lines import McLines
 from wbagent.bucket.plain_http import Reply
 from wbagent.checks.areas import checks_of
-from wbagent.checks.bucket.access import Region, judge_region, judge_trouble
+from wbagent.checks.bucket.access import Region, judge_region, judge_taken, judge_trouble
 from wbagent.checks.bucket.endpoint import Address, judge_address, judge_clock, judge_endpoint
 from wbagent.checks.bucket.objects import judge_deleted
 from wbagent.checks.bucket.pages import judge_preflight, judge_seen
@@ -125,6 +125,14 @@ def test_clocks(ahead: float) -> None:
 def test_regions(region: Region, verdict: str, remedy: str) -> None:
     finding = judge_region(region)
     assert (finding.verdict, remedy in finding.remedy) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [("GET: 404 NoSuchKey", "pass"), ("GET: 403 AccessDenied", "pass"), ("GET: 404", "fail"), ("GET: 200", "fail")],
+)
+def test_something_else_than_a_store(said: str, verdict: str) -> None:
+    assert judge_taken(said, Store(URL, HOST)).verdict == verdict
 
 
 def test_every_trouble_has_a_remedy() -> None:

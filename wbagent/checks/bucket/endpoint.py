@@ -59,7 +59,7 @@ def reachable(store: Store, _: Subject) -> Iterator[Finding]:
     yield from judge_endpoint(address, seen, now=store.now(), pages_by_tls=store.host.startswith("https:"))
     if seen.broken in _MENDS:
         store.closed = "the store does not answer"
-    elif seen.broken is Stage.REDIRECT and not store.url.tls:
+    elif _wants_tls(seen):
         store.closed = "the store wants TLS"
     elif seen.certificate and seen.certificate.doubt:
         store.closed = "the store's certificate is refused"
@@ -70,8 +70,7 @@ def judge_endpoint(address: str, seen: Outside, *, now: float, pages_by_tls: boo
     if seen.broken in _MENDS:
         yield fail(f"{address}: {seen.said}", needed="an S3 store that answers", remedy=_MENDS[seen.broken])
         return
-    redirected = seen.broken is Stage.REDIRECT and "https://" in seen.said
-    if seen.certificate is None and (redirected or "HTTPS" in seen.said):
+    if _wants_tls(seen):
         remedy = "tls=true in [server] bucket, with the port of HTTPS"
         yield fail(f"{address}: {seen.said}: the store wants TLS", needed="https", remedy=remedy)
         return
@@ -99,6 +98,12 @@ def judge_endpoint(address: str, seen: Outside, *, now: float, pages_by_tls: boo
         )
         return
     yield passed(f"{address} answers in {seen.seconds * 1000:.0f} ms, its certificate is trusted")
+
+
+def _wants_tls(seen: Outside) -> bool:
+    """Whether it was asked without TLS and sends elsewhere for it, or says so, as Go's servers do."""
+    redirected = seen.broken is Stage.REDIRECT and "https://" in seen.said
+    return seen.certificate is None and (redirected or "HTTPS" in seen.said)
 
 
 @dataclass(frozen=True, slots=True)

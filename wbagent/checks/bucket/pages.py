@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from wbagent.bucket.cors import origin_of
+from wbagent.bucket.cors import allows, origin_of, read
 from wbagent.bucket.plain_http import Reply
 from wbagent.checks.bucket.store import Store
 from wbagent.checks.check import Finding, Subject, fail, passed, warn
+from wbagent.errors import BucketError
 
 _REMEDY: Final = "wbagent bucket cors"
+_PROXY: Final = (
+    "the bucket's rule is right: let the proxy before the store pass on OPTIONS, Origin and all headers of the answer"
+)
 # What a page of W&B's sends along with an upload.
 _HEADERS: Final = ("content-type", "content-md5")
 
@@ -24,7 +29,8 @@ def cors(store: Store, subject: Subject) -> Iterator[Finding]:
             "access-control-request-method": method,
             **({"access-control-request-headers": ",".join(_HEADERS)} if method == "PUT" else {}),
         }
-        yield judge_preflight(method, store.use(method, key, more=asked, preflight=True), origin)
+        finding = judge_preflight(method, store.use(method, key, more=asked, preflight=True), origin)
+        yield replace(finding, remedy=_PROXY) if finding.remedy == _REMEDY and _has_rule(store, origin) else finding
     if not store.unwritable:
         with store.removed(subject, key):
             if store.use("PUT", key, b"page").good:
@@ -57,13 +63,21 @@ def judge_seen(reply: Reply, origin: str) -> Finding:
         return fail(
             "a GET's answer does not name the origin: something before the store drops it",
             needed=f"Access-Control-Allow-Origin: {origin}",
-            remedy="let the proxy before the store pass on Origin and every header of the answer",
+            remedy=_PROXY,
             about=about,
         )
     exposed = _names(reply, "access-control-expose-headers")
     if "etag" not in exposed and "*" not in exposed:
         return warn("a page may not see ETag", needed="ExposeHeader ETag", remedy=_REMEDY, about=about)
     return passed("readable, with its ETag", about=about)
+
+
+def _has_rule(store: Store, origin: str) -> bool:
+    """Whether the bucket has the rule already, so that something on the way is to blame."""
+    try:
+        return any(allows(rule, origin) for rule in read(store.client, store.url))
+    except BucketError:
+        return False
 
 
 def _names(reply: Reply, header: str) -> set[str]:
