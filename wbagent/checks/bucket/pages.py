@@ -23,18 +23,25 @@ _HEADERS: Final = ("content-type", "content-md5")
 def cors(store: Store, subject: Subject) -> Iterator[Finding]:
     """The question that a browser asks before it puts or gets (preflight), and the answer that it looks at then."""
     key, origin = store.key("page"), origin_of(store.host)
-    for method in ("GET", "PUT"):
-        asked = {
-            "origin": origin,
-            "access-control-request-method": method,
-            **({"access-control-request-headers": ",".join(_HEADERS)} if method == "PUT" else {}),
-        }
-        finding = judge_preflight(method, store.use(method, key, more=asked, preflight=True), origin)
-        yield replace(finding, remedy=_PROXY) if finding.remedy == _REMEDY and _has_rule(store, origin) else finding
-    if not store.unwritable:
+    get, put = (judge_preflight(method, _preflight(store, method, key, origin), origin) for method in ("GET", "PUT"))
+    bad = [finding for finding in (get, put) if finding.verdict == "fail"]
+    if bad and _has_rule(store, origin):
+        get, put = (replace(finding, remedy=_PROXY) if finding in bad else finding for finding in (get, put))
+    if bad and get.found == put.found:
+        yield replace(get, about=f"GET and PUT from {origin}")
+        return
+    yield from (get, put)
+    if not (bad or store.unwritable):
         with store.removed(subject, key):
             if store.use("PUT", key, b"page").good:
                 yield judge_seen(store.use("GET", key, more={"origin": origin}), origin)
+
+
+def _preflight(store: Store, method: str, key: str, origin: str) -> Reply:
+    asked = {"origin": origin, "access-control-request-method": method}
+    if method == "PUT":
+        asked["access-control-request-headers"] = ",".join(_HEADERS)
+    return store.use(method, key, more=asked, preflight=True)
 
 
 def judge_preflight(method: str, reply: Reply, origin: str) -> Finding:
