@@ -106,6 +106,7 @@ def test_policies_by_kind() -> None:
         "aws",
         "minio",
     ]
+    assert kind_of(S3URL.parse("s3://K:S@s3.eu-west-1.amazonaws.com/bucket?tls=true"), "") == "aws"
     assert least_server_policy("minio", URL)["Statement"][0]["Resource"] == "arn:aws:s3:::bucket/*"
     assert "s3:GetBucketCORS" not in str(least_server_policy("minio", URL))
     assert "SEC" not in how_to_put("minio", URL, "wandb")
