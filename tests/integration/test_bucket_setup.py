@@ -144,11 +144,14 @@ def test_cors_keeps_the_rules_of_others(ceph: Ceph, wanted: S3URL, tmp_path: Pat
 def test_a_store_without_cors_rules_of_single_buckets(ceph: Ceph, wanted: S3URL, tmp_path: Path) -> None:
     with FaultyStore((ceph.address, ceph.port)) as like_minio:
         like_minio.fail([r"\?cors"], "501")
-        file = configured(tmp_path, replace(wanted, host=like_minio.address, port=like_minio.port))
+        there = replace(wanted, host=like_minio.address, port=like_minio.port)
+        file = configured(tmp_path, there, there)
         made = bucket(file, "create", "--yes")
         error = refused(file, "cors", "--yes")
         again = bucket(file, "create", "--yes")
+        for_backups = bucket(file, "create", "--backup", "--yes")
     assert isinstance(error, NoCorsRulesError)
+    assert (for_backups.exit_code, "cors" in for_backups.output) == (0, False), "no browser uses it"
     setting = f"mcli admin config set wandb api cors_allow_origin={HOST}"
     for each in (made, again):
         assert (each.exit_code, each.exception) == (0, None)

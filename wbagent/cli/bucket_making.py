@@ -66,7 +66,7 @@ def make(chosen: Chosen, url: S3URL, *, yes: bool) -> None:
     except NoCorsRulesError:
         # The last of the steps, so all else is done.
         has_rules = False
-    if not has_rules:
+    if chosen.wanted.origin and not has_rules:
         _tell("note", f"{_NO_RULES} `{chosen.mc.allow_origin(chosen.wanted.origin)}`")
     if todo:
         print_by_hand(chosen, found)
