@@ -37,6 +37,13 @@ class Progress:
                 del self._running[area]
                 self._changed(self._running)
 
+    def within(self, area: str, step: str) -> None:
+        """The check that `area` is at has come to this step of its own."""
+        with self._lock:
+            if area in self._running:
+                self._running[area] = step
+                self._changed(self._running)
+
 
 def run(areas: Mapping[str, Sequence[Check]], subject: Subject, progress: Progress | None = None) -> tuple[Result, ...]:
     """Run all checks; the results in the order of the areas and of their checks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wbagent.checks.areas import AREAS, checks_of
-from wbagent.checks.check import Result, Subject, Verdict
+from wbagent.checks.check import Check, Result, Subject, Verdict
 from wbagent.checks.run import Progress, exit_status, run
 from wbagent.checks.scratch import Scratch
 from wbagent.cli.context import load_settings
@@ -33,11 +33,21 @@ def check(ctx: click.Context, area: Sequence[str], as_json: bool) -> None:
     1: there are warnings; 2: something fails.
     """
     settings = load_settings(ctx)
-    scratch = Scratch()
     chosen = {name: checks_of(name, settings) for name in AREAS if not area or name in area}
+    carry_out(ctx, lambda _: chosen, Subject(settings, Scratch()), as_json=as_json)
+
+
+def carry_out(
+    ctx: click.Context,
+    chosen: Callable[[Progress], Mapping[str, Sequence[Check]]],
+    subject: Subject,
+    *,
+    as_json: bool,
+) -> None:
+    """Run what `chosen` gives (it may tell Progress of its own steps), show the results, exit with their status."""
     with _interruptible(), _progress() as progress:
-        results = run(chosen, Subject(settings, scratch), progress)
-    for left in scratch.left:
+        results = run(chosen(progress), subject, progress)
+    for left in subject.scratch.left:
         click.echo(f"warning: not removed: {left}", err=True)
     if as_json:
         click.echo(json.dumps(_document(results), indent=2, ensure_ascii=False))
