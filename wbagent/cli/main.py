@@ -20,6 +20,7 @@ _GROUPS: Final = {
     "alerts": "what is firing, and who is told",
     "backup": "make, list, show, prove and prune backups",
     "binlog": "binary logs, for restores to any moment",
+    "bucket": "make the bucket, let pages of W&B use it, check it",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
     "report": "one page about this host, to look at",
