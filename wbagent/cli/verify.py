@@ -12,7 +12,7 @@ from wbagent.checks.scratch import Scratch
 from wbagent.cli.check import carry_out
 from wbagent.cli.context import load_settings
 from wbagent.errors import UsageError
-from wbagent.verify import install as client_install
+from wbagent.verify import install as own
 from wbagent.verify.address import host_of
 from wbagent.verify.client import checked_api_key, find_client, read_api_key
 from wbagent.verify.steps import CLIENT, Visitor, steps
@@ -59,8 +59,8 @@ def _visitor(host: str, api_key_file: Path | None, scratch: Scratch, *, install:
     api_key = read_api_key(api_key_file) if api_key_file else None
     if install:
         click.echo("installing the wandb client …", err=True)
-        client_install.install_client(scratch)
-    client = find_client(scratch)
+        own.install_client(scratch, own.client_directory())
+    client = find_client(scratch, own.client_directory())
     if client is None:
         return Visitor(missing=(_NO_CLIENT, "wbagent verify --install-client makes one of its own"))
     if api_key is None and sys.stdin.isatty():

@@ -16,7 +16,6 @@ import psutil
 
 from wbagent.checks.scratch import Scratch
 from wbagent.errors import ConfigError, UsageError
-from wbagent.verify.install import client_directory
 from wbagent.verify.output import label_in
 from wbagent.verify.sandbox import environment, temporary_home, unprivileged
 
@@ -43,9 +42,9 @@ class Ended:
     status: int | None
 
 
-def find_client(scratch: Scratch) -> Client | None:
-    """That of our own environment, else that on PATH; None where there is none. Raises UsageError for one of no use."""
-    own = client_directory() / "bin" / "wandb"
+def find_client(scratch: Scratch, directory: Path) -> Client | None:
+    """That of the environment in `directory`, else that on PATH; None where there is none. Raises UsageError for one of no use."""
+    own = directory / "bin" / "wandb"
     path = str(own) if own.exists() else shutil.which("wandb")
     if path is None:
         return None

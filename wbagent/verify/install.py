@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.checks.scratch import Scratch
+from wbagent.child import how_it_ended
 from wbagent.errors import UsageError, WbagentError
 from wbagent.verify.sandbox import environment, give, temporary_home, unprivileged
 
@@ -27,27 +27,21 @@ def client_directory() -> Path:
     return Path(cache) / "wbagent" / "wandb-client"
 
 
-def install_client(scratch: Scratch) -> Path:
-    """Make it with the newest client, or bring it up to date; what could not be finished is removed. WbagentError."""
-    if importlib.util.find_spec("ensurepip") is None:
-        raise UsageError(
-            "Python's venv is not complete on this host: the package python3-venv is missing",
-            hint="apt install python3-venv",
-        )
-    directory = client_directory()
+def install_client(
+    scratch: Scratch, directory: Path, *, python: str = sys.executable, requirement: str = "wandb"
+) -> None:
+    """Make it, or bring it up to date; what could not be finished is removed. Raises UsageError, WbagentError."""
     directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     whole = False
     with scratch.removed(lambda: None if whole else shutil.rmtree(directory, ignore_errors=True)):
         directory.mkdir(mode=0o755, exist_ok=True)
         give(directory)
         with temporary_home(scratch) as home:
-            _run([sys.executable, "-m", "venv", str(directory)], home)
-            python = str(directory / "bin" / "python")
+            _run([python, "-m", "venv", str(directory)], home)
             # Only built packages: nothing that comes along runs code of its own to install itself.
-            pip = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--upgrade"]
-            _run([*pip, "wandb"], home)
+            pip = [str(directory / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+            _run([*pip, "--no-cache-dir", "--only-binary", ":all:", "--upgrade", requirement], home)
         whole = True
-    return directory
 
 
 def _run(command: list[str], home: Path) -> None:
@@ -67,9 +61,16 @@ def _run(command: list[str], home: Path) -> None:
         raise WbagentError(
             f"the client could not be installed within {_LIMIT_S:g} s", hint="see whether this host reaches PyPI"
         ) from None
-    if done.returncode:
-        lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("ERROR")]
-        raise WbagentError(
-            f"the client could not be installed: {lines[-1] if lines else f'pip ended with {done.returncode}'}",
-            hint="see whether this host reaches PyPI, and the proxy (https_proxy); or put wandb on PATH yourself",
+    if done.returncode == 0:
+        return
+    said = (done.stdout + done.stderr).decode(errors="replace")
+    if "ensurepip is not" in said:
+        raise UsageError(
+            "Python's venv is not complete on this host: the package python3-venv is missing",
+            hint="apt install python3-venv",
         )
+    errors = [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines()
+    raise WbagentError(
+        f"the client could not be installed: {errors[-1] if errors else how_it_ended(done.returncode)}",
+        hint="see whether this host reaches PyPI, and through which proxy (https_proxy); or put wandb on PATH yourself",
+    )

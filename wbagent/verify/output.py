@@ -15,6 +15,8 @@ from typing import Final
 
 WHOLE: Final = "wandb verify"
 _WIDTH: Final = 72
+# Of the longest label, on a terminal of 20 columns.
+_PARTS: Final = 4
 _ESCAPE: Final = re.compile(r"(\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_END: Final = re.compile(r"\r\n|[\n\r]")
@@ -29,7 +31,7 @@ _WARNINGS: Final = ("Checking requests to base url", "Checking requests made ove
 _WARNING: Final = "not supported by your local installation"
 # What it says when all is well, and its progress.
 _USUAL: Final = re.compile(
-    r"(?:wandb: )?(?:Default host selected: |Find detailed logs for this test at: )"
+    r"wandb:$|(?:wandb: )?(?:Default host selected: |Find detailed logs for this test at: )"
     r"|wandb: (?:Currently logged in as: |Using wandb-core |Appending key for |\[wandb\.login\(\)\] "
     r"|W&B API key is configured|WARNING If you're specifying your api key in code|[-\\|/⣾⣽⣻⢿⡿⣟⣯⣷] )"
 )
@@ -105,9 +107,9 @@ def _coloured(text: str) -> Iterator[tuple[str, str]]:
         of_line = of_line or (colour if first.strip() else "")
         line += first
         for following in rest:
-            yield _CONTROL.sub("", line).rstrip(), of_line
+            yield _CONTROL.sub("", line), of_line
             line, of_line = following, (colour if following.strip() else "")
-    yield _CONTROL.sub("", line).rstrip(), of_line
+    yield _CONTROL.sub("", line), of_line
 
 
 def _colour_after(codes: str, before: str) -> str:
@@ -118,22 +120,21 @@ def _colour_after(codes: str, before: str) -> str:
 
 
 def _unwrapped(lines: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """A label that a narrow terminal broke in two is one line again."""
-    held: tuple[str, str] | None = None
+    """A label that a narrow terminal broke into several lines is one line again."""
+    held: list[tuple[str, str]] = []
     for line, colour in lines:
-        if held is not None:
-            if _LABEL.match(line):
-                yield held[0] + ("" if held[0].endswith(" ") else " ") + line.lstrip(), held[1]
-                held = None
-                continue
-            yield held
-            held = None
-        if line.startswith("Checking ") and "..." not in line:
-            held = line, colour
+        if held or (line.startswith("Checking ") and "..." not in line):
+            held.append((line, colour))
+            whole = "".join(text for text, _ in held)
+            if _label(whole):
+                yield whole, held[0][1]
+                held = []
+            elif len(held) == _PARTS or "..." in whole:
+                yield from held
+                held = []
         else:
             yield line, colour
-    if held is not None:
-        yield held
+    yield from held
 
 
 @dataclass
@@ -176,6 +177,7 @@ class _Reading:
         self._traceback: str | None = None
 
     def take(self, line: str, colour: str) -> None:
+        line = line.rstrip()
         if found := _label(line):
             before, label, rest = found
             if before.strip():
@@ -213,7 +215,7 @@ class _Reading:
         assert self._open is not None  # noqa: S101 - a traceback opens a step
         if line.startswith(_CHAINED):
             return True
-        if line.startswith("wandb: ") or line.strip().startswith((*_GOOD, *_BAD)):
+        if line.startswith("wandb:") or line.strip().startswith((*_GOOD, *_BAD)):
             self._traceback = None
             return False
         if self._traceback == "frames" and line[0].isspace():
@@ -245,7 +247,7 @@ class _Reading:
             return
         opened = self._open
         reason = opened is not None and opened.mark in _BAD and (colour or not self._has_colours)
-        if opened is not None and reason and not (line.startswith("wandb: ") and not colour):
+        if opened is not None and reason and not (line.startswith("wandb:") and not colour):
             opened.reasons.append((line.strip(), colour))
             return
         other = self._other if opened is None or opened.mark else opened.other

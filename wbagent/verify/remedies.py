@@ -38,18 +38,18 @@ then: systemctl restart wandb-local""",
     ),
     (r"Check database encoding", "wbagent check database: character set utf8mb4 of the database and every table"),
     (
-        r"(?i)not logged in|could not get viewer|api[_ ]key|\b401\b|failed to authenticate",
-        """\
-log in at {host}/authorize, copy the key into a file (0600) and name it with --api-key-file
-(a key of another server, or of W&B's cloud, is refused)""",
-    ),
-    (r"Cannot run wandb verify against", "[server] host is W&B's public cloud; name the address of your own server"),
-    (
         r"(?i)certificate|SSLError|x509",
         """\
 wbagent check tls; self-signed certificates are not supported
 an authority of your own belongs in [monitor.certificate] authorities, and on each user's machine""",
     ),
+    (
+        r"(?i)not logged in|could not get viewer|api[_ ]key|\b401\b",
+        """\
+log in at {host}/authorize, copy the key into a file (0600) and name it with --api-key-file
+(a key of another server, or of W&B's cloud, is refused)""",
+    ),
+    (r"Cannot run wandb verify against", "[server] host is W&B's public cloud; name the address of your own server"),
     (r"wandb version (?:out of date|is not supported).*?(wandb==[0-9.a-z]+)", "pip install --upgrade {found}"),
     (r"wandb version (?:out of date|is not supported)", "wbagent verify --install-client takes the newest one"),
     (
