@@ -43,7 +43,7 @@ class Ended:
 
 
 def find_client(scratch: Scratch, directory: Path) -> Client | None:
-    """That of the environment in `directory`, else that on PATH; None where there is none. Raises UsageError for one of no use."""
+    """That of the environment in `directory`, else that on PATH, else None; raises UsageError for one of no use."""
     own = directory / "bin" / "wandb"
     path = str(own) if own.exists() else shutil.which("wandb")
     if path is None:

@@ -18,7 +18,7 @@ from wbagent.verify.remedies import UNKNOWN, remedy_of
 
 SECTION: Final = "Verify your installation"
 # The heading of what the client says.
-CLIENT: Final = "client"
+CLIENT: Final = WHOLE
 # Of the areas of `wbagent check` what a client meets with: all of tls, of the others these.
 _CHOSEN: Final[Mapping[str, frozenset[str] | None]] = {
     "tls": None,
@@ -59,7 +59,7 @@ def steps(
     found: dict[str, Sequence[Check]] = {"address": [address], **reused, "log": [start]}
     if visitor is not None:
         client = Check(
-            WHOLE,
+            "client",
             lambda subject: _client(subject, visitor, now_at),
             why="it does what every user's machine does: runs, files, artifacts, sweeps",
             section=SECTION,
@@ -105,11 +105,11 @@ def _client(subject: Subject, visitor: Visitor, now_at: Callable[[str], None]) -
         *(server.ca_certificates if server is not None else ()),
     ]
     ended = verify(visitor.client, host, visitor.api_key, authorities, subject.scratch, now_at=now_at)
-    return iter([note(f"run: {visitor.client.version}"), *findings(ended, host)])
+    return iter([passed(f"{visitor.client.version}, {visitor.client.path}"), *findings(ended, host)])
 
 
 def _finding(step: Step, host: str) -> Finding:
-    about = step.label if step.label != WHOLE else ""
+    about = step.label.removeprefix("Checking ") if step.label != WHOLE else ""
     if step.outcome is Outcome.PASSED:
         return passed("passed", about=about)
     reasons = "\n".join(step.reasons)

@@ -22,22 +22,22 @@ def told(output: str, status: int | None) -> list[Finding]:
 
 
 def test_all_is_well() -> None:
-    assert [(finding.verdict, finding.about) for finding in told(GOOD, 0)] == [("pass", "Checking if logged in")]
+    assert [(finding.verdict, finding.about) for finding in told(GOOD, 0)] == [("pass", "if logged in")]
 
 
 def test_a_real_client_before_a_small_body_limit() -> None:
     found = {finding.about: finding for finding in told((RECORDED / "0.31-body-limit.txt").read_text(), 1)}
-    large = found["Checking ability to send large payloads through proxy"]
+    large = found["ability to send large payloads through proxy"]
     assert large.verdict is Verdict.FAIL
     assert "client_max_body_size 0;" in large.remedy
-    cors = found["Checking CORs configuration of the bucket"]
+    cors = found["CORs configuration of the bucket"]
     assert (cors.verdict, cors.remedy) == (Verdict.WARN, "wbagent bucket cors")
-    assert found["Checking signed URL upload"].verdict is Verdict.PASS
+    assert found["signed URL upload"].verdict is Verdict.PASS
 
 
 def test_a_client_that_crashed_is_a_failure_with_the_last_of_its_words() -> None:
     (_, crash) = told((RECORDED / "0.19-crash.txt").read_text(), 1)
-    assert (crash.verdict, crash.about) == (Verdict.FAIL, "Checking signed URL upload")
+    assert (crash.verdict, crash.about) == (Verdict.FAIL, "signed URL upload")
     assert crash.found == "wandb.errors.errors.CommError: unknown operation ProbeRunInput"
 
 

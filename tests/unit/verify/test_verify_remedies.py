@@ -50,8 +50,7 @@ HOST = "https://wandb.example.com"
             "pip install --upgrade wandb==0.31.0",
         ),
         (
-            "wandb version is not supported by your local installation. This could cause some issues. If you're having"
-            " problems try: please run `pip install --upgrade wandb==0.20.1`",
+            "wandb version is not supported by your local installation. … run `pip install --upgrade wandb==0.20.1`",
             "pip install --upgrade wandb==0.20.1",
         ),
         ("CommError: It appears that you do not have permission … (Error 404: Not Found)", f"{HOST} does not lead"),
