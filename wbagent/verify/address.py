@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from wbagent.alerts.words import say
-from wbagent.checks.check import Finding, fail, passed
+from wbagent.checks.check import Finding, fail, note, passed
 from wbagent.config import Settings
 from wbagent.errors import ConfigError
 from wbagent.monitor.outside import Outside, Stage, ask, context
@@ -26,7 +26,7 @@ def seen(settings: Settings) -> Outside:
 
 
 def judge(found: Outside, host: str) -> Finding:
-    """A certificate that is refused is a failure although something answered: no client of users' goes on then."""
+    """Whether it is ready; a certificate that is refused is only named: the area tls says all of it."""
     if found.broken is not None:
         remedy = say("en", f"outside.mend_{found.broken}").replace("NAME", host.partition("://")[2].partition(":")[0])
         if found.broken is Stage.SILENT:
@@ -34,11 +34,15 @@ def judge(found: Outside, host: str) -> Finding:
         return fail(
             f"{say('en', f'outside.{found.broken}')} {found.said}", needed=f"ready at {host}/ready", remedy=remedy
         )
-    if found.certificate is not None and found.certificate.doubt is not None:
-        reason = say("en", f"certificate-refused.{found.certificate.doubt}")
-        return fail(
-            f"it answers, but its certificate is refused: {reason} ({found.certificate.said})",
-            needed="a certificate that every client trusts",
-            remedy="wbagent check tls",
-        )
-    return passed(f"ready at {host} in {found.seconds * 1000:.0f} ms")
+    quick = f"ready at {host} in {found.seconds * 1000:.0f} ms"
+    if refused := refusal(found):
+        return note(f"{quick}, but {refused}", remedy="see tls")
+    return passed(quick)
+
+
+def refusal(found: Outside) -> str:
+    """Why clients do not go on although somebody answers; "" where they do."""
+    if found.certificate is None or found.certificate.doubt is None:
+        return ""
+    reason = say("en", f"certificate-refused.{found.certificate.doubt}")
+    return f"its certificate is refused: {reason} ({found.certificate.said})"

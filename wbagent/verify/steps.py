@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wbagent.checks.areas import checks_of
@@ -11,7 +11,7 @@ from wbagent.checks.check import Check, Finding, Subject, fail, note, passed, wa
 from wbagent.config import Settings
 from wbagent.quantities import format_duration
 from wbagent.verify import log
-from wbagent.verify.address import host_of, judge, seen
+from wbagent.verify.address import host_of, judge, refusal, seen
 from wbagent.verify.client import TIME_LIMIT_S, Client, Ended, verify
 from wbagent.verify.output import WHOLE, Outcome, Step, read
 from wbagent.verify.remedies import UNKNOWN, remedy_of
@@ -19,10 +19,11 @@ from wbagent.verify.remedies import UNKNOWN, remedy_of
 SECTION: Final = "Verify your installation"
 # The heading of what the client says.
 CLIENT: Final = WHOLE
-# Of the areas of `wbagent check` what a client meets with: all of tls, of the others these.
+# Of the areas of `wbagent check` what a client meets with; None: all. Both "public address", which opens proxy's way to
+# the server, and "redirect", which closes it, are needed.
 _CHOSEN: Final[Mapping[str, frozenset[str] | None]] = {
     "tls": None,
-    "proxy": None,
+    "proxy": frozenset({"public address", "body of 10 MB", "websocket", "Host", "redirect"}),
     "bucket": frozenset({"endpoint", "users' address", "keys", "signed URL", "CORS", "multipart", "not looked at"}),
 }
 _MOST_LINES: Final = 20
@@ -38,14 +39,32 @@ class Visitor:
     missing: tuple[str, str] = ("", "")
 
 
+class _Reached:
+    """Whether the address answers: what lies behind it is looked at only then."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._broken = True
+
+    def look(self, subject: Subject) -> Finding:
+        """Ask it."""
+        found = seen(subject.settings)
+        self._broken = found.broken is not None
+        return judge(found, self._host)
+
+    def needed_by(self, check: Check) -> Check:
+        """The check, which finds nothing where nobody answers: that was told once."""
+        return replace(check, run=lambda subject: () if self._broken else check.run(subject))
+
+
 def steps(
     settings: Settings, visitor: Visitor | None, now_at: Callable[[str], None] = lambda _: None
 ) -> dict[str, Sequence[Check]]:
     """All of them by the heading that they are shown under; `now_at` hears which step of its own the client is at."""
-    host = host_of(settings)
+    reached = _Reached(host_of(settings))
     address = Check(
         "ready",
-        lambda subject: judge(seen(subject.settings), host),
+        reached.look,
         why="users see what this address answers, whatever the server on this host says of itself",
         section=SECTION,
     )
@@ -56,7 +75,9 @@ def steps(
         section=SECTION,
     )
     reused = {area: _chosen(area, settings, names) for area, names in _CHOSEN.items()}
-    found: dict[str, Sequence[Check]] = {"address": [address], **reused, "log": [start]}
+    # One after the other: where nobody answers, the area proxy would put a server of its own in that place.
+    behind = [reached.needed_by(check) for check in reused.pop("proxy")]
+    found: dict[str, Sequence[Check]] = {"address": [address, *behind], **reused, "log": [start]}
     if visitor is not None:
         client = Check(
             "client",
@@ -97,7 +118,8 @@ def _client(subject: Subject, visitor: Visitor, now_at: Callable[[str], None]) -
         found, remedy = visitor.missing
         return iter([note(f"not run: {found}", remedy=remedy)])
     host = host_of(subject.settings)
-    if judge(seen(subject.settings), host).verdict == "fail":
+    at_address = seen(subject.settings)
+    if at_address.broken is not None or refusal(at_address):
         return iter([note(f"not run: {host} cannot be used (above)")])
     server = subject.settings.server
     authorities = [
