@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,7 +115,8 @@ class WandbApi:
     # --- GraphQL ---
 
     def _graphql(self, asked: dict[str, Any]) -> dict[str, Any]:
-        name = asked.get("operationName") or asked["query"].split("(")[0].split("{")[0].split()[-1]
+        named = re.match(r"\W*(?:query|mutation)\s+(\w+)|", asked["query"].removeprefix("#graphql"))
+        name = asked.get("operationName") or (named and named[1])
         known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "Viewer": lambda _: self._viewer(),
             "GetDefaultEntity": lambda _: self._viewer(),
