@@ -136,3 +136,9 @@ def test_plain_http_is_warned_of(address: str) -> None:
     found = check(f"http://{address}")
     assert verdicts(found) == {"https": "warn"}
     assert f'host = "https://{address}"' in found["https"].remedy
+
+
+def test_no_tls_where_it_is_expected(address: str, upstream: str, authority: Authority) -> None:
+    with before("nginx", upstream, address, None, port=443):
+        found = check(f"https://{address}")
+    assert verdicts(found) == {"https": "fail"}

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Final
 
-from wbagent.checks.check import Check, Finding, Subject, Verdict, unconfigured
+from wbagent.checks.check import Check, Finding, Subject, Verdict, note, unconfigured
 from wbagent.checks.fronts import Front, Need, at_this_host, front_of, local, remedy
 from wbagent.checks.proxy import measure, verdict
 from wbagent.checks.proxy.head import Head
@@ -21,7 +21,8 @@ from wbagent.config import Settings
 from wbagent.config.server import ServerSettings
 
 _SECTION: Final = "Load balancer"
-_PATIENCE_S: Final = 15.0
+# Beyond the 10 s that HAProxy's examples have; who waits so long mostly waits for much longer.
+_PATIENCE_S: Final = 12.0
 _UPLOAD_S: Final = 30.0
 _SIZES: Final = {"10 MB": 10**7, "100 MB": 10**8}
 
@@ -37,17 +38,17 @@ def checks(settings: Settings, patience_s: float = _PATIENCE_S) -> Sequence[Chec
         return (
             unconfigured("public address", found, "put one with TLS before it, and name its address in [server] host"),
         )
-    area = _Area(server, public)
+    area = _Area(server, public, reachable=settings.monitor.outside.enabled)
     why_body = "runs log large requests; wandb verify sends 10 MB"
     return (
         Check("public address", area.opened, "all clients come this way", _SECTION, time_limit_s=40.0),
+        Check("websocket", area.websocket, "live pages stand still without it", _SECTION),
+        Check("Host", area.host, "uploads to signed URLs answer 403 when it is changed", _SECTION),
+        Check("forwarded", area.forwarded, "links, cookies and the audit log need to know how users came", _SECTION),
         *(
             Check(f"body of {name}", partial(area.body, count), why_body, "Verify", time_limit_s=2 * _UPLOAD_S + 15)
             for name, count in _SIZES.items()
         ),
-        Check("websocket", area.websocket, "live pages stand still without it", _SECTION),
-        Check("Host", area.host, "uploads to signed URLs answer 403 when it is changed", _SECTION),
-        Check("forwarded", area.forwarded, "links, cookies and the audit log need to know how users came", _SECTION),
         Check("streams", area.streams, "logs and progress come late, in lumps", _SECTION),
         Check("time-outs", partial(area.patience, patience_s), "long requests are cut", _SECTION, patience_s * 2 + 30),
         Check("redirect", area.redirect, "a password typed at http:// goes over the network in clear", _SECTION),
@@ -57,7 +58,8 @@ def checks(settings: Settings, patience_s: float = _PATIENCE_S) -> Sequence[Chec
 class _Area:
     """One way to look for all checks: opened by the first, closed by the last or when all is interrupted."""
 
-    def __init__(self, server: ServerSettings, public: Public) -> None:
+    def __init__(self, server: ServerSettings, public: Public, *, reachable: bool) -> None:
+        self._reachable = reachable
         self._server, self._public, self._local = server, public, local(server)
         self._open: Opened | None = None
         self._head: Head | None = None
@@ -69,20 +71,17 @@ class _Area:
         if isinstance(opened, Finding):
             return [opened]
         found = [opened.told] if opened.told else []
-        names = ("/healthz", "/ready")
         try:
-            paths = [
-                measure.path(self._public, self._local, name, opened.witness, patient=opened.way.stopped)
-                for name in names
-            ]
+            for name in ("/healthz", "/ready"):
+                path = measure.path(self._public, self._local, name, opened.witness, patient=opened.way.stopped)
+                found.append(verdict.of_path(path, opened.way, self._lines))
+                if found[-1].verdict is Verdict.FAIL:
+                    self._stack.close()
+                    return [*found, note("not looked at: what becomes of requests and answers on the way")]
         except AwayError as error:
             self._stack.close()
-            return [*found, verdict.of_silence(error.message, self._public, self._lines)]
-        found += [verdict.of_path(path, opened.way, self._lines) for path in paths]
-        if any(finding.verdict is Verdict.FAIL for finding in found):
-            self._stack.close()
-        else:
-            self._open = opened
+            return [*found, verdict.of_silence(error.message, self._public, self._lines, reachable=self._reachable)]
+        self._open = opened
         return found
 
     def body(self, count: int, _: Subject) -> Iterable[Finding]:
@@ -90,7 +89,7 @@ class _Area:
         if self._open is None:
             return []
         big = measure.big(self._public, self._local, count, _UPLOAD_S)
-        return [verdict.of_upload(big, self._server.embedded, self._lines)]
+        return [verdict.of_upload(big, self._lines, embedded=self._server.embedded)]
 
     def websocket(self, _: Subject) -> Iterable[Finding]:
         """A websocket's handshake."""
@@ -110,6 +109,7 @@ class _Area:
         """What the server is told about the client."""
         if self._open is None:
             return []
+        self._open.close_wire()
         return verdict.of_forwarded(self._head, self._public, self._open.way, self._lines)
 
     def streams(self, _: Subject) -> Iterable[Finding]:
@@ -127,8 +127,8 @@ class _Area:
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(measure.slow_answer, self._public, substitute, seconds) if substitute else None
             upload = measure.slow_upload(self._public, seconds)
-            waited = answer.result() if answer else None
-        return [verdict.of_wait(waited, "answers", self._lines), verdict.of_wait(upload, "uploads", self._lines)]
+            waits = {"uploads": upload} | ({"answers": answer.result()} if answer else {})
+        return [verdict.of_wait(wait, about, self._lines) for about, wait in waits.items()]
 
     def redirect(self, _: Subject) -> Iterable[Finding]:
         """What http:// answers; the last check, which also lets go of what the first has opened."""

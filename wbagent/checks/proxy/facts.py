@@ -11,13 +11,13 @@ from wbagent.checks.public import Answer, Upload
 class Way:
     """How the load balancer is looked at. `upstream`: the server, as the load balancer can reach it.
 
-    `stopped`: the server is, and wbagent answers in its place. `blind`: it runs, and the caller may not see what
-    reaches it. Neither: it runs, and its requests are seen on the wire.
+    `stopped`: the server is, and wbagent answers in its place. `blind`: it runs, and why nobody sees what reaches it.
+    Neither: it runs, and its requests are seen on the wire.
     """
 
     upstream: str
     stopped: bool = False
-    blind: bool = False
+    blind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

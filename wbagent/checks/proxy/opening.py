@@ -15,7 +15,7 @@ from wbagent.checks.proxy.wire import Wire
 from wbagent.checks.public import AwayError, Public
 from wbagent.config.server import ServerSettings
 from wbagent.errors import BusError
-from wbagent.server.specification import UNIT
+from wbagent.server.specification import CONTAINER_PORT, UNIT
 from wbagent.systemd.bus import Bus
 
 _CONTROL_WITHIN_S = 2.0
@@ -30,6 +30,11 @@ class Opened:
     substitute: Substitute | None = None
     told: Finding | None = None
 
+    def close_wire(self) -> None:
+        """Nothing more is to be read there: a large body would only be work."""
+        if self.witness and not self.substitute:
+            self.witness.close()
+
 
 def open_way(server: ServerSettings, public: Public, subject: Subject, until: ExitStack) -> Opened | Finding:
     """The way, which is closed with `until`; a failure when the server should run and does not."""
@@ -39,16 +44,16 @@ def open_way(server: ServerSettings, public: Public, subject: Subject, until: Ex
         own.get("/healthz")
     except AwayError as error:
         return _in_its_place(server, place, subject, until, error.message)
-    try:
-        wire = Wire(_addresses(public))
-    except PermissionError:
-        return Opened(Way(place, blind=True))
+    wire = Wire(_addresses(public), {server.port, int(CONTAINER_PORT.partition("/")[0])})
     until.enter_context(subject.scratch.removed(wire.close))
+    try:
+        wire.open()
+    except PermissionError:
+        return Opened(Way(place, blind="only root may see what reaches the server: sudo wbagent check proxy"))
     token = new_token()
     own.get("/healthz", marked(token))
     if wire.seen(token, _CONTROL_WITHIN_S) is None:
-        told = note("what reaches the server cannot be read on this host's network interfaces")
-        return Opened(Way(place, blind=True), told=told)
+        return Opened(Way(place, blind="what reaches the server is not to be seen on this host's network interfaces"))
     return Opened(Way(place), wire)
 
 
@@ -59,15 +64,16 @@ def _in_its_place(server: ServerSettings, place: str, subject: Subject, until: E
             needed="a server that answers, or one that is stopped: then wbagent answers in its place",
             remedy=f"wbagent check server; journalctl -u {UNIT} -n 50",
         )
+    substitute = Substitute(server.bind, server.port)
+    until.enter_context(subject.scratch.removed(substitute.close))
     try:
-        substitute = Substitute(server.bind, server.port)
+        substitute.open()
     except OSError as error:
         return fail(
             f"the server does not answer ({why}), and wbagent cannot answer in its place: {error.strerror}",
             needed=f"port {server.port} of this host for the server",
             remedy=f"ss -ltnp 'sport = :{server.port}'",
         )
-    until.enter_context(subject.scratch.removed(substitute.close))
     told = note(
         f"the server is stopped: wbagent answers at {server.bind}:{server.port} in its place during these checks"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,21 +21,26 @@ STREAM: Final = "/wbagent/stream"
 SLOW: Final = "/wbagent/slow"
 _HEALTH: Final = ("/healthz", "/ready")
 # As long as a load balancer that passes on at once may take for a few bytes, with room for a slow network.
-_AT_ONCE_S: Final = 3.0
+_AT_ONCE_S: Final = 2.0
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _CHUNK: Final = 65536
 
 
 class Substitute:
-    """Listens from the beginning; raises OSError when the port is taken."""
+    """Listens at an address from `open` to `close`, either of which may come alone or twice."""
 
     def __init__(self, address: str, port: int) -> None:
+        self._place = (address, port)
+        self._server: _Server | None = None
         self._heads: dict[str, Head] = {}
         self._news = threading.Condition()
         self._over = threading.Event()
         self._first_read = threading.Event()
         self._patience = 0.0
-        self._server = _Server((address, port), self._handler())
+
+    def open(self) -> None:
+        """Take the port; raises OSError when it is taken."""
+        self._server = _Server(self._place, self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
 
     def seen(self, token: str, timeout: float) -> Head | None:
@@ -53,10 +59,11 @@ class Substitute:
 
     def close(self) -> None:
         """Let go of the port."""
-        if not self._over.is_set():
-            self._over.set()
-            self._server.shutdown()
-            self._server.server_close()
+        self._over.set()
+        server, self._server = self._server, None
+        if server:
+            server.shutdown()
+            server.server_close()
 
     def note(self, head: Head) -> None:
         """A request has come."""
@@ -87,6 +94,10 @@ class Substitute:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, place: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+        super().__init__(place, handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A caller that goes away is what some checks are about."""

@@ -17,12 +17,14 @@ _MB: Final = 10**6
 # What only a load balancer says: it has nobody behind it, or did not hear from it in time.
 _NOBODY_BEHIND: Final = frozenset({502, 503, 504, 520, 521, 522, 523, 524})
 _TOO_LARGE: Final = 413
-_UNSEEN: Final = "what reaches the server is seen by root only"
-_STOPPED: Final = "before the server's first start, or with wandb-local stopped: wbagent check proxy measures it"
+_MEASURED: Final = "measured while the server is stopped, before its first start or at a quiet hour:\n"
+_STOPPED: Final = f"{_MEASURED}systemctl stop wandb-local; wbagent check proxy; systemctl start wandb-local"
 
 
-def of_silence(why: str, public: Public, lines: Lines) -> Finding:
-    """Nobody at the public address."""
+def of_silence(why: str, public: Public, lines: Lines, *, reachable: bool) -> Finding:
+    """Nobody at the public address; `reachable`: this host is meant to reach it ([monitor.outside] enabled)."""
+    if not reachable:
+        return note(f"{why}; by [monitor.outside] enabled = false this host need not reach its public address")
     return fail(
         f"{why}; nothing else was looked at",
         needed=f"a load balancer at {public.host}:{public.port}",
@@ -69,20 +71,19 @@ def of_path(path: Path, way: Way, lines: Lines) -> Finding:
     )
 
 
-def of_upload(big: Big, embedded: bool, lines: Lines) -> Finding:
+def of_upload(big: Big, lines: Lines, *, embedded: bool) -> Finding:
     """A large request through the load balancer, held against the same one sent to the server itself.
 
     10 MB is what `wandb verify` sends. With the server's own store, files of any size take this way too.
     """
-    through, about = big.through, f"{big.through.size // _MB} MB"
+    through = big.through
     if _same(through, big.direct):
-        return passed(f"{about} came through", about=about)
+        return passed("came through")
     if through.answer is None and not through.cut:
         return note(
             f"only {through.sent / _MB:.1f} MB sent in {big.seconds:g} s: not looked at further",
-            needed=f"{about} come through in {big.seconds:g} s",
+            needed="a way that is fast enough to try it",
             remedy="run this on a host that is nearer to the load balancer, or look for a limit of the rate there",
-            about=about,
         )
     if through.answer and through.answer.status == _TOO_LARGE:
         found = f"refused: {through.answer.said}"
@@ -91,7 +92,7 @@ def of_upload(big: Big, embedded: bool, lines: Lines) -> Finding:
     else:
         found = f"cut after {through.sent / _MB:.1f} MB: {through.cut}"
     judge = fail if embedded or through.size <= 11 * _MB else warn
-    return judge(found, needed="no limit: the server has its own", remedy=lines(Need.BODY), about=about)
+    return judge(found, needed="no limit: the server has its own", remedy=lines(Need.BODY))
 
 
 def of_upgrade(head: Head | None, answer: Answer, way: Way, lines: Lines) -> Finding:
@@ -169,8 +170,9 @@ def of_stream(at_once: bool | None, lines: Lines) -> Finding:
     """Whether an answer that comes in pieces is passed on piece by piece; None where the server cannot be asked to."""
     if at_once is None:
         return note(
-            "whether answers are passed on piece by piece is not seen while the server runs: it has none to ask for",
-            needed=lines(Need.STREAM),
+            "not seen while the server runs: whether answers are passed on piece by piece, and for how long slow ones "
+            "are waited for",
+            needed=f"{lines(Need.STREAM)}\n{lines(Need.PATIENCE)}",
             remedy=_STOPPED,
         )
     if at_once:
@@ -182,15 +184,8 @@ def of_stream(at_once: bool | None, lines: Lines) -> Finding:
     )
 
 
-def of_wait(wait: Wait | None, about: str, lines: Lines) -> Finding:
-    """Whether the load balancer waits: for an answer, or for the next piece of an upload. None: cannot be seen."""
-    if wait is None:
-        return note(
-            "how long a slow answer is waited for is not seen while the server runs",
-            needed=f"at least some minutes, for large queries and migrations: {lines(Need.PATIENCE)}",
-            remedy=_STOPPED,
-            about=about,
-        )
+def of_wait(wait: Wait, about: str, lines: Lines) -> Finding:
+    """Whether the load balancer waits: for an answer, or for the next piece of an upload."""
     if wait.gave_up:
         return fail(
             f"given up after {wait.lasted:.0f} s: {wait.gave_up}",
@@ -229,7 +224,7 @@ def of_redirect(redirect: Redirect, public: Public, lines: Lines) -> Finding:
 
 def _unseen(way: Way, need: Need, lines: Lines, what: str) -> Finding:
     if way.blind:
-        return note(f"not seen whether {what}: {_UNSEEN}", remedy="sudo wbagent check proxy")
+        return note(f"not seen whether {what}: {way.blind}", needed=lines(need))
     return note(f"not seen whether {what}: the request was not found on its way", needed=lines(need), remedy=_STOPPED)
 
 

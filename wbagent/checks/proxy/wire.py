@@ -17,27 +17,32 @@ from typing import Final
 from wbagent.checks.proxy.head import Head, is_marked, parse_head
 
 _ALL: Final = 0x0003  # ETH_P_ALL of linux/if_ether.h
+_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h; Python has no name for it
 _BUFFER: Final = 8 * 1024**2
 _LONGEST: Final = 65536 + 64
 _TCP: Final = 6
 
 
 class Wire:
-    """Reads what passes this host's network interfaces; raises PermissionError for whom the kernel does not let.
+    """Reads what passes this host's network interfaces, from `open` to `close`.
 
-    `public`: where requests go that are still on their way to the load balancer, which may be on this host.
+    `ports`: those of the server and of its container; what goes elsewhere is on its way between load balancers, and
+    what goes to `public` is on its way to the first one.
     """
 
-    def __init__(self, public: Collection[tuple[str, int]]) -> None:
-        self._public = frozenset(public)
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        # A packet that comes after the last question wakes nobody, so that the end is seen by the clock.
-        self._socket.settimeout(0.2)
+    def __init__(self, public: Collection[tuple[str, int]], ports: Collection[int]) -> None:
+        self._public, self._ports = frozenset(public), frozenset(ports)
         self._heads: dict[str, Head] = {}
         self._news = threading.Condition()
         self._closed = False
-        threading.Thread(target=self._read, name="wire", daemon=True).start()
+
+    def open(self) -> None:
+        """Begin to read; raises PermissionError for whom the kernel does not let."""
+        passing = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
+        passing.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        # Closing it would not wake who reads, so that the end is seen by the clock.
+        passing.settimeout(0.2)
+        threading.Thread(target=self._read, args=(passing,), name="wire", daemon=True).start()
 
     def seen(self, token: str, timeout: float) -> Head | None:
         """The first request with this token that went to a server."""
@@ -49,17 +54,18 @@ class Wire:
         """Read no more."""
         self._closed = True
 
-    def _read(self) -> None:
-        with self._socket:
+    def _read(self, passing: socket.socket) -> None:
+        with passing:
             while not self._closed:
-                with suppress(TimeoutError, OSError):
-                    self._take(self._socket.recv(_LONGEST))
+                # An interface that goes down is told as an error here, once.
+                with suppress(OSError):
+                    self._take(passing.recv(_LONGEST))
 
     def _take(self, packet: bytes) -> None:
         if not is_marked(packet):
             return
         found = payload_of(packet)
-        if found is None or found[1] in self._public:
+        if found is None or found[1] in self._public or found[1][1] not in self._ports:
             return
         head = parse_head(found[2], peer=found[0])
         if head is not None:
