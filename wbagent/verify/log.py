@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.config.server import ServerSettings
 from wbagent.server import history
 from wbagent.server.diagnosis import diagnose
 from wbagent.server.history import Reason
+from wbagent.server.probe import READINESS, probe
 from wbagent.server.specification import NAME, UNIT
 from wbagent.systemd.journal_lines import newest_lines
 
@@ -36,9 +38,10 @@ class Log:
     readable: bool = True
 
 
-def look(_: Subject) -> Finding:
-    """Read the history and the journal, and judge. Raises PermissionError."""
-    return judge(_sample())
+def look(subject: Subject) -> Finding:
+    """Read the history and the journal, ask the server itself, and judge. Raises PermissionError."""
+    server = subject.settings.server
+    return judge(_sample(ready=server is not None and _ready(server)))
 
 
 def judge(log: Log) -> Finding:
@@ -50,7 +53,7 @@ def judge(log: Log) -> Finding:
         return say(_sentence(log, known.cause), needed=needed, remedy=f"{known.remedy}\n{read_on}")
     if boot := [line for line in log.lines if _BOOT.match(line)]:
         return say(_sentence(log, f"the log says: {_cut(boot[-1])}"), needed=needed, remedy=read_on)
-    if log.ended:
+    if log.ended and not log.ready:
         return fail(_sentence(log, ""), needed="a server that runs", remedy=f"wbagent server history; {read_on}")
     if not log.readable:
         return note(
@@ -63,19 +66,30 @@ def judge(log: Log) -> Finding:
     return passed("no error since the start")
 
 
-def _sample() -> Log:
+def _ready(server: ServerSettings) -> bool:
+    """At its own port: the history tells of a readiness that is lost only when it has been so for minutes."""
+    address = "127.0.0.1" if server.bind in {"0.0.0.0", "::"} else server.bind
+    return probe([(address, server.port)], READINESS, server.probes.timeout).ok
+
+
+def _sample(*, ready: bool) -> Log:
     last = history.newest(history.read())
     if last is not None and last.reason is Reason.READY:
         this = f"CONTAINER_ID={last.container}"
-        return Log(_lines(this), ready=True, readable=bool(newest_lines(this, count=1)))
+        return Log(_lines(this), ready, readable=bool(newest_lines(this, count=1)))
     # A start that is under way, or hangs, is not in the history yet.
     selection = (f"CONTAINER_NAME={NAME}", f"--since=@{last.at:.0f}" if last else "--boot")
     ended = f"{last.reason}; {last.detail}" if last else ""
     lines = (*(last.log if last else ()), *_lines(*selection))
-    return Log(lines, ready=False, ended=ended, readable=bool(lines or newest_lines(*selection, count=1)))
+    return Log(lines, ready, ended=ended, readable=bool(lines or newest_lines(*selection, count=1)))
 
 
 def _lines(*selection: str) -> tuple[str, ...]:
+    """Those that may tell of trouble, oldest first: with --grep and --lines journalctl gives them the other way round."""
+    return tuple(reversed(_newest_first(*selection)))
+
+
+def _newest_first(*selection: str) -> tuple[str, ...]:
     return newest_lines(*selection, f"--grep={_TELLING}", "--case-sensitive=no", count=_MOST)
 
 
