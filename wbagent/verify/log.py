@@ -85,12 +85,10 @@ def _sample(*, ready: bool) -> Log:
 
 
 def _lines(*selection: str) -> tuple[str, ...]:
-    """Those that may tell of trouble, oldest first: with --grep and --lines journalctl gives them the other way round."""
-    return tuple(reversed(_newest_first(*selection)))
-
-
-def _newest_first(*selection: str) -> tuple[str, ...]:
-    return newest_lines(*selection, f"--grep={_TELLING}", "--case-sensitive=no", count=_MOST)
+    """Those that may tell of trouble, oldest first."""
+    # With --grep and --lines journalctl gives them the other way round.
+    newest_first = newest_lines(*selection, f"--grep={_TELLING}", "--case-sensitive=no", count=_MOST)
+    return tuple(reversed(newest_first))
 
 
 def _sentence(log: Log, what: str) -> str:
