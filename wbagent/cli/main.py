@@ -28,6 +28,7 @@ _GROUPS: Final = {
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
     "status": "server, database, backups and alerts at a glance",
+    "verify": "after the installation: end to end, as a client sees it",
 }
 
 
