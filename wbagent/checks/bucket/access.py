@@ -78,7 +78,7 @@ def _signs_without_port(store: Store, trouble: Trouble) -> bool:
         return False
     bare = presigned(store.url, "GET", store.key("none"), now=store.now(), expires=60, headers={"host": name})
     as_sent = replace(bare, headers={"host": f"{name}:{port}"})
-    return send(as_sent, "GET", trust=store.trust if store.url.tls else None).code != "SignatureDoesNotMatch"
+    return send(as_sent, "GET", trust=store.trust).code != "SignatureDoesNotMatch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def reachable(store: Store, _: Subject) -> Iterator[Finding]:
     """The endpoint: name, connection, TLS."""
     host, port = host_of(store.url)
     address = f"{'https' if store.url.tls else 'http'}://{with_port(host, port)}"
-    seen = ask(address, _TIMEOUT_S, store.trust)
+    seen = ask(address, _TIMEOUT_S)
     yield from judge_endpoint(address, seen, now=store.now(), pages_by_tls=store.host.startswith("https:"))
     if seen.broken in _MENDS:
         store.closed = "the store does not answer"
@@ -173,7 +173,7 @@ def clocks(store: Store, _: Subject) -> Iterator[Finding]:
     """The store's Date header against this host."""
     host, port = host_of(store.url)
     before = store.now()
-    date = send(SignedUrl(store.url.tls, host, port, "/", {}), "GET", trust=store.trust if store.url.tls else None).date
+    date = send(SignedUrl(store.url.tls, host, port, "/", {}), "GET", trust=store.trust).date
     if date is None:
         yield note("the store sends no Date, so its clock was not compared")
         return

@@ -156,14 +156,13 @@ def refusals(store: Store, subject: Subject) -> Iterator[Finding]:
     with store.removed(subject, key):
         if not store.use("PUT", key, b"private").good:
             return
-        trust = store.trust if store.url.tls else None
         old = presigned(store.url, "GET", key, now=store.now() - 2 * _AN_HOUR_S, expires=_AN_HOUR_S)
         fresh = presigned(store.url, "GET", key, now=store.now(), expires=GET_S)
         changed = replace(fresh, target=fresh.target[:-1] + ("0" if fresh.target[-1] != "0" else "1"))
         plain = replace(fresh, target=target(store.url, key, {}))
-        yield judge_refusal("an expired URL", send(old, "GET", trust=trust), store.mc)
-        yield judge_refusal("a URL with another signature", send(changed, "GET", trust=trust), store.mc)
-        yield judge_refusal("no signature", send(plain, "GET", trust=trust), store.mc)
+        yield judge_refusal("an expired URL", send(old, "GET", trust=store.trust), store.mc)
+        yield judge_refusal("a URL with another signature", send(changed, "GET", trust=store.trust), store.mc)
+        yield judge_refusal("no signature", send(plain, "GET", trust=store.trust), store.mc)
 
 
 def judge_refusal(what: str, reply: Reply, mc: McLines) -> Finding:

@@ -15,6 +15,7 @@ from wbagent.bucket.plain_http import Reply, send
 from wbagent.bucket.signing import presigned
 from wbagent.checks.check import Subject
 from wbagent.config.dsn import S3URL
+from wbagent.monitor.trust import trust
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,7 +45,6 @@ class Store:
     skipped: list[str] = field(default_factory=list)
     hidden: int = 0
     _refused: set[str] = field(default_factory=set)
-    _trust: ssl.SSLContext | None = None
     _client: S3Client | None = None
 
     @property
@@ -53,11 +53,9 @@ class Store:
         return McLines(self.url, "wandb")
 
     @property
-    def trust(self) -> ssl.SSLContext:
-        """The authorities of this host, read once."""
-        if self._trust is None:
-            self._trust = ssl.create_default_context()
-        return self._trust
+    def trust(self) -> ssl.SSLContext | None:
+        """The authorities of this host, None for a store without TLS."""
+        return trust() if self.url.tls else None
 
     @property
     def client(self) -> S3Client:
@@ -91,7 +89,7 @@ class Store:
         expires = PUT_S if method == "PUT" else GET_S
         url = presigned(self.url, method, key, now=self.now(), expires=expires, query=query, headers=signed)
         asked = "OPTIONS" if preflight else method
-        reply = send(url, asked, body, more=more, trust=self.trust if self.url.tls else None)
+        reply = send(url, asked, body, more=more, trust=self.trust)
         if asked == "PUT" and 400 <= reply.status < 500:
             self._refused.add(key)
         return reply
