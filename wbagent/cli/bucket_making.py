@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,9 +18,9 @@ from wbagent.bucket.mc_lines import McLines
 from wbagent.bucket.policy import Kind, how_to_put, kind_of, least_policy, least_server_policy
 from wbagent.bucket.s3_errors import explained
 from wbagent.bucket.store import NotAllowedError
+from wbagent.cli.confirming import confirm
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
-from wbagent.errors import UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,7 +56,7 @@ def make(chosen: Chosen, url: S3URL, *, yes: bool) -> None:
     for step in todo:
         _tell("to do", _in_words(step, chosen))
     if todo:
-        confirm(yes=yes)
+        confirm(yes=yes, to_see="--print")
     has_rules = found.rules is not None
     try:
         with _for_the_administrator():
@@ -137,7 +136,7 @@ def set_rule(url: S3URL, origin: str, *, yes: bool) -> None:
         _tell("now", "none")
     for rule in after:
         _tell("to be", in_words(rule))
-    confirm(yes=yes)
+    confirm(yes=yes, to_see="--print")
     write(client, url, after)
     for rule in read(client, url):
         _tell("done", in_words(rule))
@@ -154,17 +153,6 @@ def print_rule(url: S3URL, origin: str) -> None:
         f"{mc.allow_origin(origin)}   # on MinIO's own server, which has one setting for all buckets",
     ):
         click.echo(line, err=True)
-
-
-def confirm(*, yes: bool) -> None:
-    """Go on only when a person says so, or said so before; raises UsageError, click.Abort."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "nothing was done: nobody is there to be asked", hint="add --yes, or --print to see what it is"
-        )
-    click.confirm("Do this?", abort=True)
 
 
 def _client(url: S3URL) -> S3Client:

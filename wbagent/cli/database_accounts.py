@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import click
 
+from wbagent.cli.confirming import confirm
 from wbagent.cli.restore import secret_text
 from wbagent.config.connection_string import ConnectionStringError
 from wbagent.config.dsn import MysqlURL
@@ -26,7 +27,6 @@ from wbagent.database.provisioning import PLACEHOLDER, RETAINS_SINCE, Found, Pla
 from wbagent.errors import ConfigError, DatabaseError, UsageError
 
 # As after Ctrl-C.
-INTERRUPTED: Final = 130
 # The units that keep a connection string as it was when they started.
 _USERS: Final = {"server": "wbagent wandb-local", "database": "wbagent wbagent-binlog"}
 # What is assumed of a server that cannot be asked.
@@ -112,7 +112,7 @@ def _make(
     url = replace(way, user=asked.account.user, password=password.text, database=asked.database)
     _show(todo, found, door, f"write the connection string to {place} ({password.words})" if password.write else "")
     if todo.steps or password.write:
-        confirm(wishes.yes)
+        confirm(yes=wishes.yes, to_see="--sql")
     if password.write and not there:
         _write(place, url)
     carry_out(connection, door, todo.steps, password.text, lambda step: tell("done", step.purpose))
@@ -127,17 +127,6 @@ def _make(
     _say_what_names_it(asked, place, wrote=password.write)
     if there and wishes.new_password and found.version >= RETAINS_SINCE:
         click.echo(f"The old password is taken too, until: ALTER USER {asked.account} DISCARD OLD PASSWORD;")
-
-
-def confirm(yes: bool) -> None:
-    """Go on only when a person says so, or said so before; raises UsageError, click's Exit and Abort."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nothing was done: nobody is there to be asked", hint="add --yes, or --sql to see statements")
-    if not click.confirm("Do this?"):
-        click.echo("nothing was done")
-        raise click.exceptions.Exit(INTERRUPTED)
 
 
 def tell(word: str, text: str) -> None:

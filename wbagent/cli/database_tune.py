@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from wbagent.cli.database_accounts import confirm, tell
+from wbagent.cli.confirming import confirm
+from wbagent.cli.database_accounts import tell
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.secret_place import write_whole
 from wbagent.database.administrator import administrator, carry_out, read_settings, where
@@ -65,7 +66,7 @@ def tune(door: MysqlURL | None, *, newer: bool, in_file: bool, sql: bool, yes: b
             click.echo("All is as it is wanted, and stays so after a restart of MySQL.")
             return
         if todo.steps or (fresh and file.path):
-            confirm(yes)
+            confirm(yes=yes, to_see="--sql")
         if fresh and file.path:
             write_whole(file.path, option_file(found.lines, todo.lines).encode(), 0o644)
             tell("done", f"write {file.path}")
