@@ -14,7 +14,7 @@ from tests.integration.conftest import require
 from tests.integration.front_case import before, findings, line_for, new_address, verdicts
 from tests.testbed.address import free_port
 from tests.testbed.authority import Authority
-from tests.testbed.fronts import KINDS
+from tests.testbed.fronts import KINDS, Setup, front
 from tests.testbed.program import Program
 from tests.testbed.rootfs import FRONTS
 from tests.testbed.standin import web
@@ -136,6 +136,19 @@ def test_all_is_bad_with_a_server_that_is_stopped(kind: str, stopped: int, addre
     expected = STOPPED | {"websocket": "fail", "Host": "fail", "streams": "fail", "time-outs: answers": "fail"}
     assert verdicts(found) == expected
     assert "given up after 1 s" in found["time-outs: answers"].found
+
+
+@pytest.mark.parametrize(
+    ("kind", "sign"), [("haproxy", "is DOWN"), ("caddy", "health_checker.active.*HTTP request failed")]
+)
+def test_a_load_balancer_that_has_given_the_server_up_is_waited_for(
+    kind: str, sign: str, stopped: int, address: str, authority: Authority
+) -> None:
+    setup = Setup(f"127.0.0.1:{stopped}", authority.issue(address), address=address, asks=True)
+    with front(kind, setup) as program:
+        program.wait_for_line(sign, 10)
+        found = check(setup.url, stopped)
+    assert verdicts(found) == STOPPED
 
 
 def test_who_answers_in_the_servers_place_serves_load_balancers_only(stopped: int) -> None:
