@@ -14,14 +14,18 @@ from tests.integration.conftest import require
 from tests.integration.front_case import before, findings, line_for, new_address, verdicts
 from tests.testbed.address import free_port
 from tests.testbed.authority import Authority
-from tests.testbed.fronts import KINDS
+from tests.testbed.fronts import KINDS, Setup, front
 from tests.testbed.program import Program
 from tests.testbed.rootfs import FRONTS
 from tests.testbed.standin import web
 from wbagent.checks import proxy
 from wbagent.checks.check import Finding
 from wbagent.checks.proxy.head import marked, new_token
+from wbagent.checks.proxy.substitute import Substitute
 from wbagent.checks.proxy.wire import Wire
+from wbagent.checks.public import Public
+from wbagent.monitor.outside import Stage, ask, context
+from wbagent.server.probe import probe
 
 _PATIENCE_S = 1.5
 # With a port that is not the usual one, Host is more than a name.
@@ -132,6 +136,33 @@ def test_all_is_bad_with_a_server_that_is_stopped(kind: str, stopped: int, addre
     expected = STOPPED | {"websocket": "fail", "Host": "fail", "streams": "fail", "time-outs: answers": "fail"}
     assert verdicts(found) == expected
     assert "given up after 1 s" in found["time-outs: answers"].found
+
+
+@pytest.mark.parametrize(
+    ("kind", "sign"), [("haproxy", "is DOWN"), ("caddy", "health_checker.active.*HTTP request failed")]
+)
+def test_a_load_balancer_that_has_given_the_server_up_is_waited_for(
+    kind: str, sign: str, stopped: int, address: str, authority: Authority
+) -> None:
+    setup = Setup(f"127.0.0.1:{stopped}", authority.issue(address), address=address, asks=True)
+    with front(kind, setup) as program:
+        program.wait_for_line(sign, 10)
+        found = check(setup.url, stopped)
+    assert verdicts(found) == STOPPED
+
+
+def test_who_answers_in_the_servers_place_serves_load_balancers_only(stopped: int) -> None:
+    substitute = Substitute("127.0.0.1", stopped)
+    substitute.open()
+    try:
+        url = f"http://127.0.0.1:{stopped}"
+        assert Public(url).get("/healthz").status == 200
+        assert Public(url).get("/").status == 503
+        # To what asks whether the server is well, it is not.
+        assert probe([("127.0.0.1", stopped)], "/healthz", 5.0).status == 503
+        assert ask(url, 5.0, context([])).broken is Stage.UNREADY
+    finally:
+        substitute.close()
 
 
 # What follows from that is not told too.

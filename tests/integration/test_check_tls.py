@@ -119,6 +119,24 @@ def test_old_versions_and_no_hsts(kind: str, upstream: str, address: str, author
     assert line_for(kind, found["HSTS"].remedy)
 
 
+def test_self_signed_and_trusted_here_is_refused_all_the_same(
+    upstream: str, address: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = authority.self_signed(address)
+    monkeypatch.setenv("SSL_CERT_FILE", str(issued.chain))
+    with before("nginx", upstream, address, issued) as url:
+        found = check(url)
+    assert found["authority"].verdict == "fail"
+    assert "though this host has been told to trust it" in found["authority"].found
+
+
+def test_what_only_newer_clients_refuse(upstream: str, address: str, authority: Authority, trusting: None) -> None:
+    with before("nginx", upstream, address, authority.issue(address, careless=True)) as url:
+        found = check(url)
+    assert verdicts(found) == GOOD | {"authority": "warn"}
+    assert "Missing Authority Key Identifier" in found["authority"].found
+
+
 def test_soon_over(upstream: str, address: str, authority: Authority, trusting: None) -> None:
     now, day = datetime.now(UTC), timedelta(days=1)
     for days, verdict in ((20, "warn"), (10, "warn"), (2, "fail")):

@@ -31,6 +31,9 @@ basicConstraints=critical,CA:TRUE
 keyUsage=critical,keyCertSign,cRLSign
 subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid
+[careless]
+basicConstraints=critical,CA:FALSE
+authorityKeyIdentifier=none
 [server]
 basicConstraints=critical,CA:FALSE
 subjectKeyIdentifier=hash
@@ -79,16 +82,24 @@ class Authority:
         host.run(["update-ca-certificates"])
 
     def issue(
-        self, name: str, begins: datetime | None = None, ends: datetime | None = None, *, complete: bool = True
+        self,
+        name: str,
+        begins: datetime | None = None,
+        ends: datetime | None = None,
+        *,
+        complete: bool = True,
+        careless: bool = False,
     ) -> Issued:
         """A certificate for `name` (a host's, or an address), valid from a day ago for 90 days unless said otherwise.
 
-        `complete`: the intermediate is shown with it.
+        `complete`: the intermediate is shown with it. `careless`: it lacks what RFC 5280 asks for.
         """
         now = datetime.now(UTC)
         own = self._name()
         self._new_key("req", "-new", *_subject(name), name=own)
-        self._sign("intermediate", own, begins or now - _DAY, ends or now + 90 * _DAY)
+        self._sign(
+            "intermediate", own, begins or now - _DAY, ends or now + 90 * _DAY, "careless" if careless else "server"
+        )
         chain = self.directory / f"{own}-chain.pem"
         shown = (own, "intermediate") if complete else (own,)
         chain.write_text("".join((self.directory / f"{part}.pem").read_text() for part in shown))

@@ -27,7 +27,8 @@ class Setup:
     passed on. `host`: "kept" as the client sent it, "portless" (nginx's `$host`), or "replaced" by a name of the
     front's own. `forwarded`: X-Forwarded-* are set. `buffering`: answers are collected before they are passed on.
     `redirect`: http:// (at `http_port`) leads to https://, instead of being served. `weak`: TLS 1.0 and 1.1 too; Caddy
-    can not. `answer_within`: seconds that the server may be silent; 0: the program's own default.
+    can not. `answer_within`: seconds that the server may be silent; 0: the program's own default. `asks`: it asks the
+    server for /ready all the while, and sends it nothing while that fails; nginx can not.
     """
 
     upstream: str
@@ -44,6 +45,7 @@ class Setup:
     redirect: bool = True
     weak: bool = False
     answer_within: int = 0
+    asks: bool = False
 
     @property
     def url(self) -> str:
@@ -144,6 +146,10 @@ def _haproxy(setup: Setup) -> str:
         rules += [f"http-request set-header Host {shown}"]
     if setup.buffering:
         rules += ["http-response wait-for-body time 10s at-least 1m"]
+    asked = ""
+    if setup.asks:
+        rules += ["option httpchk GET /ready"]
+        asked = " check inter 500ms"
     listed = "\n    ".join(rules)
     return f"""\
 global
@@ -157,7 +163,7 @@ defaults
 listen wandb
     bind {setup.address}:{setup.port}{secured}
     {listed}
-    server wandb {setup.upstream}
+    server wandb {setup.upstream}{asked}
 """
 
 
@@ -170,6 +176,8 @@ def _caddy(setup: Setup) -> str:
         lines += [f"header_up -X-Forwarded-{name}" for name in ("Proto", "Host", "For")]
     if setup.buffering:
         lines += ["buffer_responses"]
+    if setup.asks:
+        lines += ["health_uri /ready", "health_interval 500ms"]
     if setup.answer_within:
         lines += [f"transport http {{\n response_header_timeout {setup.answer_within}s\n }}"]
     site = [f"bind {setup.address}"]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
+from wbagent.checks import proxy, tls
+from wbagent.checks.check import Subject
 from wbagent.checks.fronts import Need
 from wbagent.checks.proxy import verdict
 from wbagent.checks.proxy.facts import Big, Path, Redirect, Wait, Way
 from wbagent.checks.proxy.head import Head
 from wbagent.checks.public import Answer, Public, Upload
+from wbagent.checks.scratch import Scratch
+from wbagent.config import Settings
 
 PUBLIC = Public("https://wandb.example.com:8443")
 WAY = Way("10.0.0.1:8080")
@@ -43,6 +49,20 @@ def test_whose_answer_it_is(status: int, arrived: bool | None, same: bool, way: 
     found = verdict.of_path(Path("/healthz", Answer(status, {}), arrived, same), way, lines)
     assert found.verdict == expected
     assert said in found.found
+
+
+def test_a_host_that_need_not_reach_its_public_address() -> None:
+    verdicts = [
+        verdict.of_silence("refused", PUBLIC, lines, reachable=reachable).verdict for reachable in (True, False)
+    ]
+    assert verdicts == ["fail", "note"]
+
+
+@pytest.mark.parametrize("area", [proxy, tls])
+def test_without_a_server_there_is_nothing_to_look_at(area: ModuleType) -> None:
+    (only,) = area.checks(Settings())
+    found = only.run(Subject(Settings(), Scratch()))
+    assert (found.verdict, found.found) == ("note", "[server] host is not set")
 
 
 TEN, HUNDRED = 10_000_060, 100_000_060

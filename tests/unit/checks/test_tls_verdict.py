@@ -19,7 +19,9 @@ GOOD = Shown(
     doubt=None,
     said="",
     privately=False,
+    strictly="",
     count=2,
+    own=False,
     names=("wandb.example.com",),
     issuer="R3",
     expires=NOW + 60 * DAY,
@@ -51,6 +53,13 @@ def test_authority(doubt: Doubt | None, count: int, privately: bool, said: str, 
     found = verdict.of_chain(PUBLIC, replace(GOOD, doubt=doubt, count=count, privately=privately), lines)
     assert found.verdict == expected
     assert said in found.found
+
+
+def test_authority_that_only_some_take() -> None:
+    strict = verdict.of_chain(PUBLIC, replace(GOOD, strictly="Missing Authority Key Identifier"), lines)
+    assert (strict.verdict, "Missing Authority Key Identifier" in strict.found) == ("warn", True)
+    trusted = verdict.of_chain(PUBLIC, replace(GOOD, own=True, count=1), lines)
+    assert (trusted.verdict, "told to trust it" in trusted.found) == ("fail", True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +55,11 @@ def port(subject: Subject) -> Finding:
 
 
 def listeners(bind: str, number: int) -> tuple[Listener, ...]:
-    """Those that a server at this address and port would collide with."""
+    """Those that a server at this address and port would collide with; not the area proxy, which takes its place."""
     found = [(each.laddr, each.pid) for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
     there = [(at.ip, pid) for at, pid in found if at and at.port == number]
-    return tuple(_listener(ip, pid) for ip, pid in there if ip == bind or _EVERY & {ip, bind})
+    others = [(ip, pid) for ip, pid in there if pid != os.getpid()]
+    return tuple(_listener(ip, pid) for ip, pid in others if ip == bind or _EVERY & {ip, bind})
 
 
 def _listener(address: str, pid: int | None) -> Listener:

@@ -1,7 +1,8 @@
 """Answers at the server's port in its place, for the seconds of a check, while the server is stopped or not there yet.
 
 So all that a load balancer does can be seen before the first start: it can be told to stream, and to wait. Nobody but
-a check is served: others get 503. /healthz and /ready are answered well, since load balancers ask them first.
+a check is served: others get 503. /healthz and /ready are answered well, since load balancers ask them first, but not
+to this product's own probes: to the agent and to other checks the server is what it is, stopped.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from wbagent.checks.proxy.head import Head
 
 STREAM: Final = "/wbagent/stream"
 SLOW: Final = "/wbagent/slow"
+_PROBE: Final = "wbagent"  # the User-Agent of wbagent/server/probe.py and wbagent/monitor/outside.py
 _HEALTH: Final = ("/healthz", "/ready")
 # As long as a load balancer that passes on at once may take for a few bytes, with room for a slow network.
 _AT_ONCE_S: Final = 2.0
@@ -122,7 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.substitute.slow()
             self._say(200, b"ok\n")
         else:
-            self._say(200 if self.path in _HEALTH else 503, b"wandb is not running; this is wbagent check\n")
+            well = self.path in _HEALTH and self.headers.get("User-Agent") != _PROBE
+            self._say(200 if well else 503, b"the server is stopped; this is wbagent check\n")
 
     def do_POST(self) -> None:
         own = self._noted()

@@ -23,11 +23,7 @@ def checks(settings: Settings) -> Sequence[Check]:
     """All of them for https; one for http."""
     server = settings.server
     if server is None:
-        return (
-            unconfigured(
-                "certificate", "[server] host is not set: nothing to look at", "wbagent init, or write [server]"
-            ),
-        )
+        return (unconfigured("certificate", "[server] host is not set", "wbagent init, or write [server]"),)
     public = Public(server.host)
     if not public.secure:
         return (Check("https", lambda _: verdict.of_scheme(public), "whoever reads the network reads API keys", _TLS),)

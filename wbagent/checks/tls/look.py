@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from wbagent.checks.public import AwayError, Public
 from wbagent.monitor.outside import Doubt, doubt_of, expiry, open_minded, trusting_only
-from wbagent.monitor.trust import trust
+from wbagent.monitor.trust import own_trust
 
 _TIMEOUT_S: Final = 10.0
 VERSIONS: Final = {
@@ -29,14 +29,17 @@ class Shown:
     """What the address shows.
 
     `doubt` is what is wrong with the certificate apart from its name, for this host's own trust; `privately` whether
-    it is good with the authorities of [monitor.certificate] added. `count`: how many certificates are shown.
-    `expires` and `begins` are None, and the names empty, where OpenSSL cannot read it. `fits`: it is for this name.
+    it is good with the authorities of [monitor.certificate] added. `strictly`: what only those clients say against it
+    that keep to RFC 5280, as Python's do since 3.13. `count`: how many certificates are shown. `own`: it names itself
+    as its issuer. `expires` is None, and the names empty, where OpenSSL cannot read it. `fits`: it is for this name.
     """
 
     doubt: Doubt | None
     said: str
     privately: bool
+    strictly: str
     count: int
+    own: bool
     names: tuple[str, ...]
     issuer: str
     expires: float | None
@@ -48,25 +51,31 @@ class Shown:
 def look(public: Public, authorities: Sequence[Path]) -> Shown:
     """Look; raises AwayError when nobody answers with TLS."""
     leaf, count = _leaf(public)
-    doubt, said = _doubt(public, trust())
-    privately = doubt is not None and bool(authorities) and _doubt(public, trust(authorities))[0] is None
+    doubt, said = _doubt(public, ())
+    privately = doubt is not None and bool(authorities) and _doubt(public, authorities)[0] is None
+    strictly = "" if doubt else _doubt(public, (), strict=True)[1]
     read: Any = {}
     with suppress(ssl.SSLError, AwayError), _handshake(public, trusting_only(leaf)) as way:
         read = way.getpeercert() or {}
     versions = tuple(name for name, version in VERSIONS.items() if _speaks(public, version))
-    hsts = public.get("/", timeout=_TIMEOUT_S).headers.get("strict-transport-security", "")
+    hsts = ""
+    with suppress(AwayError):
+        # What answers TLS and no HTTP is the area proxy's business.
+        hsts = public.get("/", timeout=_TIMEOUT_S).headers.get("strict-transport-security", "")
     names = tuple(value for _, value in read.get("subjectAltName", ()))
     return Shown(
-        doubt,
-        said,
-        privately,
-        count,
-        names,
-        _name(read.get("issuer")),
-        expiry(read),
-        _fits(public, leaf),
-        versions,
-        hsts,
+        doubt=doubt,
+        said=said,
+        privately=privately,
+        strictly=strictly,
+        count=count,
+        own=bool(read) and read.get("issuer") == read.get("subject"),
+        names=names,
+        issuer=_name(read.get("issuer")),
+        expires=expiry(read),
+        fits=_fits(public, leaf),
+        versions=versions,
+        hsts=hsts,
     )
 
 
@@ -100,8 +109,13 @@ def _chain(way: Any) -> Sequence[object]:
     return source.get_unverified_chain() or ()
 
 
-def _doubt(public: Public, trust: ssl.SSLContext) -> tuple[Doubt | None, str]:
+def _doubt(public: Public, authorities: Sequence[Path], *, strict: bool = False) -> tuple[Doubt | None, str]:
+    trust = own_trust(authorities)
     trust.check_hostname = False
+    # Python 3.13 has it on from the beginning, older ones have not.
+    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if strict:
+        trust.verify_flags |= ssl.VERIFY_X509_STRICT
     try:
         _handshake(public, trust).close()
     except ssl.SSLCertVerificationError as error:

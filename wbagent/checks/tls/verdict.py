@@ -35,15 +35,16 @@ def of_scheme(public: Public) -> Finding:
 def of_chain(public: Public, shown: Shown, lines: Lines) -> Finding:
     """Who vouches for the certificate, for those who have this host's trust. Dates and names are judged elsewhere."""
     doubt = shown.doubt
-    if doubt in {None, Doubt.EXPIRED, Doubt.EARLY}:
-        return passed(f"signed by {shown.issuer or 'an authority'}, which this host trusts")
-    if doubt is Doubt.SELF_SIGNED:
+    if doubt is Doubt.SELF_SIGNED or shown.own:
+        here = ", though this host has been told to trust it" if doubt is None else ""
         return fail(
-            "the certificate is self-signed, which W&B does not support: its clients refuse it",
+            f"the certificate is self-signed, which W&B does not support: its clients refuse it{here}",
             needed=_VALID,
             remedy=f"certbot certonly --standalone -d {public.host} (needs port 80 open to the internet), "
             "or a certificate of your own authority",
         )
+    if doubt in {None, Doubt.EXPIRED, Doubt.EARLY}:
+        return _trusted(shown)
     if shown.privately:
         return note(
             f"signed by {shown.issuer}, which this host does not trust, but [monitor.certificate] authorities does",
@@ -66,6 +67,18 @@ def of_chain(public: Public, shown: Shown, lines: Lines) -> Finding:
         )
     return fail(
         f"refused: {shown.said}", needed=_VALID, remedy=f"openssl s_client -connect {public.host}:{public.port}"
+    )
+
+
+def _trusted(shown: Shown) -> Finding:
+    signed = f"signed by {_issuer(shown)}, which this host trusts"
+    if not shown.strictly:
+        return passed(signed)
+    return warn(
+        f"{signed}, but Python's clients since 3.13 do not: {shown.strictly}",
+        needed="what RFC 5280 asks of certificates",
+        remedy="openssl x509 -noout -text -in fullchain.pem; sign it anew with authorityKeyIdentifier, and the "
+        "authority's own with basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign",
     )
 
 
