@@ -22,6 +22,7 @@ from tests.testbed.receiver import Receiver
 from tests.testbed.rootfs import CEPH, MYSQL, TOOLS, Recipe, root_file_system
 from tests.testbed.scratch import scratch
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.monitor.trust import forget
 
 _numbers = count(1)
 
@@ -36,6 +37,12 @@ def require(recipe: Recipe) -> None:
         root_file_system(recipe)
     except BedError as error:
         pytest.skip(f"no file system to run the server in: {error}")
+
+
+@pytest.fixture(autouse=True)
+def trusting_anew() -> None:
+    """Each test begins as a process does, which has not read whom this host trusts."""
+    forget()
 
 
 @pytest.fixture(scope="session")

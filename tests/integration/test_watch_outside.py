@@ -20,7 +20,7 @@ from wbagent.alerts.certificate import EXPIRY, REFUSED
 from wbagent.alerts.outside import OUTSIDE, OutsideWatch, Serving
 from wbagent.config import Settings
 from wbagent.moment import Moment
-from wbagent.monitor.outside import Doubt, Outside, Stage, ask, context
+from wbagent.monitor.outside import Doubt, Outside, Stage, ask
 from wbagent.monitor.rules import Severity
 
 DAY = 86400.0
@@ -63,7 +63,7 @@ def serving(tls: ssl.SSLContext | None, status: int = 200, body: str = "ok", **h
 
 def look(issued: Issued, authority: Authority) -> Outside:
     with serving(issued.context()) as port:
-        return ask(f"https://127.0.0.1:{port}", 10.0, context([authority.certificate]))
+        return ask(f"https://127.0.0.1:{port}", 10.0, [authority.certificate])
 
 
 def test_a_good_certificate_and_when_it_expires(authority: Authority) -> None:
@@ -83,7 +83,7 @@ def test_what_browsers_would_refuse_has_its_reason_and_the_server_is_asked_all_t
     expired = look(authority.issue("127.0.0.1", now - 2 * day, now - day), authority)
     early = look(authority.issue("127.0.0.1", now + day, now + 2 * day), authority)
     with serving(authority.issue("127.0.0.1", now - day, now + 20 * day).context()) as port:
-        unknown = ask(f"https://127.0.0.1:{port}", 10.0, context([]))
+        unknown = ask(f"https://127.0.0.1:{port}", 10.0)
     looks = (other_name, self_signed, expired, early, unknown)
     assert [found.certificate and found.certificate.doubt for found in looks] == [
         Doubt.NAME,
@@ -100,7 +100,7 @@ def test_what_browsers_would_refuse_has_its_reason_and_the_server_is_asked_all_t
 
 
 def test_each_broken_part_of_the_way_has_its_own_name(authority: Authority) -> None:
-    trust = context([authority.certificate])
+    trust = [authority.certificate]
     assert ask("http://no-such-host.invalid", 10.0, trust).broken is Stage.NAME
     refused = ask(f"http://127.0.0.1:{free_port('127.0.0.1')}", 10.0, trust)
     assert refused.broken is Stage.REFUSED

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from wbagent.config.credstore import stored_credentials, unseal
 from wbagent.config.sources import CREDENTIAL_PREFIX, credential_files
 from wbagent.errors import AccessError, ConfigError
 
@@ -83,6 +84,17 @@ def credential_layer(directory: Path | None) -> Layer:
     for path in credential_files(directory):
         key = tuple(path.name.removeprefix(CREDENTIAL_PREFIX).split("."))
         _put(tree, key, _read_secret(path))
+        origins[key] = Origin(f"credential {path.name}")
+    return Layer(tree, origins)
+
+
+def stored_layer(section: str = "") -> Layer:
+    """The same credentials out of the host's stores, for commands that root types: systemd hands them to units only."""
+    tree: dict[str, Any] = {}
+    origins: dict[KeyPath, Origin] = {}
+    for path in stored_credentials(section):
+        key = tuple(path.name.removeprefix(CREDENTIAL_PREFIX).split("."))
+        _put(tree, key, unseal(path))
         origins[key] = Origin(f"credential {path.name}")
     return Layer(tree, origins)
 

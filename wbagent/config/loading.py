@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -23,6 +23,7 @@ from wbagent.config.layers import (
     file_layer,
     grant_reading,
     readable_by_others,
+    stored_layer,
 )
 from wbagent.config.model import Settings
 from wbagent.config.sources import configuration_files, credentials_directory
@@ -71,7 +72,7 @@ def load(
     """
     files = [file for file in configuration_files(path) if not may_be_absent or os.path.lexists(file)]
     layers = [file_layer(file) for file in files]
-    layers.append(credential_layer(credentials or credentials_directory()))
+    layers.append(_credentials(credentials or credentials_directory(), layers, only))
     if only:
         layers = [Layer({only: layer.tree[only]} if only in layer.tree else {}, layer.origins) for layer in layers]
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
@@ -95,6 +96,21 @@ def load(
     for file, layer in zip(files, layers, strict=False):
         _refuse_open_secrets(file, layer)
     return Loaded(settings, origins)
+
+
+def _credentials(directory: Path | None, files: Sequence[Layer], only: str) -> Layer:
+    """What systemd handed over; typed by hand nothing is, and root reads the host's stores.
+
+    Secrets of [server] count beside a file's [server] only: alone they make no whole section, and so `wbagent init` can
+    put them in their place before the file that makes them count.
+    """
+    layer = stored_layer(only) if directory is None and os.geteuid() == 0 else credential_layer(directory)
+    if any("server" in each.tree for each in files) or {"host", "image"} & set(layer.tree.get("server", {})):
+        return layer
+    return Layer(
+        {name: table for name, table in layer.tree.items() if name != "server"},
+        {key: origin for key, origin in layer.origins.items() if key[0] != "server"},
+    )
 
 
 def _refuse_open_secrets(file: Path, layer: Layer) -> None:

@@ -6,7 +6,6 @@ A setting stands behind a bare `#`, prose behind `# `: taking away each bare `#`
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final, get_args
@@ -17,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from wbagent.config.layers import SECRET_KEYS
 from wbagent.config.model import Settings
+from wbagent.config.toml_text import toml_text
 from wbagent.quantities import format_duration, format_size, parse_duration, parse_size
 
 _HEAD: Final = """\
@@ -50,6 +50,7 @@ _PROSE: Final = {
     "monitor.memory": "Memory that is available, and what the kernel kills for want of it (always told).",
     "monitor.clock": "A clock that is 15 minutes off makes S3 refuse every request.",
     "monitor.units": "Sockets, deliveries and alerts that failed; all other units tell it themselves.",
+    "monitor.database": "Whether MySQL answers. What follows from that is not told beside it.",
     "monitor.mysql": "The load of MySQL. Needs PROCESS and SELECT on *.*; without them only connections are watched.",
     "monitor.replication": "The replica that [standby] names.",
     "monitor.outside": "The server as users reach it: /ready at the address in [server] host.",
@@ -120,7 +121,7 @@ def _key(path: str, field: FieldInfo) -> Iterator[str]:
         yield from _prose(field.description)
     if (section, name) in SECRET_KEYS:
         yield f'# Or: {name}_file = "/path/of/a/file", or the systemd credential wbagent.{path}'
-    yield f"#{name} = {_toml(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
+    yield f"#{name} = {toml_text(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
 
 
 def _free_table(path: str) -> Iterator[str]:
@@ -130,7 +131,7 @@ def _free_table(path: str) -> Iterator[str]:
     yield f"#[{path}]"
     for example, value in _EXAMPLES.items():
         if example.startswith(f"{path}."):
-            yield f"#{example.removeprefix(f'{path}.')} = {_toml(value)}"
+            yield f"#{example.removeprefix(f'{path}.')} = {toml_text(value)}"
 
 
 def _written(field: FieldInfo) -> object:
@@ -144,11 +145,6 @@ def _written(field: FieldInfo) -> object:
     if parse_size in validators:
         return format_size(default)
     return default
-
-
-def _toml(value: object) -> str:
-    # JSON's strings, numbers, booleans and lists are TOML's too.
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _prose(text: str) -> Iterator[str]:

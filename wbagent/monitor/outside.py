@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from wbagent.monitor.trust import trust
+
 _PATH: Final = "/ready"
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python has no name for.
 _NO_CHECK_TIME: Final = 0x200000
@@ -93,16 +95,12 @@ def stage_of(status: int) -> Stage | None:
     return Stage.REDIRECT if 300 <= status < 400 else Stage.UNREADY
 
 
-def context(authorities: Sequence[Path]) -> ssl.SSLContext:
-    """What this host trusts, and these authorities; raises OSError (of it ssl.SSLError) for a file that is no use."""
-    trust = ssl.create_default_context()
-    for path in authorities:
-        trust.load_verify_locations(path)
-    return trust
+def ask(address: str, timeout: float, authorities: Sequence[Path] = ()) -> Outside:
+    """Ask once. A certificate that is refused is noted, and the question asked all the same: one trouble at a time.
 
-
-def ask(address: str, timeout: float, trust: ssl.SSLContext) -> Outside:
-    """Ask once. A certificate that is refused is noted, and the question asked all the same: one trouble at a time."""
+    `authorities` are trusted beside the host's own. Raises OSError for a file of them that is no use.
+    """
+    trusted = trust(authorities) if address.startswith("https:") else None
     begun = time.monotonic()
     url = urlsplit(address)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
@@ -111,8 +109,8 @@ def ask(address: str, timeout: float, trust: ssl.SSLContext) -> Outside:
     broken: Stage | None
     try:
         way = socket.create_connection((host, port), timeout)
-        if url.scheme == "https":
-            way, certificate = _secure(way, host, port, timeout, trust)
+        if trusted is not None:
+            way, certificate = _secure(way, host, port, timeout, trusted)
         broken, said, status = _answer(way, host)
     except (OSError, http.client.HTTPException) as error:
         broken, said = _failure(error, f"{host}:{port}", timeout, connected=way is not None)

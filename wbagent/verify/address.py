@@ -8,7 +8,7 @@ from wbagent.alerts.words import say
 from wbagent.checks.check import Finding, fail, note, passed
 from wbagent.config import Settings
 from wbagent.errors import ConfigError
-from wbagent.monitor.outside import Outside, Stage, ask, context
+from wbagent.monitor.outside import Outside, Stage, ask
 
 _TIMEOUT_S: Final = 10.0
 
@@ -22,7 +22,7 @@ def host_of(settings: Settings) -> str:
 
 def seen(settings: Settings) -> Outside:
     """One question at that address. Raises OSError for authorities that cannot be read."""
-    return ask(host_of(settings), _TIMEOUT_S, context(settings.monitor.certificate.authorities))
+    return ask(host_of(settings), _TIMEOUT_S, settings.monitor.certificate.authorities)
 
 
 def judge(found: Outside, host: str) -> Finding:

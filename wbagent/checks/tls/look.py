@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from wbagent.checks.public import AwayError, Public
-from wbagent.monitor.outside import Doubt, context, doubt_of, expiry, open_minded, trusting_only
+from wbagent.monitor.outside import Doubt, doubt_of, expiry, open_minded, trusting_only
+from wbagent.monitor.trust import trust
 
 _TIMEOUT_S: Final = 10.0
 VERSIONS: Final = {
@@ -47,8 +48,8 @@ class Shown:
 def look(public: Public, authorities: Sequence[Path]) -> Shown:
     """Look; raises AwayError when nobody answers with TLS."""
     leaf, count = _leaf(public)
-    doubt, said = _doubt(public, context(()))
-    privately = doubt is not None and bool(authorities) and _doubt(public, context(authorities))[0] is None
+    doubt, said = _doubt(public, trust())
+    privately = doubt is not None and bool(authorities) and _doubt(public, trust(authorities))[0] is None
     read: Any = {}
     with suppress(ssl.SSLError, AwayError), _handshake(public, trusting_only(leaf)) as way:
         read = way.getpeercert() or {}
