@@ -1,7 +1,7 @@
-"""A small server of W&B's API: as much of it as `wandb verify` of the real client needs for runs and their files.
+"""A small server of W&B's API: as much of it as `wandb verify` of the real client needs.
 
 It answers GraphQL by the name of the operation, takes what a run streams, and gives out addresses for files at its own
-`/store/`, which stand for the signed URLs of a bucket. Artifacts and sweeps it does not have: the client says so.
+`/store/`, which stand for the signed URLs of a bucket.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from tests.testbed.wandb_artifacts import Artifacts
+
 API_KEY: Final = "a1" * 20
 _ENTITY: Final = "tester"
+_PROJECT: Final = {"id": "1", "internalId": "1", "name": "verify", "entity": {"id": "1", "name": _ENTITY}}
+_ARTIFACTS: Final = "artifacts"
 # The clients that it takes; what is newer is told that it is.
 _CLIENTS: Final = {"min_cli_version": "0.9.0", "max_cli_version": "99.0.0"}
 
@@ -33,7 +37,8 @@ class _Run:
 class WandbApi:
     """Listens on a free port of 127.0.0.1. `url` is the address in the links that it gives out.
 
-    `cors`: whether its store allows a browser anything; `large`: how long the largest request was.
+    `cors`: whether its store allows a browser anything; `sweeps`: whether it has any; `largest`: the size of the
+    largest request so far.
     """
 
     def __init__(self) -> None:
@@ -42,8 +47,13 @@ class WandbApi:
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.cors = True
+        self.sweeps = True
         self.largest = 0
-        self._runs: dict[str, _Run] = {}
+        # What belongs to no run is stored beside them.
+        self._runs = {_ARTIFACTS: _Run()}
+        self._artifacts = Artifacts(
+            lambda name: self._link(_ARTIFACTS, name), lambda name: self._runs[_ARTIFACTS].files[name], _PROJECT
+        )
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -123,9 +133,11 @@ class WandbApi:
             "ServerInfo": lambda _: {"serverInfo": {"cliVersionInfo": _CLIENTS}},
             "UpsertBucket": self._upsert,
             "CreateRunFiles": self._create_files,
-            "Run": lambda asked: {"project": self._project() | {"run": self._run(asked["name"])}},
+            "Run": lambda asked: {"project": _PROJECT | {"run": self._run(asked["name"])}},
             "RunFiles": self._list_files,
             "Project": lambda _: {"project": None},
+            **self._artifacts.operations,
+            **(self._artifacts.sweeps if self.sweeps else {}),
         }
         if name not in known:
             return {"data": None, "errors": [{"message": f"unknown operation {name}"}]}
@@ -135,14 +147,11 @@ class WandbApi:
         teams = {"edges": [{"node": {"name": _ENTITY}}]}
         return {"viewer": {"id": "1", "entity": _ENTITY, "username": _ENTITY, "flags": "{}", "teams": teams}}
 
-    def _project(self) -> dict[str, Any]:
-        return {"id": "1", "internalId": "1", "name": "verify", "entity": {"id": "1", "name": _ENTITY}}
-
     def _upsert(self, asked: dict[str, Any]) -> dict[str, Any]:
         name = asked["name"]
         run = self._runs.setdefault(name, _Run(asked.get("config") or "{}"))
         bucket = {"id": name, "name": name, "displayName": name, "config": run.config, "historyLineCount": 0}
-        return {"upsertBucket": {"bucket": bucket | {"project": self._project()}, "inserted": True}}
+        return {"upsertBucket": {"bucket": bucket | {"project": _PROJECT}, "inserted": True}}
 
     def _create_files(self, asked: dict[str, Any]) -> dict[str, Any]:
         run = asked["run"]

@@ -20,7 +20,7 @@ from wbagent.errors import ConfigError, UsageError
 from wbagent.verify.output import label_in
 from wbagent.verify.sandbox import environment, temporary_home, unprivileged
 
-# The client itself waits up to a minute here and there; nine short runs of a sweep are its longest step.
+# Its longest step is a sweep of nine runs, 45 s on a server that answers at once; a request may take it a minute.
 TIME_LIMIT_S: Final = 900.0
 # Its crash reports go to its maker.
 _QUIET: Final = {"WANDB_ERROR_REPORTING": "false"}

@@ -57,6 +57,11 @@ def _run(command: list[str], home: Path) -> None:
             check=False,
             **unprivileged(),
         )
+    except OSError as error:
+        raise UsageError(
+            f"{command[0]} cannot be run by a user without rights: {error.strerror}",
+            hint="run this as a plain user, or put wandb on PATH yourself",
+        ) from None
     except subprocess.TimeoutExpired:
         raise WbagentError(
             f"the client could not be installed within {_LIMIT_S:g} s", hint="see whether this host reaches PyPI"

@@ -25,6 +25,16 @@ def test_all_is_well() -> None:
     assert [(finding.verdict, finding.about) for finding in told(GOOD, 0)] == [("pass", "if logged in")]
 
 
+def test_a_real_client_that_ran_to_its_end() -> None:
+    found = told((RECORDED / "0.31-passed.txt").read_text(), 0)
+    assert len(found) == 10
+    assert {finding.about for finding in found if finding.verdict is not Verdict.PASS} == {
+        "requests to base url",
+        "requests made over signed URLs",
+    }
+    assert {finding.verdict for finding in found} == {Verdict.PASS, Verdict.WARN}
+
+
 def test_a_real_client_before_a_small_body_limit() -> None:
     found = {finding.about: finding for finding in told((RECORDED / "0.31-body-limit.txt").read_text(), 1)}
     large = found["ability to send large payloads through proxy"]
