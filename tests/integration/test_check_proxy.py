@@ -24,7 +24,7 @@ from wbagent.checks.proxy.head import marked, new_token
 from wbagent.checks.proxy.substitute import Substitute
 from wbagent.checks.proxy.wire import Wire
 from wbagent.checks.public import Public
-from wbagent.monitor.outside import Stage, ask, context
+from wbagent.monitor.outside import Stage, ask
 from wbagent.server.probe import probe
 
 _PATIENCE_S = 1.5
@@ -160,7 +160,7 @@ def test_who_answers_in_the_servers_place_serves_load_balancers_only(stopped: in
         assert Public(url).get("/").status == 503
         # To what asks whether the server is well, it is not.
         assert probe([("127.0.0.1", stopped)], "/healthz", 5.0).status == 503
-        assert ask(url, 5.0, context([])).broken is Stage.UNREADY
+        assert ask(url, 5.0).broken is Stage.UNREADY
     finally:
         substitute.close()
 
