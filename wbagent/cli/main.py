@@ -22,6 +22,7 @@ _GROUPS: Final = {
     "binlog": "binary logs, for restores to any moment",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
+    "init": "set this host up: questions, tests of the answers, the configuration",
     "report": "one page about this host, to look at",
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
