@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.age_key import Key
+from tests.testbed.authority import Authority
 from tests.testbed.ceph import Ceph
 from tests.testbed.errors import BedError
 from tests.testbed.mysql import MysqlServer
@@ -116,3 +117,11 @@ def keys(age: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Key
     for path in paths:
         subprocess.run([age / "age-keygen", "-o", path], check=True, capture_output=True)
     return [Key(path.read_text().split("public key: ")[1].split()[0], path) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority that nobody trusts unless told to."""
+    if not Authority.possible():
+        pytest.skip("needs openssl to make certificates")
+    return Authority(tmp_path_factory.mktemp("authority"))
