@@ -1,0 +1,211 @@
+"""From the installed package to a running, checked server by `wbagent init`: by options, and by a person who types."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.authority import Authority
+from tests.testbed.bed import IMAGE, Bed
+from tests.testbed.fronts import Setup, front
+from tests.testbed.host import Host
+from tests.testbed.place import place
+from tests.testbed.terminal import Terminal, terminal
+
+STORE = "/etc/credstore.encrypted"
+NAMES = ("alerts.to", "backup.destination", "server.bucket", "server.license", "server.mysql")
+LICENCE = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ0ZXN0cyJ9.c2lnbmF0dXJlLVhxN0xwMg"
+_FILES = f"ls -A /etc/ {STORE} /etc/credstore | grep -e '^\\.' -e wbagent"
+# Ends as `kill -9` at the so many-th rename would end it.
+_KILLED = """
+import os, signal, sys
+left = int(sys.argv.pop(1))
+def count(event, arguments):
+    global left
+    if event == "os.rename":
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+sys.argv[0] = "wbagent"
+from wbagent.cli.main import main
+sys.addaudithook(count)
+main()
+"""
+
+
+@pytest.fixture
+def public(hosts: Bed, tmp_path: Path) -> Iterator[str]:
+    """nginx with TLS before web1, on an address of its own, whose authority web1 trusts; the address that users open."""
+    authority = Authority(tmp_path)
+    with place(hosts.bridge, "front", 40) as there:
+        setup = Setup(f"{hosts.web.address}:8080", authority.issue(there.address), address=there.address)
+        with front("nginx", setup, there.network), trusting(hosts.web, authority):
+            yield setup.url
+
+
+@contextmanager
+def trusting(host: Host, authority: Authority) -> Iterator[None]:
+    authority.trusted_by(host)
+    yield
+    host.run(["sh", "-c", "rm /usr/local/share/ca-certificates/test-authority.crt; update-ca-certificates --fresh"])
+
+
+@pytest.fixture
+def secrets(hosts: Bed) -> dict[str, str]:
+    """What each secret is; on web1 in files that only root can read, and MySQL's programs where the units find them."""
+    web = hosts.web
+    found = {
+        "mysql": str(hosts.mysql_url),
+        "bucket": str(hosts.bucket("wandb-files")),
+        "license": LICENCE,
+        "destination": str(hosts.bucket("wandb-backups", "web1")),
+        "alerts": hosts.alerts_url,
+    }
+    for name, secret in found.items():
+        web.write(f"/root/init/{name}", f"{secret}\n", mode=0o600)
+    web.run(["sh", "-c", "ln -sf /opt/mysql-client/bin/mysql /opt/mysql-client/bin/mysqldump /usr/local/bin/"])
+    return found
+
+
+def options(address: str, *more: str) -> list[str]:
+    files = [word for name in ("mysql", "bucket", "license", "destination") for word in (f"--{name}-file", f"/root/init/{name}")]
+    return ["init", "--unattended", "--host", address, "--image", IMAGE, *files, "--alerts-file", "-", *more]
+
+
+def kept(web: Host) -> str:
+    """The names of all files that init could have made or left."""
+    return web.run(["sh", "-c", _FILES]).stdout
+
+
+def state(web: Host) -> str:
+    """Everything that is configured, to the byte."""
+    return web.run(["sh", "-c", f"cat /etc/wbagent.toml {STORE}/* 2>/dev/null | sha256sum; {_FILES}"]).stdout
+
+
+def assert_served(address: str, tmp_path: Path) -> None:
+    trust = ssl.create_default_context(cafile=tmp_path / "root.pem")
+    with urllib.request.urlopen(f"{address}/ready", timeout=5, context=trust) as answer:
+        assert answer.status == 200
+
+
+def test_from_the_bare_package_to_a_running_server_by_options(
+    hosts: Bed, public: str, secrets: dict[str, str], tmp_path: Path
+) -> None:
+    web = hosts.web
+    bare = kept(web)
+    wrong = str(hosts.mysql_url).replace("p%2Ba", "wrong")
+    web.write("/root/init/mysql", wrong, mode=0o600)
+    refused = web.run(["wbagent", *options(public)], input=secrets["alerts"], check=False)
+    assert refused.returncode == 69
+    assert "Access denied" in refused.stdout
+    assert "nothing was written: mysql did not pass" in refused.stderr
+    assert kept(web) == bare
+
+    web.write("/root/init/mysql", secrets["mysql"], mode=0o600)
+    done = web.run(["wbagent", *options(public, "--test-alert", "--start")], input=secrets["alerts"], check=False, timeout=180)
+    # The last command is `wbagent check`, which has remarks about a test bed.
+    assert done.returncode in {0, 1, 2}, done.stdout + done.stderr
+    assert_served(public, tmp_path)
+    assert hosts.receiver.wait_for(lambda alert: "test" in alert.text, 10)
+    assert web.run(["sh", "-c", f"cd {STORE} && ls wbagent.*"]).stdout.split() == [f"wbagent.{name}" for name in NAMES]
+    everything = web.run(["sh", "-c", f"cat /etc/wbagent.toml {STORE}/wbagent.*"]).stdout + done.stdout + done.stderr
+    for secret in (hosts.mysql_url.password, secrets["mysql"], secrets["destination"], LICENCE, "/alerts"):
+        assert secret not in everything
+
+    # What root types reads them, and so do the agent and the backup's unit.
+    shown = json.loads(web.run(["wbagent", "config", "show", "--json"]).stdout)
+    assert shown["backup.destination"]["from"] == "credential wbagent.backup.destination"
+    assert web.run(["wbagent", "backup", "list"]).stdout.count("10.99.") == 1
+    page = json.loads(web.run(["wbagent", "status", "--json"], check=False).stdout)
+    assert page["backup"]["newest"]["off_site"] is True
+
+    before = state(web)
+    again = web.run(["wbagent", *options(public)], input=secrets["alerts"], check=False)
+    assert again.returncode == 73
+    assert "configured already" in again.stderr
+    assert state(web) == before
+    web.run(["wbagent", *options(public, "--into", "/root/other.toml")], input=secrets["alerts"])
+    assert state(web) == before
+    assert secrets["mysql"] in web.read("/root/other.toml")
+    web.run(["wbagent", "--config", "/root/other.toml", "config", "show"])
+
+
+def test_a_person_sets_a_server_up_on_a_terminal(
+    hosts: Bed, public: str, secrets: dict[str, str], tmp_path: Path
+) -> None:
+    web = hosts.web
+    bare = kept(web)
+    with terminal(web, ["wbagent", "init"]) as typed:
+        answer_until_the_database(typed, public)
+        typed.expect("The server's database:")
+        typed.press_ctrl_c()
+        typed.expect("nothing was written")
+        assert typed.wait() == 130
+    assert kept(web) == bare
+
+    with terminal(web, ["wbagent", "init"]) as typed:
+        answer_until_the_database(typed, public)
+        typed.answer("The server's database:", secrets["mysql"].replace("p%2Ba", "p+a"))
+        typed.expect("not taken: the user or password holds a raw +")
+        typed.answer("The server's database:", secrets["mysql"].replace("p%2Ba", "wrong"))
+        typed.expect("PROBLEM: MySQL at")
+        typed.expect("Access denied")
+        typed.answer("correct, keep, back [correct]:", "")
+        typed.answer("The server's database:", secrets["mysql"])
+        typed.expect("mysql://wandb_local:***@")
+        typed.expect("good: MySQL")
+        typed.answer("The server's bucket:", "back")
+        typed.answer("The server's database:", secrets["mysql"])
+        typed.answer("The server's bucket:", secrets["bucket"])
+        typed.expect("good: an object was stored, read and removed")
+        typed.answer("The licence [skip]:", "?")
+        typed.expect("LICENSE of the container")
+        typed.answer("The licence [skip]:", LICENCE)
+        typed.answer("The account for backups [skip]:", "")
+        typed.answer("The bucket for backups [skip]:", secrets["destination"])
+        typed.answer("Who is told when something is wrong [skip]:", secrets["alerts"])
+        typed.answer("Send a test message there now?", "y")
+        typed.expect("good: 1 taken")
+        typed.expect("That is all:")
+        typed.answer("Write this configuration (yes, back, no):", "")
+        typed.expect("encrypted")
+        for command in ("config check", "systemctl restart", "docker pull", "systemctl enable", "backup run"):
+            typed.answer(f"{command}", "")
+        typed.answer("wbagent check", "n")
+        assert typed.wait() == 0, typed.seen
+        for secret in (hosts.mysql_url.password, secrets["mysql"], secrets["bucket"], LICENCE):
+            assert secret not in typed.seen
+    assert_served(public, tmp_path)
+    assert web.run(["systemctl", "is-enabled", "wandb-local.service"]).stdout == "enabled\n"
+
+
+def answer_until_the_database(typed: Terminal, public: str) -> None:
+    typed.answer("What does this host do (server, database, both) [server]:", "")
+    typed.answer("The address that users open:", public)
+    typed.expect("good: the load balancer answers")
+    typed.answer("The image of the server, with its release:", IMAGE)
+    typed.answer("Where the server keeps its data (external, embedded) [external]:", "")
+
+
+@pytest.mark.parametrize("renames", [0, 1, 3, 5])
+def test_killed_while_it_writes_it_leaves_a_configuration_and_the_next_run_goes_on(
+    hosts: Bed, secrets: dict[str, str], renames: int
+) -> None:
+    web = hosts.web
+    address = f"http://{web.address}:8080"
+    command = ["python3", "-c", _KILLED, str(renames), *options(address)]
+    assert web.run(command, input=secrets["alerts"], check=False).returncode == -9
+    # What is there now is a configuration that the units can read, of nothing or of the whole.
+    web.run(["wbagent", "config", "check"])
+    web.run(["systemctl", "restart", "wbagent.service"])
+    done = web.run(["wbagent", *options(address, "--no-start")], input=secrets["alerts"])
+    assert ("an earlier run was interrupted" in done.stdout) == (renames > 0)
+    assert [name for name in kept(web).splitlines() if name.startswith(".")] == []
+    shown = json.loads(web.run(["wbagent", "config", "show", "--json"]).stdout)
+    assert {shown[name]["from"] for name in NAMES} == {f"credential wbagent.{name}" for name in NAMES}
