@@ -28,7 +28,15 @@ copy_extensions=copy
 commonName=supplied
 [intermediate]
 basicConstraints=critical,CA:TRUE
+keyUsage=critical,keyCertSign,cRLSign
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid:always
+[leaf]
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid:always
 """
+# Python 3.13 and later ask for it by default (ssl.VERIFY_X509_STRICT).
+_CA = "keyUsage=critical,keyCertSign,cRLSign"
 _DAY = timedelta(days=1)
 
 
@@ -55,7 +63,7 @@ class Authority:
         self._count = 0
         (directory / "index.txt").touch()
         (directory / "ca.cnf").write_text(_SETTINGS)
-        self._new_key("req", "-x509", "-days", "99", "-subj", "/CN=test authority", name="root")
+        self._new_key("req", "-x509", "-days", "99", "-subj", "/CN=test authority", "-addext", _CA, name="root")
         self._new_key("req", "-new", "-subj", "/CN=test intermediate", name="intermediate")
         self._sign("root", "intermediate", datetime.now(UTC) - _DAY, datetime.now(UTC) + 98 * _DAY, "intermediate")
 
@@ -99,10 +107,10 @@ class Authority:
         self._count += 1
         return f"certificate-{self._count}"
 
-    def _sign(self, by: str, name: str, begins: datetime, ends: datetime, extensions: str = "") -> None:
+    def _sign(self, by: str, name: str, begins: datetime, ends: datetime, extensions: str = "leaf") -> None:
         dates = ["-startdate", f"{begins:%y%m%d%H%M%SZ}", "-enddate", f"{ends:%y%m%d%H%M%SZ}"]
         who = ["-name", "own", "-keyfile", f"{by}.key", "-cert", f"{by}.pem"]
-        more = ["-extensions", extensions] if extensions else []
+        more = ["-extensions", extensions]
         files = ["-in", f"{name}.request", "-out", f"{name}.pem", "-notext"]
         self._openssl("ca", "-batch", "-config", "ca.cnf", *who, *dates, *more, *files)
 

@@ -25,7 +25,7 @@ class Terminal:
         self.seen = ""
 
     def expect(self, text: str, timeout: float = 30) -> None:
-        """Read until `text` appears behind what was expected before; raises DeadlineError, also at the program's end."""
+        """Read until `text` appears behind what was expected before; DeadlineError, also when the program ends."""
         deadline = time.monotonic() + timeout
         while (place := self.seen.find(text, self._read_to)) < 0:
             if not self._more(deadline):
@@ -70,9 +70,10 @@ class Terminal:
 def terminal(host: Host, argv: Sequence[str]) -> Iterator[Terminal]:
     """Run a command on the host, as root, on a terminal of its own for the length of the block."""
     outer, inner = os.openpty()
+    inside = host.command(["env", "--default-signal=INT", "TERM=dumb", *argv])
     process = subprocess.Popen(
-        # setsid --ctty: so that Ctrl-C reaches it, and /dev/tty is this one.
-        ["setsid", "--ctty", "--wait", *host.command(["env", "TERM=dumb", *argv])],
+        # setsid --ctty: so that Ctrl-C reaches it, and /dev/tty is this one. Ctrl-C is not for what leads to the host.
+        ["env", "--ignore-signal=INT", "setsid", "--ctty", "--wait", *inside],
         stdin=inner,
         stdout=inner,
         stderr=inner,

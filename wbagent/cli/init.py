@@ -208,7 +208,7 @@ def _go_on(answers: Answers, *, start: bool | None, ask: bool) -> None:
                 f"{_shown(step)} ended with status {ended}; the configuration is written and stays",
                 hint=f"mend what it says, then: {' && '.join(_shown(each) for each in todo[number:])}",
             )
-        status = ended or status
+        status = status or ended
     if status:
         click.get_current_context().exit(status)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from getpass import getpass
 from typing import Final
 
 import click
@@ -102,15 +103,22 @@ def _line(question: Question, *, may_skip: bool) -> str:
     """One line of the terminal. Raises _GoBack."""
     choices = f" ({', '.join(question.choices)})" if question.choices else ""
     shown_default = question.default or ("skip" if may_skip else "")
-    text: str = click.prompt(
-        f"{question.asks}{choices}" + (f" [{shown_default}]" if shown_default else ""),
-        default=question.default,
-        show_default=False,
-        hide_input=question.secret,
-    ).strip()
+    label = f"{question.asks}{choices}" + (f" [{shown_default}]" if shown_default else "")
+    if question.secret:
+        text = _hidden(f"{label}: ")
+    else:
+        text = click.prompt(label, default=question.default, show_default=False).strip()
     if text == _BACK:
         raise _GoBack
     return text
+
+
+def _hidden(label: str) -> str:
+    """Not by click.prompt, which shows the label before the echo is off: what is pasted at once would be seen."""
+    try:
+        return getpass(label).strip()
+    except EOFError:
+        raise click.Abort from None
 
 
 def _verdict(tried: Tried, *, may_skip: bool) -> str:

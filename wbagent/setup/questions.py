@@ -111,7 +111,6 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 _SERVERS: Final = frozenset({Role.SERVER, Role.BOTH})
-_DATABASES: Final = frozenset({Role.DATABASE, Role.BOTH})
 
 QUESTIONS: Final = (
     Question(
@@ -184,11 +183,11 @@ QUESTIONS: Final = (
         "database",
         "The account for backups",
         "A connection string of MySQL such as mysql://wandb_backup:PASSWORD@127.0.0.1/wandb_local, from this host; "
-        "?socket=/run/mysqld/mysqld.sock is known too. `wbagent database user` makes the account.",
+        "?socket=/run/mysqld/mysqld.sock is known too. `wbagent database user` makes the account. Without one the"
+        " server's own account makes the backups.",
         lambda text: str(MysqlURL.parse(text)),
         key=("database", "url"),
         needed=False,
-        roles=_DATABASES,
         external_only=True,
     ),
     Question(

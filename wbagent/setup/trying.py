@@ -94,9 +94,8 @@ def judge_host(address: str, look: Outside, *, here: bool) -> Tried:
     if look.broken in {Stage.PROXY, Stage.UNREADY}:
         return Tried(f"the load balancer answers, and the server does not run yet ({look.said})", remarks=remarks)
     if look.broken:
-        facts = {"part": say("en", f"outside.{look.broken}"), "said": look.said}
-        mend = say("en", f"outside.mend_{look.broken}").replace("NAME", url.hostname or "NAME")
-        return Tried(problem="{part} {said}".format_map(facts), hint=mend)
+        mend = _mend(f"outside.mend_{look.broken}").replace("NAME", url.hostname or "NAME")
+        return Tried(problem=f"{say('en', f'outside.{look.broken}')} {look.said}", hint=mend)
     return Tried(f"it answers already: {look.said}", remarks=remarks)
 
 
@@ -105,9 +104,7 @@ def judge_store(asked: Asked) -> Tried:
     if asked.trouble is None:
         left = ("the object of the test could not be removed: wbagent-init-*; Object Lock?",) if asked.left else ()
         return Tried("an object was stored, read and removed", remarks=left)
-    mend = say("en", f"store.mend_{asked.trouble}", {"key": "the connection string"})
-    # What is said to a host that is configured already goes.
-    mend = re.split(r", then: |; or \[", mend)[0]
+    mend = _mend(f"store.mend_{asked.trouble}")
     if asked.trouble is Trouble.BUCKET:
         mend += " (wbagent bucket create)"
     return Tried(problem=f"{say('en', f'store.{asked.trouble}')} {asked.said}", hint=mend)
@@ -128,6 +125,11 @@ def judge_mysql(url: MysqlURL, server: ServerFacts, charset: str, *, backups: bo
     missing = server.grants.missing_for_position(server.version) if backups else ()
     lacks = (f"backups note no position in the binary log without: {server.grants.statement(missing)}",)
     return Tried(said, remarks=lacks if missing else ())
+
+
+def _mend(key: str) -> str:
+    """The remedy of an alert, without what only concerns a host that is configured already."""
+    return re.split(r", then: |; or \[|; if only ", say("en", key, {"key": "the connection string"}))[0]
 
 
 def _host(address: str) -> Tried:
@@ -201,4 +203,4 @@ def send_test(text: str) -> Tried:
     refused = [f"{each.destination.label}: {each.error}" for each in send_past_outbox(message, to) if each.error]
     if refused:
         return Tried(problem="; ".join(refused), hint="mend the address, or see that it can be reached from here")
-    return Tried(f"{len(to)} taken")
+    return Tried("the test message was taken" + (f" by all {len(to)}" if len(to) > 1 else ""))
