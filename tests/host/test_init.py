@@ -20,7 +20,7 @@ from tests.testbed.terminal import Terminal, terminal
 STORE = "/etc/credstore.encrypted"
 NAMES = ("alerts.to", "backup.destination", "server.bucket", "server.license", "server.mysql")
 LICENCE = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ0ZXN0cyJ9.c2lnbmF0dXJlLVhxN0xwMg"
-_FILES = f"ls -A /etc/ {STORE} /etc/credstore | grep -e '^\\.' -e wbagent"
+_FILES = f"ls -A /etc/ {STORE} /etc/credstore | grep wbagent"
 # Ends as `kill -9` at the so many-th rename would end it.
 _KILLED = """
 import os, signal, sys
@@ -144,6 +144,24 @@ def test_from_the_bare_package_to_a_running_server_by_options(
     assert secrets["mysql"] in web.read("/root/other.toml")
     web.run(["wbagent", "--config", "/root/other.toml", "config", "show"])
 
+    # As of another host.
+    web.write(f"{STORE}/wbagent.server.mysql", "c3RyYW5nZQ==\n", mode=0o600)
+    strange = web.run(["wbagent", "config", "check"], check=False)
+    assert strange.returncode == 78
+    assert "wbagent.server.mysql: cannot be decrypted" in strange.stderr
+
+
+def test_a_host_that_cannot_encrypt_keeps_secrets_for_root_alone(hosts: Bed, secrets: dict[str, str]) -> None:
+    web = hosts.web
+    address = f"http://{web.address}:8080"
+    broken = 'mount --bind /bin/false /usr/bin/systemd-creds && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", broken, "sh", "wbagent", *options(address, "--no-start")]
+    done = web.run(command, input=secrets["alerts"])
+    assert "NOT encrypted" in done.stderr
+    assert web.run(["stat", "--format=%a %U", "/etc/credstore/wbagent.server.mysql"]).stdout == "600 root\n"
+    web.run(["systemctl", "start", "wandb-local.service"])
+    assert "credential wbagent.server.mysql" in web.run(["wbagent", "config", "show"]).stdout
+
 
 def test_a_person_sets_a_server_up_on_a_terminal(
     hosts: Bed, public: str, secrets: dict[str, str], authority: Authority
@@ -152,7 +170,7 @@ def test_a_person_sets_a_server_up_on_a_terminal(
     bare = kept(web)
     with terminal(web, ["wbagent", "init"]) as typed:
         answer_until_the_database(typed, public)
-        typed.expect("The server's database:")
+        typed.expect("The server's database (or parts):")
         typed.press_ctrl_c()
         typed.expect("nothing was written")
         assert typed.wait() == 130
@@ -160,24 +178,30 @@ def test_a_person_sets_a_server_up_on_a_terminal(
 
     with terminal(web, ["wbagent", "init"]) as typed:
         answer_until_the_database(typed, public)
-        typed.answer("The server's database:", secrets["mysql"].replace("p%2Ba", "p+a"))
+        typed.answer("The server's database (or parts):", secrets["mysql"].replace("p%2Ba", "p+a"))
         typed.expect("not taken: the user or password holds a raw +")
-        typed.answer("The server's database:", secrets["mysql"].replace("p%2Ba", "wrong"))
+        typed.answer("The server's database (or parts):", secrets["mysql"].replace("p%2Ba", "wrong"))
         typed.expect("PROBLEM: MySQL at")
         typed.expect("Access denied")
         typed.answer("correct, keep, back [correct]:", "")
-        typed.answer("The server's database:", secrets["mysql"])
+        typed.answer("The server's database (or parts):", secrets["mysql"])
         typed.expect("mysql://wandb_local:***@")
         typed.expect("good: MySQL")
-        typed.answer("The server's bucket:", "back")
-        typed.answer("The server's database:", secrets["mysql"])
-        typed.answer("The server's bucket:", secrets["bucket"])
+        typed.answer("The server's bucket (or parts):", "back")
+        typed.answer("The server's database (or parts):", secrets["mysql"])
+        typed.answer("The server's bucket (or parts):", "parts")
+        typed.answer("host of the store", f"{hosts.store.address}:{hosts.store.port}")
+        typed.answer("TLS (yes, no) [yes]:", "no")
+        typed.answer("bucket, with /PREFIX", "wandb-files")
+        typed.answer("region [us-east-1]:", "")
+        typed.answer("access key:", hosts.store.credentials.access_key)
+        typed.answer("secret key, as it is:", hosts.store.credentials.secret_key)
         typed.expect("good: an object was stored, read and removed")
         typed.answer("The licence [skip]:", "?")
         typed.expect("LICENSE of the container")
         typed.answer("The licence [skip]:", LICENCE)
-        typed.answer("The account for backups [skip]:", "")
-        typed.answer("The bucket for backups [skip]:", secrets["destination"])
+        typed.answer("The account for backups (or parts) [skip]:", "")
+        typed.answer("The bucket for backups (or parts) [skip]:", secrets["destination"])
         typed.answer("Who is told when something is wrong [skip]:", secrets["alerts"])
         typed.answer("Send a test message there now?", "y")
         typed.expect("good: the test message was taken")
@@ -188,7 +212,7 @@ def test_a_person_sets_a_server_up_on_a_terminal(
             typed.answer(f"{command}", "")
         typed.answer("wbagent check", "n")
         assert typed.wait() == 0, typed.seen
-        for secret in (hosts.mysql_url.password, secrets["mysql"], secrets["bucket"], LICENCE):
+        for secret in (hosts.mysql_url.password, hosts.store.credentials.secret_key, secrets["mysql"], LICENCE):
             assert secret not in typed.seen
     assert_served(public, authority)
     assert web.run(["systemctl", "is-enabled", "wandb-local.service"]).stdout == "enabled\n"
@@ -202,12 +226,13 @@ def answer_until_the_database(typed: Terminal, public: str) -> None:
     typed.answer("Where the server keeps its data (external, embedded) [external]:", "")
 
 
-@pytest.mark.parametrize("renames", [0, 1, 3, 5])
+@pytest.mark.parametrize("renames", [0, 3, 6])
 def test_killed_while_it_writes_it_leaves_a_configuration_and_the_next_run_goes_on(
     hosts: Bed, secrets: dict[str, str], renames: int
 ) -> None:
     web = hosts.web
     address = f"http://{web.address}:8080"
+    # The first rename is what makes it count, the last one puts the file in its place; the unit test has all of them.
     command = ["python3", "-c", _KILLED, str(renames), *options(address)]
     assert web.run(command, input=secrets["alerts"], check=False).returncode == -9
     # What is there now is a configuration that the units can read, of nothing or of the whole.

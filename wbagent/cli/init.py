@@ -86,7 +86,7 @@ def init(ctx: click.Context, /, *, into: Path | None, start: bool | None, **opti
         raise click.Abort from None
     if into is not None:
         write_apart(into, filled(template(), made.whole()))
-        click.echo(f"written: {into}, for root alone, with the secrets in it")
+        click.echo(f"written: {into}, for you alone, with the secrets in it")
         return
     _write(places, made)
     _go_on(answers, start=start, ask=ask)

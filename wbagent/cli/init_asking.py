@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from wbagent.setup.parts import Parts
 from wbagent.setup.plan import shown
 from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Question, needed, next_question, without_last
 from wbagent.setup.trying import Tried, attempt, send_test
@@ -15,6 +16,12 @@ from wbagent.setup.trying import Tried, attempt, send_test
 _BACK: Final = "back"
 _SKIP: Final = "skip"
 _HELP: Final = "?"
+_HOW: Final = """\
+Enter takes what stands in [ ]; ? explains, back goes to the question before. Ctrl-C ends it, and nothing is written.
+Secrets are not shown while you type or paste them. In a connection string special characters are escaped; with the
+answer "parts" you are asked for it part by part, and nothing is to be escaped.
+"""
+_PARTS: Final = "parts"
 
 
 class _GoBack(Exception):  # noqa: N818 - no error: the person wants the question before
@@ -26,8 +33,7 @@ def ask_all(given: Mapping[str, str]) -> dict[str, str | None]:
 
     click.Abort at Ctrl-C, at any moment.
     """
-    click.echo("Enter takes what stands in [ ]; ? explains, back goes to the question before, Ctrl-C ends and leaves")
-    click.echo("nothing. Secrets are not shown while you type or paste them.\n")
+    click.echo(_HOW)
     answers: dict[str, str | None] = {}
     # What is not taken is asked for instead.
     waiting = dict(given)
@@ -69,6 +75,8 @@ def show_tried(tried: Tried) -> None:
 def _ask(question: Question, answers: Answers, given: str | None) -> str | None:
     """One answer that passed its test, or that is kept anyway; None: passed over."""
     may_skip = not needed(question, answers)
+    if given is not None:
+        click.echo(f"{question.asks}: as given")
     while True:
         text, given = given if given is not None else _line(question, may_skip=may_skip), None
         if text == _HELP:
@@ -80,12 +88,14 @@ def _ask(question: Question, answers: Answers, given: str | None) -> str | None:
             click.echo("  there is no configuration without it; ? explains")
             continue
         try:
-            read = question.read(text)
+            read = question.read(_of_parts(question.parts) if question.parts and text == _PARTS else text)
         except ValueError as error:
             click.echo(f"  not taken: {error}")
             continue
-        if question.secret or question.name in {"role", "storage"}:
+        if question.secret or question.choices:
             click.echo(f"  {shown(question, read)}")
+        if question.asks_others:
+            click.echo("  trying it …")
         tried = attempt(question, read, answers)
         if question.name == "alerts" and not tried.problem:
             tried = _test_message(read, tried)
@@ -101,11 +111,11 @@ def _ask(question: Question, answers: Answers, given: str | None) -> str | None:
 
 def _line(question: Question, *, may_skip: bool) -> str:
     """One line of the terminal. Raises _GoBack."""
-    choices = f" ({', '.join(question.choices)})" if question.choices else ""
+    choices = f" ({', '.join(question.choices)})" if question.choices else f" (or {_PARTS})" if question.parts else ""
     shown_default = question.default or ("skip" if may_skip else "")
     label = f"{question.asks}{choices}" + (f" [{shown_default}]" if shown_default else "")
     if question.secret:
-        text = _hidden(f"{label}: ")
+        text = _hidden(f"{label}: ").strip()
     else:
         text = click.prompt(label, default=question.default, show_default=False).strip()
     if text == _BACK:
@@ -113,10 +123,27 @@ def _line(question: Question, *, may_skip: bool) -> str:
     return text
 
 
+def _of_parts(parts: Parts) -> str:
+    """The connection string out of one line a part. Raises ValueError, _GoBack."""
+    given = {}
+    for part in parts.asked:
+        label = f"    {part.asks}" + (f" [{part.default}]" if part.default else "")
+        text = ""
+        while not text:
+            text = (
+                _hidden(f"{label}: ") if part.secret else click.prompt(label, part.default, show_default=False).strip()
+            )
+        # A password may be any word.
+        if text == _BACK and not part.secret:
+            raise _GoBack
+        given[part.name] = text
+    return parts.joined(given)
+
+
 def _hidden(label: str) -> str:
     """Not by click.prompt, which shows the label before the echo is off: what is pasted at once would be seen."""
     try:
-        return getpass(label).strip()
+        return getpass(label)
     except EOFError:
         raise click.Abort from None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ValidationError
 
+from wbagent.alerts.destination import destinations
 from wbagent.config.connection_string import MASK
 from wbagent.config.dsn import S3URL, MysqlURL, parse_server_bucket
 from wbagent.config.layers import KeyPath
@@ -72,7 +73,7 @@ def shown(question: Question, text: str) -> str:
         case "destination":
             return S3URL.parse(text).masked()
         case "alerts":
-            return ", ".join(f"{url.partition('://')[0]}://{MASK}" for url in text.split())
+            return ", ".join(each.label for each in destinations(text.split()))
         case "license":
             return f"{MASK} ({len(text)} characters)"
         case _:

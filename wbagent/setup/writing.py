@@ -91,7 +91,7 @@ def clear(places: Places) -> None:
 
 
 def write_apart(path: Path, text: str) -> None:
-    """Make a file of its own that holds everything, for root alone. Raises ExistsError, OSError."""
+    """Make a file of its own that holds everything, for its owner alone. Raises ExistsError, OSError."""
     fresh = path.with_name(f".{path.name}.new")
     with _uninterrupted():
         fresh.unlink(missing_ok=True)
