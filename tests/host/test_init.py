@@ -151,6 +151,25 @@ def test_from_the_bare_package_to_a_running_server_by_options(
     assert "wbagent.server.mysql: cannot be decrypted" in strange.stderr
 
 
+def test_a_credential_that_is_there_answers_and_stays(hosts: Bed, secrets: dict[str, str]) -> None:
+    """As of `wbagent database init`, which makes one."""
+    web = hosts.web
+    made = "systemd-creds encrypt --name=wbagent.server.mysql /root/init/mysql"
+    web.run([*made.split(), f"{STORE}/wbagent.server.mysql"])
+    before = web.run(["sha256sum", f"{STORE}/wbagent.server.mysql"]).stdout
+    command = options(f"http://{web.address}:8080", "--no-start")
+    refused = web.run(["wbagent", *command], input=secrets["alerts"], check=False)
+    assert refused.returncode == 73
+    assert "the credential wbagent.server.mysql is there already" in refused.stderr
+    without = [word for word in command if word not in {"--mysql-file", "/root/init/mysql"}]
+    embedded = web.run(["wbagent", *without, "--storage", "embedded"], input=secrets["alerts"], check=False)
+    assert embedded.returncode != 0
+    done = web.run(["wbagent", *without], input=secrets["alerts"])
+    assert "good: MySQL" in done.stdout
+    web.run(["wbagent", "config", "check"])
+    assert web.run(["sha256sum", f"{STORE}/wbagent.server.mysql"]).stdout == before
+
+
 def test_a_host_that_cannot_encrypt_keeps_secrets_for_root_alone(hosts: Bed, secrets: dict[str, str]) -> None:
     web = hosts.web
     address = f"http://{web.address}:8080"

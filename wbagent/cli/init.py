@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,17 +15,18 @@ import click
 from wbagent.cli.context import config_path
 from wbagent.cli.init_asking import ask_all, show_tried, try_given
 from wbagent.config import load
-from wbagent.config.credstore import sealed, why_not_sealed
+from wbagent.config.credstore import sealed, seen_by, why_not_sealed
 from wbagent.config.filling import filled
+from wbagent.config.layers import KeyPath
 from wbagent.config.loading import DEFAULT_PATH
 from wbagent.config.template import template
 from wbagent.errors import EX_UNAVAILABLE, AccessError, UsageError, WbagentError
-from wbagent.setup.existing import existing
-from wbagent.setup.plan import Plan, option, plan
+from wbagent.setup.existing import ExistsError, existing
+from wbagent.setup.plan import Plan, credential_name, option, plan
 from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Role, Storage
 from wbagent.setup.steps import Step, steps
 from wbagent.setup.trying import send_test
-from wbagent.setup.writing import Places, credential_name, finish, pending, write, write_apart
+from wbagent.setup.writing import Places, finish, pending, write, write_apart
 
 _STDIN: Final = "-"
 
@@ -75,11 +77,12 @@ def init(ctx: click.Context, /, *, into: Path | None, start: bool | None, **opti
         click.echo("an earlier run was interrupted while it wrote: what it had begun is complete now")
         _go_on(_answers_of(places.configuration), start=start, ask=_terminal(options))
         return
-    _refuse_existing(places, into)
-    given = _given(options)
+    kept = _existing(places, into)
+    given = _given(options, kept) | kept
     ask = _terminal(options) and _STDIN not in [options[each.name] for each in QUESTIONS]
     try:
-        answers = ask_all(given) if ask else _unattended(given, **options)
+        answers = ask_all(given, frozenset(kept)) if ask else _unattended(given, **options)
+        _refuse_unused(given, kept, answers)
         made = plan(answers)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nnothing was written", err=True)
@@ -88,7 +91,7 @@ def init(ctx: click.Context, /, *, into: Path | None, start: bool | None, **opti
         write_apart(into, filled(template(), made.whole()))
         click.echo(f"written: {into}, for you alone, with the secrets in it")
         return
-    _write(places, made)
+    _write(places, made, {NAMED[name].key for name in kept})
     _go_on(answers, start=start, ask=ask)
 
 
@@ -106,16 +109,25 @@ def _places(ctx: click.Context, into: Path | None) -> Places:
     return Places(DEFAULT_PATH)
 
 
-def _refuse_existing(places: Places, into: Path | None) -> None:
+def _existing(places: Places, into: Path | None) -> dict[str, str]:
+    """The answers that credentials of this host give already. Raises ExistsError where a file sets anything."""
     if into is None:
-        existing(places.configuration).refuse()
-    elif into.exists():
-        raise UsageError(f"{into} exists, and stays as it is", hint="name a file that is not there yet")
+        found = existing(places.configuration)
+        found.refuse()
+        return found.answers()
+    if into.exists():
+        raise ExistsError(f"{into} exists, and stays as it is", hint="name a file that is not there yet")
+    return {}
 
 
-def _given(options: dict[str, Any]) -> dict[str, str]:
-    """The answers on the command line; raises UsageError."""
+def _given(options: dict[str, Any], kept: Mapping[str, str]) -> dict[str, str]:
+    """The answers on the command line; raises UsageError, and ExistsError for what a credential answers already."""
     given = {each.name: options[each.name] for each in QUESTIONS if options[each.name] is not None}
+    if both := [credential_name(NAMED[name].key) for name in given if name in kept]:
+        raise ExistsError(
+            f"the credential {both[0]} is there already, and stays",
+            hint="leave the option out, or remove the credential from /etc/credstore.encrypted or /etc/credstore first",
+        )
     if list(given.values()).count(_STDIN) > 1:
         raise UsageError("standard input can give one answer only", hint="give the others in files")
     return {name: _secret(name, value) if NAMED[name].secret else value for name, value in given.items()}
@@ -138,13 +150,22 @@ def _secret(name: str, value: str) -> str:
     return text.strip()
 
 
+def _refuse_unused(given: Mapping[str, str], kept: Mapping[str, str], answers: Answers) -> None:
+    """A host of one kind has no use for what was given for another one; a credential of it would even be in the way."""
+    for question in [NAMED[name] for name in given if not NAMED[name].applies(answers)]:
+        if question.name in kept:
+            name = credential_name(question.key)
+            raise ExistsError(f"the credential {name} is there, and such a host has none", hint="remove it first")
+        raise UsageError(
+            f"{option(question)} is not for such a host", hint="leave it out, or name another kind of host"
+        )
+
+
 def _unattended(given: dict[str, str], *, keep: bool, test_alert: bool, **_options: Any) -> dict[str, str | None]:
     try:
         answers, failed = try_given(given)
     except ValueError as error:
         raise UsageError(str(error), hint="nothing was written; wbagent init --help") from None
-    if unused := [NAMED[name] for name in given if name not in answers]:
-        raise UsageError(f"{option(unused[0])} is not for such a host", hint="leave it out, or name another --role")
     # Before the tests' verdict: what is missing is to be told as well.
     plan(answers)
     if test_alert and (to := answers.get("alerts")):
@@ -159,19 +180,20 @@ def _unattended(given: dict[str, str], *, keep: bool, test_alert: bool, **_optio
     return answers
 
 
-def _write(places: Places, made: Plan) -> None:
-    """Both the file and the credentials; says where, and how the secrets are kept."""
+def _write(places: Places, made: Plan, kept: Set[KeyPath]) -> None:
+    """Both the file and the credentials but for those that are `kept`; says where, and how the secrets are kept."""
     encrypted, plain = places.stores
-    reason = why_not_sealed() if made.secrets else ""
+    fresh = {key: secret for key, secret in made.secrets.items() if key not in kept}
+    reason = why_not_sealed() if fresh else ""
     store = plain if reason else encrypted
-    show = "cat {}" if reason else "systemd-creds decrypt {} -"
     credentials, notes = {}, {}
-    for key, secret in made.secrets.items():
+    for key, secret in fresh.items():
         name = credential_name(key)
         credentials[name] = secret.encode() if reason else sealed(name, secret)
-        notes[key] = f"{key[-1]} is set by the credential {name}; to see it: {show.format(store / name)}"
+        notes[key] = f"{key[-1]} is set by the credential {name}; to see it: {seen_by(store / name)}"
     text = places.configuration.read_text("utf-8") if places.configuration.exists() else template()
-    write(places, filled(text, made.values, notes), credentials, store)
+    values = {key: value for key, value in made.values.items() if key not in kept}
+    write(places, filled(text, values, notes), credentials, store)
     click.echo(f"written: {places.configuration}")
     if reason:
         click.echo(f"NOT encrypted, since {reason}:", err=True)

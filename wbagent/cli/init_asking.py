@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from getpass import getpass
 from typing import Final
 
 import click
 
+from wbagent.errors import ConfigError
 from wbagent.setup.parts import Parts
-from wbagent.setup.plan import shown
+from wbagent.setup.plan import credential_name, shown
 from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Question, needed, next_question, without_last
 from wbagent.setup.trying import Tried, attempt, send_test
 
@@ -28,8 +29,10 @@ class _GoBack(Exception):  # noqa: N818 - no error: the person wants the questio
     pass
 
 
-def ask_all(given: Mapping[str, str]) -> dict[str, str | None]:
-    """An answer, tried, to every question that applies; those `given` on the command line are only tried.
+def ask_all(given: Mapping[str, str], kept: Set[str]) -> dict[str, str | None]:
+    """An answer, tried, to every question that applies; those `given` are only tried, and asked when they do not pass.
+
+    Those that are `kept` stand in credentials that are there, and stay as they are.
 
     click.Abort at Ctrl-C, at any moment.
     """
@@ -43,9 +46,12 @@ def ask_all(given: Mapping[str, str]) -> dict[str, str | None]:
             if question is None:
                 _confirm(answers)
                 return answers
-            answers[question.name] = _ask(question, answers, waiting.pop(question.name, None))
+            if question.name in kept:
+                answers[question.name] = _keep(question, answers, given[question.name])
+            else:
+                answers[question.name] = _ask(question, answers, waiting.pop(question.name, None))
         except _GoBack:
-            before = without_last(answers)
+            before = without_last(answers, kept)
             if before == answers:
                 click.echo("  this is the first question")
             answers = before
@@ -107,6 +113,21 @@ def _ask(question: Question, answers: Answers, given: str | None) -> str | None:
                 return None
             case _:
                 continue
+
+
+def _keep(question: Question, answers: Answers, text: str) -> str:
+    """An answer that a credential gives, tried; click.Abort when it does not pass and the person does not go on."""
+    click.echo(f"{question.asks}: the credential {credential_name(question.key)}, which stays as it is")
+    try:
+        read = question.read(text)
+    except ValueError as error:
+        raise ConfigError(f"credential {credential_name(question.key)}: {error}", hint="mend or remove it") from None
+    click.echo(f"  {shown(question, read)}")
+    tried = attempt(question, read, answers)
+    show_tried(tried)
+    if tried.problem and not click.confirm("  Go on all the same?", default=False):
+        raise click.Abort
+    return read
 
 
 def _line(question: Question, *, may_skip: bool) -> str:

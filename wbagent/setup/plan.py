@@ -13,8 +13,14 @@ from wbagent.config.dsn import S3URL, MysqlURL, parse_server_bucket
 from wbagent.config.layers import KeyPath
 from wbagent.config.model import AlertSettings, BackupSettings, DatabaseSettings
 from wbagent.config.server import ServerSettings
+from wbagent.config.sources import CREDENTIAL_PREFIX
 from wbagent.errors import UsageError
 from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Question, Storage, needed
+
+
+def credential_name(key: KeyPath) -> str:
+    """What a secret's credential is called."""
+    return CREDENTIAL_PREFIX + ".".join(key)
 
 
 @dataclass(frozen=True, slots=True)

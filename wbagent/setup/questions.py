@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -235,10 +235,10 @@ def next_question(answers: Answers) -> Question | None:
     return next((each for each in QUESTIONS if each.name not in answers and each.applies(answers)), None)
 
 
-def without_last(answers: Answers, given: frozenset[str] = frozenset()) -> dict[str, str | None]:
+def without_last(answers: Answers, given: Set[str] = frozenset()) -> dict[str, str | None]:
     """The answers before the last one, for a person who goes back: its question is the next one then.
 
-    What was `given` on the command line stays, since nobody was asked for it.
+    What was `given` otherwise stays, since nobody was asked for it.
     """
     asked = [each.name for each in QUESTIONS if each.name in answers and each.name not in given]
     return {name: text for name, text in answers.items() if name not in asked[-1:]}

@@ -77,9 +77,16 @@ def test_what_exists_is_told_and_stays(stores: tuple[Path, Path], tmp_path: Path
     existing(path).refuse()
     (tmp_path / "wbagent.toml.d").mkdir()
     (tmp_path / "wbagent.toml.d" / "more.toml").write_text("[monitor.cpu]\nenabled = false\n")
-    keep(stores[1], "wbagent.alerts.to", "json://x/")
     with pytest.raises(ExistsError) as raised:
         existing(path).refuse()
+    assert "[monitor] in" in raised.value.message
     assert "more.toml" in raised.value.message
-    assert "credential wbagent.alerts.to" in raised.value.message
     assert raised.value.exit_status == 73
+
+
+def test_a_credential_that_is_there_is_an_answer(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    keep(stores[1], "wbagent.alerts.to", "json://x/")
+    keep(stores[1], "wbagent.standby.url", "mysql://u:p@h/d")
+    found = existing(tmp_path / "wbagent.toml")
+    found.refuse()
+    assert found.answers() == {"alerts": "json://x/"}
