@@ -154,6 +154,8 @@ def test_from_the_bare_package_to_a_running_server_by_options(
 def test_a_credential_that_is_there_answers_and_stays(hosts: Bed, secrets: dict[str, str]) -> None:
     """As of `wbagent database init`, which makes one."""
     web = hosts.web
+    member = ["setpriv", "--reuid=nobody", "--regid=wbagent", "--clear-groups", "wbagent", "config", "check"]
+    web.run(member)
     made = "systemd-creds encrypt --name=wbagent.server.mysql /root/init/mysql"
     web.run([*made.split(), f"{STORE}/wbagent.server.mysql"])
     before = web.run(["sha256sum", f"{STORE}/wbagent.server.mysql"]).stdout
@@ -168,6 +170,12 @@ def test_a_credential_that_is_there_answers_and_stays(hosts: Bed, secrets: dict[
     assert "good: MySQL" in done.stdout
     web.run(["wbagent", "config", "check"])
     assert web.run(["sha256sum", f"{STORE}/wbagent.server.mysql"]).stdout == before
+
+    # Who may read the file and not the credentials is not shown half of the configuration.
+    web.run(["systemctl", "restart", "wbagent.service"])
+    half = web.run(member, check=False)
+    assert half.returncode == 77
+    assert "only root and the units may read" in half.stderr
 
 
 def test_a_host_that_cannot_encrypt_keeps_secrets_for_root_alone(hosts: Bed, secrets: dict[str, str]) -> None:

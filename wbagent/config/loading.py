@@ -27,7 +27,7 @@ from wbagent.config.layers import (
 )
 from wbagent.config.model import Settings
 from wbagent.config.sources import configuration_files, credentials_directory
-from wbagent.errors import ConfigError
+from wbagent.errors import AccessError, ConfigError
 
 # What pydantic calls a number that is out of its range: the name of the bound, and words for it.
 _BOUNDS: Final = {
@@ -36,6 +36,8 @@ _BOUNDS: Final = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+# It is there while the agent runs with credentials, which nobody else may list.
+_AGENTS_OWN: Final = Path("/run/credentials/wbagent.service")
 DEFAULT_PATH: Final = Path("/etc/wbagent.toml")
 
 
@@ -96,11 +98,16 @@ def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: st
 
 
 def _credentials(directory: Path | None, files: Sequence[Layer], only: str) -> Layer:
-    """What systemd handed over; typed by hand nothing is, and root reads the host's stores.
+    """What systemd handed over; typed by hand nothing is, and root reads the host's stores. Others raise AccessError.
 
     Secrets of [server] count beside a file's [server] only: alone they make no whole section, and so `wbagent init` can
     put them in their place before the file that makes them count.
     """
+    if directory is None and os.geteuid() != 0 and _AGENTS_OWN.exists():
+        raise AccessError(
+            "a part of the configuration is in credentials, which only root and the units may read",
+            hint="run the command as root (sudo)",
+        )
     layer = stored_layer(only) if directory is None and os.geteuid() == 0 else credential_layer(directory)
     if any("server" in each.tree for each in files) or {"host", "image"} & set(layer.tree.get("server", {})):
         return layer
