@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from random import randrange
 
 import pytest
 
 from tests.integration.conftest import require
+from tests.integration.front_case import before, findings, line_for, new_address, verdicts
 from tests.testbed.address import free_port
-from tests.testbed.authority import Authority, Issued
-from tests.testbed.fronts import KINDS, Setup, front
+from tests.testbed.authority import Authority
+from tests.testbed.fronts import KINDS
 from tests.testbed.rootfs import FRONTS
 from tests.testbed.standin import web
 from wbagent.checks import tls
-from wbagent.checks.check import Finding, Subject
-from wbagent.checks.run import run
-from wbagent.checks.scratch import Scratch
-from wbagent.config import Settings
+from wbagent.checks.check import Finding
 
 # Python warns of the old versions of TLS, which are asked for here to see them refused.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -39,8 +34,8 @@ def upstream() -> str:
 
 @pytest.fixture
 def address() -> str:
-    """An address of this machine that no other test uses: ports 443 and 80 are free there."""
-    return f"127.{randrange(1, 255)}.{randrange(1, 255)}.{randrange(1, 255)}"
+    """One of this test alone."""
+    return new_address()
 
 
 @pytest.fixture
@@ -49,33 +44,8 @@ def trusting(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
 
 
-def check(url: str, **monitor: object) -> dict[str, Finding]:
-    """The findings by check."""
-    settings = Settings.model_validate(
-        {
-            "server": {"host": url, "image": "wandb/local:0.83.0", "embedded": True},
-            "monitor": {"certificate": monitor},
-        }
-    )
-    results = run({"tls": tls.checks(settings)}, Subject(settings, Scratch()))
-    return {result.check: result.finding for result in results}
-
-
-@contextmanager
-def before(kind: str, upstream: str, address: str, certificate: Issued, **how: object) -> Iterator[str]:
-    """A front with that certificate; its public address."""
-    setup = replace(Setup(upstream, certificate, address=address), **how)  # type: ignore[arg-type]  # names of fields
-    with front(kind, setup):
-        yield setup.url
-
-
-def verdicts(found: dict[str, Finding]) -> dict[str, str]:
-    return {name: finding.verdict.value for name, finding in found.items()}
-
-
-def line_for(kind: str, remedy: str) -> bool:
-    """Whether it names this load balancer, and no other."""
-    return [other for other in KINDS if f"{other}:" in remedy.lower()] == [kind]
+def check(url: str, authorities: Sequence[str] = ()) -> dict[str, Finding]:
+    return findings(tls.checks, url, authorities=authorities)
 
 
 GOOD = dict.fromkeys(("https", "authority", "name", "expiry", "versions", "HSTS"), "pass")
@@ -166,3 +136,9 @@ def test_plain_http_is_warned_of(address: str) -> None:
     found = check(f"http://{address}")
     assert verdicts(found) == {"https": "warn"}
     assert f'host = "https://{address}"' in found["https"].remedy
+
+
+def test_no_tls_where_it_is_expected(address: str, upstream: str, authority: Authority) -> None:
+    with before("nginx", upstream, address, None, port=443):
+        found = check(f"https://{address}")
+    assert verdicts(found) == {"https": "fail"}

@@ -153,23 +153,31 @@ def recognised(answer: Answer, direct: Answer | None) -> Front | None:
     return next((front for word, front in words.items() if said.startswith(word)), None)
 
 
-def listening(public: Public) -> Front | None:
-    """Which one listens at the public address, where that is an address of this host and the caller may see it."""
+def at_this_host(public: Public) -> bool:
+    """Whether the public address is one of this host's own."""
     import psutil  # noqa: PLC0415 - 20 ms
 
     try:
         goals = {str(found[4][0]) for found in socket.getaddrinfo(public.host, public.port, type=socket.SOCK_STREAM)}
-        own = {item.address for items in psutil.net_if_addrs().values() for item in items} | {
-            goal for goal in goals if goal.startswith("127.")
-        }
-        if not goals & own:
-            return None
+    except OSError:
+        return False
+    own = {item.address for items in psutil.net_if_addrs().values() for item in items}
+    return any(goal in own or goal.startswith("127.") for goal in goals)
+
+
+def listening(public: Public) -> Front | None:
+    """Which one listens at the public address, where that is this host's and the caller may see its programs."""
+    import psutil  # noqa: PLC0415 - as above
+
+    if not at_this_host(public):
+        return None
+    try:
         pids = {
             found.pid
             for found in psutil.net_connections(kind="tcp")
             if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == public.port and found.pid
         }
         names = {psutil.Process(pid).name() for pid in pids}
-    except (OSError, psutil.Error):
+    except psutil.Error:
         return None
     return next((front for front in Front if front.lower() in names), None)

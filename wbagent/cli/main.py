@@ -20,6 +20,7 @@ _GROUPS: Final = {
     "alerts": "what is firing, and who is told",
     "backup": "make, list, show, prove and prune backups",
     "binlog": "binary logs, for restores to any moment",
+    "bucket": "make the bucket, let pages of W&B use it, check it",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
     "init": "set this host up: questions, tests of the answers, the configuration",
@@ -27,6 +28,7 @@ _GROUPS: Final = {
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
     "status": "server, database, backups and alerts at a glance",
+    "verify": "after the installation: end to end, as a client sees it",
 }
 
 

@@ -63,13 +63,16 @@ class _LayerSource(PydanticBaseSettingsSource):
         return self._tree
 
 
-def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "") -> Loaded:
+def load(
+    path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "", may_be_absent: bool = False
+) -> Loaded:
     """Read `path`, then `path`.d/*.toml in order, then credentials; a later one wins key by key.
 
     With `only` the other sections are passed over: a mistake in [backup] is no reason for the server to stay down.
+    `may_be_absent`: a `path` that is not there sets nothing.
     Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked.
     """
-    files = configuration_files(path)
+    files = [file for file in configuration_files(path) if not may_be_absent or os.path.lexists(file)]
     layers = [file_layer(file) for file in files]
     layers.append(_credentials(credentials or credentials_directory(), layers, only))
     if only:

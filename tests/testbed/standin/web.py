@@ -127,6 +127,8 @@ def _take_body(connection: socket.socket, fields: list[str], taken: int) -> None
     """Read what the caller sends, and forget it: who is answered half way may see no answer but a broken connection."""
     values = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
     missing = int(values.get("content-length", "0")) - taken
+    if values.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     while missing > 0:
         received = len(connection.recv(65536))
         if not received:

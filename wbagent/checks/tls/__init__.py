@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
 
-from wbagent.checks.check import Check, Finding, Subject, fail, passed, unconfigured
+from wbagent.checks.check import Check, Finding, Subject, fail, note, passed, unconfigured
 from wbagent.checks.fronts import Need, front_of, local, remedy
 from wbagent.checks.public import AwayError, Public
 from wbagent.checks.tls import verdict
@@ -59,7 +59,7 @@ class _Look:
     def __init__(self, public: Public, settings: Settings, server: ServerSettings) -> None:
         self._public = public
         self._authorities = settings.monitor.certificate.authorities
-        self._server = server
+        self._server, self._reachable = server, settings.monitor.outside.enabled
         self._lock = Lock()
         self._seen: Shown | None = None
 
@@ -69,6 +69,8 @@ class _Look:
         try:
             shown = look(public, self._authorities)
         except AwayError as error:
+            if not self._reachable:
+                return note(f"{error.message}; by [monitor.outside] enabled = false this host need not reach it")
             return fail(
                 f"{error.message}; certificate and versions were not looked at",
                 needed=f"a load balancer with TLS at {public.host}:{public.port}",

@@ -1,0 +1,218 @@
+"""`wbagent verify` with the real wandb client of PyPI, through a real nginx, against a small server of W&B's API."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.testbed.address import free_port
+from tests.testbed.authority import Authority, Issued
+from tests.testbed.fronts import Setup, front
+from tests.testbed.rootfs import FRONTS
+from tests.testbed.scratch import scratch
+from tests.testbed.wandb_api import API_KEY, WandbApi
+from wbagent.checks.scratch import Scratch
+from wbagent.errors import WbagentError
+from wbagent.verify.client import Client, find_client
+from wbagent.verify.client import verify as run_client
+from wbagent.verify.install import install_client
+from wbagent.verify.output import Outcome, read
+from wbagent.verify.remedies import UNKNOWN, remedy_of
+
+from .conftest import require
+
+# 9 s and 125 MB. A release to know its words by; what is newer is what users get from --install-client.
+_CLIENT = "wandb==0.31.0"
+_DEBIANS_PYTHON = "/usr/bin/python3"
+
+
+@pytest.fixture(scope="module")
+def installed() -> Iterator[Path]:
+    """The directory of an environment that --install-client made."""
+    with scratch("wandb-client") as directory:
+        try:
+            install_client(Scratch(), directory / "client", python=_DEBIANS_PYTHON, requirement=_CLIENT)
+        except WbagentError as error:
+            pytest.skip(f"no wandb client to test with: {error}")
+        yield directory / "client"
+
+
+@pytest.fixture
+def client(installed: Path) -> Client:
+    found = find_client(Scratch(), installed)
+    assert found is not None
+    return found
+
+
+@contextmanager
+def serving(certificate: Issued | None, body_limit: int = 0, *, cors: bool = True) -> Iterator[tuple[str, WandbApi]]:
+    """The API behind nginx, and the address of that."""
+    require(FRONTS)
+    api = WandbApi()
+    port, http_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    setup = Setup(f"127.0.0.1:{api.port}", certificate, port=port, http_port=http_port, body_limit=body_limit)
+    api.url, api.cors = setup.url, cors
+    with api.serving(), front("nginx", setup):
+        yield setup.url, api
+
+
+def configured(directory: Path, host: str, port: int, authority: Authority) -> Path:
+    path = directory / "wbagent.toml"
+    path.write_text(
+        f'[server]\nhost = "{host}"\nport = {port}\nimage = "wandb/local:0.83.0"\nembedded = true\n'
+        f'[monitor.certificate]\nauthorities = ["{authority.certificate}"]\n'
+    )
+    return path
+
+
+def wbagent_verify(config: Path, key: Path, client: Path) -> tuple[int, dict[str, Any], str]:
+    """What the command line does with the client on PATH: status, JSON and stderr."""
+    command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(config), "verify", "--json"]
+    path = f"{client / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*command, "--api-key-file", str(key)],
+        env=os.environ | {"PATH": path, "WBAGENT_STATE_DIRECTORY": str(config.parent)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def of_client(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {found["about"]: found for found in document["results"] if found["area"] == "wandb verify"}
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(f"{API_KEY}\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_all_that_the_api_has_passes_through_a_good_front(
+    installed: Path, authority: Authority, tmp_path: Path, key: Path
+) -> None:
+    with serving(authority.issue("127.0.0.1")) as (url, api):
+        status, document, said = wbagent_verify(configured(tmp_path, url, api.port, authority), key, installed)
+    found = of_client(document)
+    assert {about: one["verdict"] for about, one in found.items() if about} == {
+        "if logged in": "pass",
+        "signed URL upload": "pass",
+        "ability to send large payloads through proxy": "pass",
+        "requests to base url": "pass",
+        "requests made over signed URLs": "pass",
+        "CORs configuration of the bucket": "pass",
+        "wandb package version is up to date": "pass",
+        "logged metrics, saving and downloading a file": "pass",
+        # What the small server does not have.
+        "artifact save and download workflows": "fail",
+        "sweep creation and agent execution": "fail",
+    }
+    assert status == 2
+    assert api.largest > 10**7
+    others = {one["check"]: one["verdict"] for one in document["results"] if one["area"] in {"address", "tls"}}
+    assert {check: verdict for check, verdict in others.items() if verdict != "pass"} == {
+        # This host does not trust the authority, but the configuration names it; http:// is not on its usual port.
+        "authority": "note",
+        "redirect": "note",
+    }
+    assert {"ready", "public address", "body of 10 MB", "websocket", "Host", "https", "name"} <= others.keys()
+    assert API_KEY not in json.dumps(document) + said
+    assert not list(Path(tempfile.gettempdir()).glob("wbagent-verify-*"))
+
+
+def test_a_body_limit_and_a_bucket_without_cors(
+    installed: Path, authority: Authority, tmp_path: Path, key: Path
+) -> None:
+    with serving(authority.issue("127.0.0.1"), 1 << 20, cors=False) as (url, api):
+        _, document, _ = wbagent_verify(configured(tmp_path, url, api.port, authority), key, installed)
+    found = of_client(document)
+    large = found["ability to send large payloads through proxy"]
+    assert large["verdict"] == "fail"
+    assert "client_max_body_size 0;" in large["remedy"]
+    cors = found["CORs configuration of the bucket"]
+    assert (cors["verdict"], cors["remedy"]) == ("warn", "wbagent bucket cors")
+    assert found["signed URL upload"]["verdict"] == "pass"
+
+
+def test_a_self_signed_certificate_is_told_once_and_the_client_not_run(
+    installed: Path, authority: Authority, tmp_path: Path, key: Path
+) -> None:
+    with serving(authority.self_signed("127.0.0.1")) as (url, api):
+        status, document, _ = wbagent_verify(configured(tmp_path, url, api.port, authority), key, installed)
+    assert status == 2
+    found = {one["check"]: one for one in document["results"]}
+    assert found["ready"]["verdict"] == "note"
+    assert found["authority"]["verdict"] == "fail"
+    assert "self-signed, which W&B does not support" in found["authority"]["found"]
+    (not_run,) = of_client(document).values()
+    assert (not_run["verdict"], not_run["found"]) == ("note", f"not run: {url} cannot be used (above)")
+
+
+def test_a_key_that_the_server_does_not_know(client: Client, authority: Authority) -> None:
+    class Refusing(WandbApi):
+        def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+            return 401, b'{"errors":[{"message":"user is not logged in"}]}', {}
+
+    api = Refusing()
+    with api.serving():
+        ended = run_client(client, api.url, API_KEY, [authority.certificate], Scratch())
+    assert ended.status == 1
+    (step,) = read(ended.output).steps
+    assert step.outcome is Outcome.FAILED
+    assert "/authorize" in remedy_of(" ".join(step.reasons), api.url)
+
+
+def test_it_is_ended_at_the_time_limit_with_all_that_it_started(client: Client) -> None:
+    class Silent(WandbApi):
+        def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+            time.sleep(30)
+            return 500, b"", {}
+
+    api, told = Silent(), list[str]()
+    scratch_ = Scratch()
+    with api.serving():
+        ended = run_client(client, api.url, API_KEY, (), scratch_, now_at=told.append, limit_s=4.0)
+    assert ended.status is None
+    assert scratch_.left == []
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert client.path.removesuffix("/bin/wandb") not in running
+
+
+def test_every_line_that_this_client_can_print_has_a_remedy(installed: Path) -> None:
+    (source,) = installed.glob("lib/python3*/site-packages/wandb/sdk/verify/verify.py")
+    lines = [line for line in _failures(ast.parse(source.read_text())) if line]
+    assert len(lines) > 20
+    assert [line for line in lines if remedy_of(line, "H") == UNKNOWN] == []
+
+
+def _failures(tree: ast.AST) -> Iterator[str]:
+    """The words that its functions hand to `failed_test_strings`, `fail_string` and print_results."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"failed_test_strings.append", "fails_list.append"}:
+            yield _words(node.args[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"check_secure_requests"}:
+            yield _words(node.args[2])
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "fail_string":
+            yield _words(node.value)
+
+
+def _words(node: ast.AST) -> str:
+    """The constant parts of a string."""
+    return " ".join(
+        part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    )
