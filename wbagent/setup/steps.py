@@ -25,7 +25,7 @@ class Step:
 
 
 def steps(answers: Answers) -> tuple[Step, ...]:
-    """In order; `wbagent check` comes last, when it finds everything running."""
+    """In order; `wbagent check` and `verify` come last, when they find everything running."""
     server = answers.get("role") in {Role.SERVER, Role.BOTH}
     image = answers.get("image") or ""
     found = [
@@ -43,4 +43,6 @@ def steps(answers: Answers) -> tuple[Step, ...]:
         ]
     found.append(Step("Make the first backup", ("wbagent", "backup", "run"), vital=False))
     found.append(Step("Measure everything that W&B's guide asks for", ("wbagent", "check"), vital=False))
+    if server:
+        found.append(Step("Use the server as its users do", ("wbagent", "verify"), vital=False))
     return tuple(found)

@@ -176,6 +176,7 @@ def test_what_is_left_to_do() -> None:
         "systemctl enable --now wandb-local.service",
         "wbagent backup run",
         "wbagent check",
+        "wbagent verify",
     ]
     assert [step.command[1:3] for step in steps({"role": "database"})] == [
         ("config", "check"),
