@@ -27,6 +27,12 @@ class NoCorsRulesError(BucketError):
     """The store has no CORS rules of single buckets, as MinIO's server."""
 
 
+def origin_of(host: str) -> str:
+    """HOST as browsers name it in Origin: in lower case, without a port that goes without saying."""
+    scheme, _, rest = host.lower().partition("://")
+    return f"{scheme}://{rest.removesuffix(':443' if scheme == 'https' else ':80')}"
+
+
 def wanted_rule(origin: str) -> Rule:
     """What W&B asks for: these methods from HOST, any header, and the ETag to be seen."""
     return {

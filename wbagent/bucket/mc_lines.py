@@ -29,11 +29,10 @@ class McLines:
         path = "on" if self.url.path_style else "off"
         return f"mcli alias set {self.alias} {quote(endpoint)} --path {path}"
 
-    def make(self, *, lock: bool = False, versioning: bool = False) -> str:
-        """Makes the bucket, in its region when one is named."""
+    def make(self, *, lock: bool = False) -> str:
+        """Makes the bucket, in its region when one is named, unless it is there."""
         region = f" --region {quote(self.url.region)}" if self.url.region else ""
-        more = (" --with-lock" if lock else "") + (" --with-versioning" if versioning and not lock else "")
-        return f"mcli mb{region}{more} {self.place}"
+        return f"mcli mb --ignore-existing{region}{' --with-lock' if lock else ''} {self.place}"
 
     def keep_versions(self) -> str:
         """Turns versioning on."""

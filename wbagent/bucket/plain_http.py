@@ -6,6 +6,7 @@ import http.client
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -14,7 +15,7 @@ from wbagent.bucket.signing import SignedUrl
 from wbagent.errors import BucketError
 
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
-_LONGEST: Final = 1 << 20
+_LONGEST: Final = 4 << 20
 _TIMEOUT_S: Final = 15.0
 
 
@@ -62,7 +63,9 @@ def send(
         else http.client.HTTPConnection(*place, timeout=_TIMEOUT_S)
     )
     try:
-        connection.request(method, signed.target, body or None, {**signed.headers, **(more or {})})
+        # Who refuses so large a body answers before it has come, and takes no more of it.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, signed.target, body or None, {**signed.headers, **(more or {})})
         answer = connection.getresponse()
         content = answer.read(_LONGEST)
     except (OSError, http.client.HTTPException) as error:

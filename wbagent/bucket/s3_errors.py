@@ -27,7 +27,7 @@ _HINTS: Final = {
     "BucketAlreadyExists": "another user of the store has a bucket of that name: choose another name",
     "TooManyBuckets": "let the store's administrator raise the number of buckets for these keys",
     "RequestTimeTooSkewed": "set this host's clock: timedatectl status",
-    "NoSuchBucket": "create the bucket, or mend its name in the connection string",
+    "NoSuchBucket": "create the bucket (wbagent bucket create [--backup]), or mend its name in the connection string",
     "QuotaExceeded": "raise the bucket's quota or delete old objects",
     "EntityTooLarge": "raise [backup] part_size only as far as the store allows",
     "XAmzContentSHA256Mismatch": _NO_CRC,

@@ -62,6 +62,7 @@ def create(
 
     A bucket that is there already is brought to the same state, and nothing is taken from it.
     """
+    from wbagent.bucket.cors import origin_of  # noqa: PLC0415 - boto3
     from wbagent.bucket.making import Wanted  # noqa: PLC0415 - as above
     from wbagent.cli.bucket_making import Chosen, make, print_by_hand, print_policy  # noqa: PLC0415 - boto3
 
@@ -72,7 +73,7 @@ def create(
         )
     settings = load_settings(ctx)
     url = _of_backups(settings) if backup else _of_server(settings)
-    origin = settings.server.host if settings.server and not backup else ""
+    origin = origin_of(settings.server.host) if settings.server and not backup else ""
     chosen = Chosen(settings, url, Wanted(versioning, lock, origin), backup=backup)
     if policy:
         print_policy(chosen, policy)
@@ -89,11 +90,12 @@ def create(
 @click.pass_context
 def cors(ctx: click.Context, only_print: bool, admin: str | None, yes: bool) -> None:
     """Let pages of HOST read and store files in the bucket: add the CORS rule, keep all others."""
-    from wbagent.cli.bucket_making import print_rule, set_rule  # noqa: PLC0415 - boto3
+    from wbagent.bucket.cors import origin_of  # noqa: PLC0415 - boto3
+    from wbagent.cli.bucket_making import print_rule, set_rule  # noqa: PLC0415 - as above
 
     settings = load_settings(ctx)
     url = _of_server(settings)
-    origin = settings.server.host if settings.server else ""
+    origin = origin_of(settings.server.host) if settings.server else ""
     if only_print:
         print_rule(url, origin)
     else:

@@ -61,11 +61,12 @@ def make(chosen: Chosen, url: S3URL, *, yes: bool) -> None:
     with _for_the_administrator():
         for step in making.carry_out(client, url, todo, found, chosen.wanted):
             _tell("done", _in_words(step, chosen))
-    if not todo:
-        _tell("is so", "nothing was to be done")
     if found.exists and found.rules is None:
         _tell("note", f"{_NO_RULES} `{chosen.mc.allow_origin(chosen.wanted.origin)}`")
-    print_by_hand(chosen, found)
+    if todo:
+        print_by_hand(chosen, found)
+    else:
+        _tell("is so", "nothing was to be done (the same by hand, and the least policy: --print)")
 
 
 @contextmanager
@@ -82,7 +83,9 @@ def print_by_hand(chosen: Chosen, found: Found | None = None) -> None:
     """Print the lines of MinIO's client, and the least policy for the keys."""
     mc, wanted = chosen.mc, chosen.wanted
     click.echo(f"\nThe same by hand:\n{_MC}")
-    lines = [mc.login(), mc.make(lock=wanted.lock, versioning=wanted.versioning)]
+    lines = [mc.login(), mc.make(lock=wanted.lock)]
+    if wanted.versioning and not wanted.lock:
+        lines.append(mc.keep_versions())
     kind = kind_of(chosen.url, found.server if found else "")
     if wanted.origin:
         lines += ["wbagent bucket cors --print > cors.xml", mc.set_cors("cors.xml")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from wbagent.checks.bucket.store import Store
@@ -11,25 +12,41 @@ from wbagent.checks.check import Check, Finding, Subject, note, unconfigured
 from wbagent.config import Settings
 from wbagent.config.dsn import ForeignBucketURL
 
-_SIGNED: Final = "Object store"
+_GUIDE: Final = "Object store"
+_DOCS: Final = "W&B docs: object store"
 _LIMIT_S: Final = 60.0
 _CLOUDS: Final = {"gs": "Google's", "az": "Azure's", "cw": "CoreWeave's"}
-_Looks = Callable[[Store, Subject], Finding | Iterable[Finding]]
-# Name, function, why. `writes`: it stores objects. Modules are imported when a check runs: boto3 takes half a second.
-_CHECKS: Final = (
-    ("endpoint", "endpoint.reachable", "without the store no run can save or load files", False),
-    ("users' address", "endpoint.for_users", "browsers and clients go to the store themselves, by signed URLs", False),
-    ("clock", "endpoint.clocks", "a store refuses what was signed by a clock that is far off", False),
-    ("keys", "access.keys", "the server uses these keys for everything", False),
-    ("region", "access.region", "a signature names the region, and Amazon refuses the wrong one", False),
-    ("Object Lock", "rules.object_lock", "the server deletes what users delete", False),
-    ("signed URL", "signed.signed_urls", "clients upload and download by signed URLs", True),
-    ("refusal", "signed.refusals", "a signed URL is to work for its time, for what it was signed for", True),
-    ("CORS", "pages.cors", "pages of HOST load files from the bucket's address, which browsers ask it about", False),
-    ("multipart", "objects.multipart", "large files are uploaded in parts", True),
-    ("delete", "objects.deletion", "the server deletes what users delete", True),
-    ("lifecycle", "rules.lifecycle", "runs refer to their files for ever", False),
-    ("versioning", "rules.versioning", "a file that is deleted by mistake can be had back", False),
+_Run = Callable[[Store, Subject], Finding | Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """`run` is "module.function" of this package, imported when the check runs: boto3 takes half a second.
+
+    `writes`: it stores objects.
+    """
+
+    name: str
+    run: str
+    why: str
+    section: str = ""
+    writes: bool = False
+
+
+_LOOKS: Final = (
+    _Look("endpoint", "endpoint.reachable", "without the store no run can save or load files", _GUIDE),
+    _Look("users' address", "endpoint.for_users", "browsers and clients go to the store themselves", _GUIDE),
+    _Look("clock", "endpoint.clocks", "a store refuses what was signed by a clock that is far off"),
+    _Look("keys", "access.keys", "the server uses these keys for everything", _GUIDE),
+    _Look("region", "access.region", "a signature names the region, and Amazon refuses the wrong one", _GUIDE),
+    _Look("Object Lock", "rules.object_lock", "what is locked cannot be deleted, also by the server"),
+    _Look("signed URL", "signed.signed_urls", "clients upload and download by signed URLs", _GUIDE, writes=True),
+    _Look("refusal", "signed.refusals", "files of private projects are read by these URLs alone", _GUIDE, writes=True),
+    _Look("CORS", "pages.cors", "browsers ask the bucket whether pages of HOST may load its files", _DOCS),
+    _Look("multipart", "objects.multipart", "large files are uploaded in parts", _DOCS, writes=True),
+    _Look("delete", "objects.deletion", "the server deletes what users delete", writes=True),
+    _Look("lifecycle", "rules.lifecycle", "runs refer to their files for ever", _DOCS),
+    _Look("versioning", "rules.versioning", "a file that is deleted by mistake can be had back"),
 )
 
 
@@ -71,21 +88,18 @@ def checks(settings: Settings) -> Sequence[Check]:
 
 def of_store(store: Store) -> Sequence[Check]:
     """The checks of an S3 bucket; what no longer makes sense after a failure is left out, and named at the end."""
-    found = [
-        Check(name, _gated(store, name, function, writes=writes), why, _SIGNED, _LIMIT_S)
-        for name, function, why, writes in _CHECKS
-    ]
+    found = [Check(look.name, _gated(store, look), look.why, look.section, _LIMIT_S) for look in _LOOKS]
     return [*found, Check("not looked at", lambda _: _skipped(store), why="")]
 
 
-def _gated(store: Store, name: str, function: str, *, writes: bool) -> Callable[[Subject], Iterable[Finding]]:
+def _gated(store: Store, look: _Look) -> Callable[[Subject], Iterable[Finding]]:
     def run(subject: Subject) -> Iterable[Finding]:
-        if store.closed or (writes and store.unwritable):
-            store.skipped.append(name)
+        if store.closed or (look.writes and store.unwritable):
+            store.skipped.append(look.name)
             return
-        module, _, called = function.partition(".")
-        look: _Looks = getattr(importlib.import_module(f"wbagent.checks.bucket.{module}"), called)
-        found = look(store, subject)
+        module, _, function = look.run.partition(".")
+        looks: _Run = getattr(importlib.import_module(f"wbagent.checks.bucket.{module}"), function)
+        found = looks(store, subject)
         yield from [found] if isinstance(found, Finding) else found
 
     return run

@@ -18,6 +18,8 @@ _ELSEWHERE: Final = "wbagent-nowhere-1"
 # As in the mc and docker lines of W&B's guide; Amazon's names have a second dash, and the guide's YAML has it too.
 _WITHOUT_DASH: Final = re.compile(r"([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+)(\d)")
 _CHANGED: Final = "a proxy changes Host or the path: proxy_set_header Host $http_host; (nginx)"
+# As the probe writes it: the request, the status, S3's name for the error.
+_NAMED: Final = re.compile(r"GET: [34]\d\d \w+")
 _NEEDED: Final = "keys that may get, put and delete objects of this bucket"
 
 
@@ -25,10 +27,23 @@ def keys(store: Store, subject: Subject) -> Iterator[Finding]:
     """Ask for an object that is not there: the store says what it has against the keys, the clock or the bucket."""
     asked = StoreProbe().read(store.url, store.key("none"), _TIMEOUT_S, store.now())
     if asked.trouble is None:
-        yield passed(f"{store.url.address} takes the keys")
+        yield (finding := judge_taken(asked.said, store))
+        if finding.verdict == "fail":
+            store.closed = "no S3 store answers there"
         return
     store.closed = "the store refuses the keys or the bucket"
     yield judge_trouble(asked.trouble, asked.said, store, port_is_lost=_signs_without_port(store, asked.trouble))
+
+
+def judge_taken(said: str, store: Store) -> Finding:
+    """An answer that is no trouble, to a read of what is not there: a store names its refusal, others do not."""
+    if _NAMED.fullmatch(said):
+        return passed(f"{store.url.address} takes the keys")
+    return fail(
+        f"{said} is no answer of an S3 store to a read of what is not there",
+        needed="an S3 store behind this address",
+        remedy="see what answers there: host and port in [server] bucket, and the proxy before the store",
+    )
 
 
 def judge_trouble(trouble: Trouble, said: str, store: Store, *, port_is_lost: bool) -> Finding:

@@ -25,6 +25,9 @@ _TIMEOUT_S: Final = 10.0
 # S3 refuses a request that is signed 15 minutes off. A minute is more than any host that asks a time server is off.
 _REFUSED_S: Final = 900.0
 _LATE_S: Final = 60.0
+_DAY_S: Final = 86400.0
+# As [monitor.certificate] warns for the second time.
+_RENEW_DAYS: Final = 14
 _HOSTS: Final = Path("/etc/hosts")
 _ONLY_HERE: Final = re.compile(r"(localhost|.*\.localhost|.*\.docker\.internal|.*\.svc(\.cluster\.local)?)\.?")
 _DOCKER: Final = re.compile(r"docker\d+|br-[0-9a-f]{12}")
@@ -53,17 +56,23 @@ def reachable(store: Store, _: Subject) -> Iterator[Finding]:
     host, port = host_of(store.url)
     address = f"{'https' if store.url.tls else 'http'}://{with_port(host, port)}"
     seen = ask(address, _TIMEOUT_S, store.trust)
-    yield from judge_endpoint(address, seen, pages_by_tls=store.origin.startswith("https:"))
+    yield from judge_endpoint(address, seen, now=store.now(), pages_by_tls=store.host.startswith("https:"))
     if seen.broken in _MENDS:
         store.closed = "the store does not answer"
+    elif _wants_tls(seen):
+        store.closed = "the store wants TLS"
     elif seen.certificate and seen.certificate.doubt:
         store.closed = "the store's certificate is refused"
 
 
-def judge_endpoint(address: str, seen: Outside, *, pages_by_tls: bool) -> Iterator[Finding]:
+def judge_endpoint(address: str, seen: Outside, *, now: float, pages_by_tls: bool) -> Iterator[Finding]:
     """What one look at the endpoint means; whatever an S3 store answers to a stranger is good here."""
     if seen.broken in _MENDS:
         yield fail(f"{address}: {seen.said}", needed="an S3 store that answers", remedy=_MENDS[seen.broken])
+        return
+    if _wants_tls(seen):
+        remedy = "tls=true in [server] bucket, with the port of HTTPS"
+        yield fail(f"{address}: {seen.said}: the store wants TLS", needed="https", remedy=remedy)
         return
     if seen.certificate is None:
         mixed = ", and a page that came by https may not load them at all" if pages_by_tls else ""
@@ -80,7 +89,21 @@ def judge_endpoint(address: str, seen: Outside, *, pages_by_tls: bool) -> Iterat
             remedy=_DOUBTS.get(seen.certificate.doubt, "renew the store's certificate"),
         )
         return
+    left = (seen.certificate.expires - now) / _DAY_S if seen.certificate.expires else None
+    if left is not None and left < _RENEW_DAYS:
+        yield warn(
+            f"{address}: the certificate expires in {max(left, 0):.0f} days",
+            needed=f"more than {_RENEW_DAYS} days left: whatever renews it should have done so",
+            remedy="renew the store's certificate",
+        )
+        return
     yield passed(f"{address} answers in {seen.seconds * 1000:.0f} ms, its certificate is trusted")
+
+
+def _wants_tls(seen: Outside) -> bool:
+    """Whether it was asked without TLS and sends elsewhere for it, or says so, as Go's servers do."""
+    redirected = seen.broken is Stage.REDIRECT and "https://" in seen.said
+    return seen.certificate is None and (redirected or "HTTPS" in seen.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,7 @@ def for_users(store: Store, _: Subject) -> Iterator[Finding]:
     addresses = _resolved(name)
     if addresses:
         docker = any(_in_docker(address) for address in addresses)
-        host = _resolved(urlsplit(store.origin).hostname or "")
+        host = _resolved(urlsplit(store.host).hostname or "")
         outside = any(ipaddress.ip_address(address).is_global for address in host)
         yield judge_address(Address(name, addresses, _in_hosts_file(name), docker, outside))
 
@@ -163,7 +186,8 @@ def judge_clock(ahead: float) -> Finding:
     """By how many seconds the store's clock may be ahead of this host's (or behind it); Date tells whole seconds."""
     if abs(ahead) <= _LATE_S:
         return passed("the store's clock and this host's agree" + (f" to {abs(ahead):.0f} s" if abs(ahead) > 2 else ""))
-    said = f"the store's clock is {format_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this host's"
+    minutes = round(abs(ahead) / 60) * 60.0
+    said = f"the store's clock is {format_duration(minutes)} {'ahead of' if ahead > 0 else 'behind'} this host's"
     remedy = "see both clocks: timedatectl status; systemctl enable --now systemd-timesyncd"
     if abs(ahead) < _REFUSED_S:
         return warn(f"{said}; from 15 minutes on it refuses everything", needed="clocks that agree", remedy=remedy)

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from wbagent.bucket.plain_http import Reply
 from wbagent.bucket.s3_errors import explained
 from wbagent.bucket.versions import error_code
 from wbagent.checks.bucket.signed import judge_get
 from wbagent.checks.bucket.store import Store
-from wbagent.checks.check import Finding, Subject, fail, passed, warn
+from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 
 _SIZE: Final = 64 * 1024
 _POLICY: Final = "give the keys the policy of: wbagent bucket create --policy (minio|aws|ceph)"
@@ -51,8 +52,8 @@ def multipart(store: Store, subject: Subject) -> Iterator[Finding]:
         )
 
 
-def deletion(store: Store, subject: Subject) -> Finding:
-    """Delete an object, as the server does when a run or an artifact is deleted."""
+def deletion(store: Store, subject: Subject) -> Iterator[Finding]:
+    """Delete an object, as the server does when a run or an artifact is deleted; and what killed checks have left."""
     key = store.key("deleted")
     place: Any = {"Bucket": store.url.bucket, "Key": key}
     with explained(store.url, "delete an object"), store.removed(subject, key):
@@ -62,20 +63,28 @@ def deletion(store: Store, subject: Subject) -> Finding:
         except ClientError as error:
             if error_code(error) not in {"AccessDenied", "403"}:
                 raise
-            return warn(
+            yield warn(
                 "these keys may not delete: what users delete stays and is paid for",
                 needed="s3:DeleteObject",
                 remedy=_POLICY,
             )
-        return (
-            passed("an object was deleted and is gone")
-            if store.use("HEAD", key).status == 404
-            else fail(
-                "a deleted object is still given",
-                needed="404",
-                remedy="see what stands before the store: a cache, or two stores behind one name",
-            )
-        )
+            return
+        yield judge_deleted(store.use("HEAD", key))
+    if old := store.left_behind():
+        for each in old:
+            store.remove(each)
+        yield note(f"{len(old)} test objects of earlier checks, which were killed, were removed", about="left behind")
+
+
+def judge_deleted(head: Reply) -> Finding:
+    """A look at an object that was deleted; keys that may not list get 403 for what is not there."""
+    if not head.good:
+        return passed("an object was deleted and is gone")
+    return fail(
+        "a deleted object is still given",
+        needed="404",
+        remedy="see what stands before the store: a cache, or two stores behind one name",
+    )
 
 
 def _unfinished(store: Store, key: str) -> list[str]:

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
+from wbagent.bucket.cors import allows, origin_of, read
 from wbagent.bucket.plain_http import Reply
 from wbagent.checks.bucket.store import Store
 from wbagent.checks.check import Finding, Subject, fail, passed, warn
+from wbagent.errors import BucketError
 
 _REMEDY: Final = "wbagent bucket cors"
+_PROXY: Final = (
+    "the bucket's rule is right: let the proxy before the store pass on OPTIONS, Origin and all headers of the answer"
+)
 # What a page of W&B's sends along with an upload.
 _HEADERS: Final = ("content-type", "content-md5")
 
 
 def cors(store: Store, subject: Subject) -> Iterator[Finding]:
     """The question that a browser asks before it puts or gets (preflight), and the answer that it looks at then."""
-    key = store.key("page")
-    for method in ("GET", "PUT"):
-        asked = {
-            "origin": store.origin,
-            "access-control-request-method": method,
-            **({"access-control-request-headers": ",".join(_HEADERS)} if method == "PUT" else {}),
-        }
-        yield judge_preflight(method, store.use("OPTIONS", key, more=asked), store.origin)
-    if not store.unwritable:
+    key, origin = store.key("page"), origin_of(store.host)
+    get, put = (judge_preflight(method, _preflight(store, method, key, origin), origin) for method in ("GET", "PUT"))
+    bad = [finding for finding in (get, put) if finding.verdict == "fail"]
+    if bad and _has_rule(store, origin):
+        get, put = (replace(finding, remedy=_PROXY) if finding in bad else finding for finding in (get, put))
+    if bad and get.found == put.found:
+        yield replace(get, about=f"GET and PUT from {origin}")
+        return
+    yield from (get, put)
+    if not (bad or store.unwritable):
         with store.removed(subject, key):
             if store.use("PUT", key, b"page").good:
-                yield judge_seen(store.use("GET", key, more={"origin": store.origin}), store.origin)
+                yield judge_seen(store.use("GET", key, more={"origin": origin}), origin)
+
+
+def _preflight(store: Store, method: str, key: str, origin: str) -> Reply:
+    asked = {"origin": origin, "access-control-request-method": method}
+    if method == "PUT":
+        asked["access-control-request-headers"] = ",".join(_HEADERS)
+    return store.use(method, key, more=asked, preflight=True)
 
 
 def judge_preflight(method: str, reply: Reply, origin: str) -> Finding:
@@ -56,13 +70,21 @@ def judge_seen(reply: Reply, origin: str) -> Finding:
         return fail(
             "a GET's answer does not name the origin: something before the store drops it",
             needed=f"Access-Control-Allow-Origin: {origin}",
-            remedy="let the proxy before the store pass on Origin and every header of the answer",
+            remedy=_PROXY,
             about=about,
         )
     exposed = _names(reply, "access-control-expose-headers")
     if "etag" not in exposed and "*" not in exposed:
         return warn("a page may not see ETag", needed="ExposeHeader ETag", remedy=_REMEDY, about=about)
     return passed("readable, with its ETag", about=about)
+
+
+def _has_rule(store: Store, origin: str) -> bool:
+    """Whether the bucket has the rule already, so that something on the way is to blame."""
+    try:
+        return any(allows(rule, origin) for rule in read(store.client, store.url))
+    except BucketError:
+        return False
 
 
 def _names(reply: Reply, header: str) -> set[str]:

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from wbagent.bucket.mc_lines import McLines
 from wbagent.bucket.plain_http import Reply, send
 from wbagent.bucket.signing import presigned, target
 from wbagent.checks.bucket.store import GET_S, Store
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 
-_SIZE: Final = 64 * 1024
+# Twice what nginx lets through where nobody told it otherwise.
+_SIZE: Final = 2 * 1024 * 1024
+_SMALL: Final = 64 * 1024
 _BROKEN_DIGEST: Final = frozenset({"BadDigest", "InvalidDigest"})
 _AN_HOUR_S: Final = 3600
 _HOST: Final = "proxy_set_header Host $http_host; (nginx)"
@@ -29,9 +32,10 @@ def signed_urls(store: Store, subject: Subject) -> Iterator[Finding]:
         if not put.good:
             store.unwritable = "a signed PUT is refused"
             return
-        yield judge_md5(store.use("PUT", key, body, signed={"content-md5": md5(body)}), _with_wrong_md5(store, key))
         yield judge_head(store.use("HEAD", key), _SIZE)
         yield judge_get(store.use("GET", key), body)
+    body = body[:_SMALL]
+    yield _with_md5(store, subject, body)
     spaced = store.key("a key with a space")
     with store.removed(subject, spaced):
         yield judge_spaced(store.use("PUT", spaced, body), store.use("GET", spaced), body)
@@ -42,8 +46,13 @@ def md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _with_wrong_md5(store: Store, key: str) -> Reply:
-    return store.use("PUT", key, b"something", more={"content-md5": md5(b"something else")})
+def _with_md5(store: Store, subject: Subject, body: bytes) -> Finding:
+    right, wrong = store.key("with-md5"), store.key("with-wrong-md5")
+    with store.removed(subject, right), store.removed(subject, wrong):
+        return judge_md5(
+            store.use("PUT", right, body, signed={"content-md5": md5(body)}),
+            store.use("PUT", wrong, body, more={"content-md5": md5(b"something else")}),
+        )
 
 
 def judge_put(put: Reply) -> Finding:
@@ -75,7 +84,7 @@ def judge_put(put: Reply) -> Finding:
 def judge_md5(right: Reply, wrong: Reply) -> Finding:
     """`right`: an upload with a signed Content-MD5, after one without was taken; `wrong`: one that does not fit."""
     about, needed = "PUT with Content-MD5", "a proxy that passes Content-MD5 on, as W&B's clients send it"
-    remedy = "in the proxy before the store, drop no request header: no proxy_set_header Content-MD5 (nginx)"
+    remedy = 'in the proxy before the store, pass every request header on: no proxy_set_header Content-MD5 ""; (nginx)'
     if not right.good:
         return fail(
             f"{right.said}: Content-MD5 is lost or changed on the way", needed=needed, remedy=remedy, about=about
@@ -135,7 +144,7 @@ def judge_spaced(put: Reply, got: Reply, body: bytes) -> Finding:
     return fail(
         f"{said}: names of files with a space do not work",
         needed="a proxy that does not decode and encode paths anew",
-        remedy="in nginx, proxy_pass without a path: proxy_pass http://STORE; (no / after it)",
+        remedy="proxy_pass http://STORE; without $uri and rewrites, which hold the path decoded (nginx)",
         about=about,
     )
 
@@ -151,12 +160,12 @@ def refusals(store: Store, subject: Subject) -> Iterator[Finding]:
         fresh = presigned(store.url, "GET", key, now=store.now(), expires=GET_S)
         changed = replace(fresh, target=fresh.target[:-1] + ("0" if fresh.target[-1] != "0" else "1"))
         plain = replace(fresh, target=target(store.url, key, {}))
-        yield judge_refusal("an expired URL", send(old, "GET", trust=trust))
-        yield judge_refusal("a URL with another signature", send(changed, "GET", trust=trust))
-        yield judge_refusal("no signature", send(plain, "GET", trust=trust))
+        yield judge_refusal("an expired URL", send(old, "GET", trust=trust), store.mc)
+        yield judge_refusal("a URL with another signature", send(changed, "GET", trust=trust), store.mc)
+        yield judge_refusal("no signature", send(plain, "GET", trust=trust), store.mc)
 
 
-def judge_refusal(what: str, reply: Reply) -> Finding:
+def judge_refusal(what: str, reply: Reply, mc: McLines) -> Finding:
     """403 is right; 401 is some proxy's word for it."""
     if reply.status in {401, 403}:
         return passed("refused", about=what)
@@ -165,7 +174,7 @@ def judge_refusal(what: str, reply: Reply) -> Finding:
         return fail(
             "the object is given: " + ("everybody may read the bucket" if public else "whoever has it reads for ever"),
             needed="403",
-            remedy="take the public access from the bucket: mcli anonymous set none wandb/BUCKET"
+            remedy=f"mcli anonymous set private {mc.place}   # see what it takes away: mcli anonymous get-json"
             if public
             else "see what stands before the store: a cache that knows no signatures, or a public bucket",
             about=what,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # As W&B's server signs: a day to upload, an hour to read.
 PUT_S: Final = 86400
 GET_S: Final = 3600
+# No check takes so long.
+_OLD_S: Final = 3600
+_OWN: Final = ".wbagent-check"
 
 
 @dataclass
@@ -29,17 +32,18 @@ class Store:
     """One run's view of the bucket; the checks of an area run one after the other.
 
     `closed` says why nothing more can be asked, `unwritable` why nothing can be stored; `skipped` are the checks that
-    were left out for either. `origin` is HOST, `now` the clock that requests are signed with.
+    were left out for either. `host` is HOST, as users open it, `now` the clock that requests are signed with.
     """
 
     url: S3URL
-    origin: str
+    host: str
     aws_region: str | None = None
     now: Callable[[], float] = time.time
     closed: str = ""
     unwritable: str = ""
     skipped: list[str] = field(default_factory=list)
     hidden: int = 0
+    _refused: set[str] = field(default_factory=set)
     _trust: ssl.SSLContext | None = None
     _client: S3Client | None = None
 
@@ -66,7 +70,7 @@ class Store:
 
     def key(self, name: str) -> str:
         """A new object's key, below a prefix that is the checks' own."""
-        parts = (self.url.prefix, ".wbagent-check", secrets.token_hex(8), name)
+        parts = (self.url.prefix, _OWN, secrets.token_hex(8), name)
         return "/".join(part for part in parts if part)
 
     def use(
@@ -78,19 +82,45 @@ class Store:
         query: Mapping[str, str] | None = None,
         signed: Mapping[str, str] | None = None,
         more: Mapping[str, str] | None = None,
+        preflight: bool = False,
     ) -> Reply:
-        """Sign a URL as the server does and use it as a client does; raises BucketError when nobody answers."""
+        """Sign a URL as the server does and use it as a client does; raises BucketError when nobody answers.
+
+        `preflight`: ask as a browser does before it uses the URL, which is signed for `method` all the same.
+        """
         expires = PUT_S if method == "PUT" else GET_S
         url = presigned(self.url, method, key, now=self.now(), expires=expires, query=query, headers=signed)
-        return send(url, method, body, more=more, trust=self.trust if self.url.tls else None)
+        asked = "OPTIONS" if preflight else method
+        reply = send(url, asked, body, more=more, trust=self.trust if self.url.tls else None)
+        if asked == "PUT" and 400 <= reply.status < 500:
+            self._refused.add(key)
+        return reply
 
     @contextmanager
     def removed(self, subject: Subject, key: str) -> Iterator[None]:
-        """Remove the object `key` when the block ends, or when all is interrupted."""
-        with subject.scratch.removed(lambda: self._remove(key)):
+        """Remove the object `key` when the block ends, or when all is interrupted; put it once only."""
+
+        def remove() -> None:
+            # Keys that may not put often may not delete either: that nothing could be removed would be untrue.
+            if key not in self._refused:
+                self.remove(key)
+
+        with subject.scratch.removed(remove):
             yield
 
-    def _remove(self, key: str) -> None:
+    def left_behind(self) -> list[str]:
+        """The test objects of checks that were killed, by their age; none where these keys may not list."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - boto3 is loaded by now
+
+        prefix = f"{self.url.prefix}/{_OWN}/".removeprefix("/")
+        oldest = self.now() - _OLD_S
+        try:
+            page = self.client.list_objects_v2(Bucket=self.url.bucket, Prefix=prefix)
+        except ClientError:
+            return []
+        return [each["Key"] for each in page.get("Contents", ()) if each["LastModified"].timestamp() < oldest]
+
+    def remove(self, key: str) -> None:
         """Every version of it, where these keys may do that; else it is hidden, which is counted."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - boto3 is loaded by now
 
