@@ -23,6 +23,7 @@ _GROUPS: Final = {
     "bucket": "make the bucket, let pages of W&B use it, check it",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
+    "database": "set MySQL up: database, accounts, settings",
     "init": "set this host up: questions, tests of the answers, the configuration",
     "report": "one page about this host, to look at",
     "restore": "restore a backup into MySQL or a data directory",

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-_GLOBAL_GRANT: Final = re.compile(r"GRANT (?P<what>.+?) ON \*\.\* TO ", re.IGNORECASE)
-_DATABASE_GRANT: Final = re.compile(r"GRANT (?P<what>.+?) ON `(?P<pattern>(?:[^`]|``)+)`\.\* TO ", re.IGNORECASE)
+_GRANT: Final = re.compile(
+    r"GRANT (?P<what>.+?) ON (?:\*|`(?P<pattern>(?:[^`]|``)+)`)\.\* TO .*?(?P<option> WITH GRANT OPTION.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 # What GRANT ALL on a database gives (MySQL manual, "Privileges Provided by MySQL"); from 8.0 on SHOW GRANTS names each
 # of them for *.*, and says ALL PRIVILEGES for a database only.
 ALL_ON_DATABASE: Final = (
@@ -35,7 +37,7 @@ ALL_ON_DATABASE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """The privileges on `*.*` of one account (upper case); `account` is as MySQL quotes it: 'user'@'host'.
+    """The privileges on `*.*` of one account (upper case, GRANT OPTION among them); `account` is 'user'@'host'.
 
     `databases`: further ones, each with the pattern of databases' names that it was granted on (% and _ as in LIKE).
     """
@@ -54,7 +56,9 @@ class Grants:
         for pattern, privileges in self.databases:
             if _like(pattern).fullmatch(database):
                 held |= privileges
-        return () if "ALL PRIVILEGES" in held else tuple(each for each in wanted if each not in held)
+        # ALL is everything that can be granted on a database, but not the right to grant it on.
+        every = "ALL PRIVILEGES" in held
+        return tuple(each for each in wanted if each not in held and (not every or each == "GRANT OPTION"))
 
     def missing_for_position(self, version: tuple[int, int, int]) -> tuple[str, ...]:
         """The privileges without which mysqldump cannot note the binary log's position, or not without danger.
@@ -83,15 +87,14 @@ def parse_grants(account: str, lines: Iterable[str]) -> Grants:
     everywhere: set[str] = set()
     databases: list[tuple[str, frozenset[str]]] = []
     for line in lines:
-        if found := _GLOBAL_GRANT.match(line):
-            everywhere |= _privileges(found["what"])
-        elif found := _DATABASE_GRANT.match(line):
-            databases.append((found["pattern"].replace("``", "`"), _privileges(found["what"])))
+        if found := _GRANT.fullmatch(line):
+            named = {part.strip().upper() for part in found["what"].split(",")}
+            named |= {"GRANT OPTION"} if found["option"] else set()
+            if found["pattern"] is None:
+                everywhere |= named
+            else:
+                databases.append((found["pattern"].replace("``", "`"), frozenset(named)))
     return Grants(quoted_account(account), frozenset(everywhere), tuple(databases))
-
-
-def _privileges(text: str) -> frozenset[str]:
-    return frozenset(part.strip().upper() for part in text.split(","))
 
 
 def _like(pattern: str) -> re.Pattern[str]:
