@@ -23,7 +23,7 @@ from wbagent.config.template import template
 from wbagent.errors import EX_UNAVAILABLE, AccessError, UsageError, WbagentError
 from wbagent.setup.existing import ExistsError, existing
 from wbagent.setup.plan import Plan, credential_name, option, plan
-from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Role, Storage
+from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Role
 from wbagent.setup.steps import Step, steps
 from wbagent.setup.trying import send_test
 from wbagent.setup.writing import Places, finish, pending, write, write_apart
@@ -206,8 +206,8 @@ def _answers_of(path: Path) -> Answers:
     settings = load(path).settings
     if settings.server is None:
         return {"role": Role.DATABASE}
-    storage = Storage.EMBEDDED if settings.server.embedded else Storage.EXTERNAL
-    return {"role": Role.SERVER, "image": settings.server.image, "storage": storage}
+    bucket = str(settings.server.bucket) if settings.server.bucket else None
+    return {"role": Role.SERVER, "image": settings.server.image, "bucket": bucket}
 
 
 def _go_on(answers: Answers, *, start: bool | None, ask: bool) -> None:

@@ -41,6 +41,9 @@ def steps(answers: Answers) -> tuple[Step, ...]:
                 ("systemctl", "enable", "--now", "wandb-local.service"),
             ),
         ]
+        if (answers.get("bucket") or "").startswith("s3://"):
+            cors = ("wbagent", "bucket", "cors", "--yes")
+            found.append(Step("Let pages of that address use the bucket (CORS)", cors, vital=False))
     found.append(Step("Make the first backup", ("wbagent", "backup", "run"), vital=False))
     found.append(Step("Measure everything that W&B's guide asks for", ("wbagent", "check"), vital=False))
     if server:

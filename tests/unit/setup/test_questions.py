@@ -174,6 +174,7 @@ def test_what_is_left_to_do() -> None:
         "systemctl restart wbagent.service",
         "docker pull wandb/local:0.83.0",
         "systemctl enable --now wandb-local.service",
+        "wbagent bucket cors --yes",
         "wbagent backup run",
         "wbagent check",
         "wbagent verify",
