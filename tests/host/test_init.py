@@ -122,6 +122,7 @@ def test_from_the_bare_package_to_a_running_server_by_options(
     # The last commands are `wbagent check` and `verify`, which have remarks about a test bed.
     assert done.returncode in {0, 1, 2}, done.stdout + done.stderr
     assert "bucket CORS" not in done.stdout.partition("FAIL ")[2]
+    assert "not needed any more: /root/init/mysql /root/init/bucket" in done.stdout
     assert_served(public, authority)
     assert hosts.receiver.wait_for(lambda alert: "test" in alert.text, 10)
     assert web.run(["sh", "-c", f"cd {STORE} && ls wbagent.*"]).stdout.split() == [f"wbagent.{name}" for name in NAMES]
@@ -177,6 +178,19 @@ def test_a_credential_that_is_there_answers_and_stays(hosts: Bed, secrets: dict[
     half = web.run(member, check=False)
     assert half.returncode == 77
     assert "only root and the units may read" in half.stderr
+
+
+def test_a_database_host_backs_up_with_what_was_given(hosts: Bed) -> None:
+    db = hosts.db
+    destination = str(hosts.bucket("wandb-backups", "db1"))
+    db.write("/root/init/database", str(hosts.backup_url), mode=0o600)
+    command = ["--role", "database", "--database-file", "/root/init/database", "--destination-file", "-"]
+    done = db.run(["wbagent", "init", "--unattended", *command], input=destination)
+    assert "good: MySQL" in done.stdout
+    assert "wandb-local" not in done.stdout
+    db.run(["systemctl", "restart", "wbagent.service"])
+    db.run(["wbagent", "backup", "run"], timeout=120)
+    assert "wandb-backups/db1" in db.run(["wbagent", "backup", "list"]).stdout
 
 
 def test_a_host_that_cannot_encrypt_keeps_secrets_for_root_alone(hosts: Bed, secrets: dict[str, str]) -> None:

@@ -92,6 +92,9 @@ def init(ctx: click.Context, /, *, into: Path | None, start: bool | None, **opti
         click.echo(f"written: {into}, for you alone, with the secrets in it")
         return
     _write(places, made, {NAMED[name].key for name in kept})
+    files = [options[each.name] for each in QUESTIONS if each.secret and options[each.name] not in {None, _STDIN}]
+    if files:
+        click.echo(f"not needed any more: {shlex.join(dict.fromkeys(files))}")
     _go_on(answers, start=start, ask=ask)
 
 
