@@ -35,6 +35,9 @@ def test_an_installation_behind_tls_and_the_same_one_stopped(hosts: Bed, tmp_pat
             seen = {one["check"] for one in found.values()}
             assert {"ready", "body of 10 MB", "authority", "signed URL", "CORS", "start"} <= seen
             assert (status, found["endpoint"]["verdict"]) == (1, "warn")
+            missing = web.run(["wbagent", "verify", "--install-client"], check=False)
+            assert (missing.returncode, "apt install python3-venv" in missing.stderr) == (64, True)
+            assert not web.exists("/var/cache/wbagent/wandb-client")
             # A start that goes wrong while the container stays up, as W&B's image does.
             panic = f"http://{web.address}:8080/standin/panic"
             urllib.request.urlopen(urllib.request.Request(panic, method="POST"), timeout=10).close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,19 +77,31 @@ def configured(directory: Path, host: str, port: int, authority: Authority) -> P
     return path
 
 
-def wbagent_verify(config: Path, key: Path, client: Path) -> tuple[int, dict[str, Any], str]:
-    """What the command line does with the client on PATH: status, JSON and stderr."""
-    command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(config), "verify", "--json"]
+def command(config: Path, key: Path, client: Path) -> subprocess.Popen[str]:
+    """The command line, with the client on PATH."""
+    arguments = [sys.executable, "-m", "wbagent.cli.main", "--config", str(config), "verify", "--json"]
     path = f"{client / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [*command, "--api-key-file", str(key)],
+    return subprocess.Popen(
+        [*arguments, "--api-key-file", str(key)],
         env=os.environ | {"PATH": path, "WBAGENT_STATE_DIRECTORY": str(config.parent)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
     )
-    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def wbagent_verify(config: Path, key: Path, client: Path) -> tuple[int, dict[str, Any], str]:
+    """What came of it: status, JSON and stderr."""
+    with command(config, key, client) as running:
+        said, errors = running.communicate(timeout=300)
+    return running.returncode, json.loads(said), errors
+
+
+def left_of(client: Path) -> list[str]:
+    """Processes of the client, and homes that were made for it."""
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    homes = [str(path) for path in Path(tempfile.gettempdir()).glob("wbagent-verify-*")]
+    return [line for line in running.splitlines() if str(client) in line] + homes
 
 
 def of_client(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -132,7 +145,7 @@ def test_all_that_the_api_has_passes_through_a_good_front(
     }
     assert {"ready", "public address", "body of 10 MB", "websocket", "Host", "https", "name"} <= others.keys()
     assert API_KEY not in json.dumps(document) + said
-    assert not list(Path(tempfile.gettempdir()).glob("wbagent-verify-*"))
+    assert left_of(installed) == []
 
 
 def test_a_body_limit_and_a_bucket_without_cors(
@@ -177,20 +190,49 @@ def test_a_key_that_the_server_does_not_know(client: Client, authority: Authorit
     assert "/authorize" in remedy_of(" ".join(step.reasons), api.url)
 
 
-def test_it_is_ended_at_the_time_limit_with_all_that_it_started(client: Client) -> None:
-    class Silent(WandbApi):
-        def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
-            time.sleep(30)
-            return 500, b"", {}
+class Silent(WandbApi):
+    """Is ready, and does not answer what the client asks."""
 
-    api, told = Silent(), list[str]()
-    scratch_ = Scratch()
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.over = threading.Event(), threading.Event()
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        # The area proxy asks with a large body, and the client first of all who it is.
+        if path == "/graphql" and b"Viewer" in body[:100]:
+            self.asked.set()
+            self.over.wait(60)
+        return super().answer(method, path, body)
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    api = Silent()
     with api.serving():
-        ended = run_client(client, api.url, API_KEY, (), scratch_, now_at=told.append, limit_s=4.0)
-    assert ended.status is None
-    assert scratch_.left == []
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert client.path.removesuffix("/bin/wandb") not in running
+        yield api
+        api.over.set()
+
+
+def test_it_is_ended_at_the_time_limit_with_all_that_it_started(
+    client: Client, installed: Path, silent: Silent
+) -> None:
+    looking = Scratch()
+    ended = run_client(client, silent.url, API_KEY, (), looking, limit_s=3.0)
+    assert silent.asked.is_set()
+    assert (ended.status, looking.left, left_of(installed)) == (None, [], [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_client_and_leaves_nothing(
+    number: int, installed: Path, silent: Silent, authority: Authority, tmp_path: Path, key: Path
+) -> None:
+    with command(configured(tmp_path, silent.url, silent.port, authority), key, installed) as running:
+        assert silent.asked.wait(60)
+        running.send_signal(number)
+        said, errors = running.communicate(timeout=30)
+    assert (running.returncode, said) == (128 + number, "")
+    assert "interrupted" in errors
+    assert left_of(installed) == []
 
 
 def test_every_line_that_this_client_can_print_has_a_remedy(installed: Path) -> None:

@@ -60,7 +60,11 @@ def _visitor(host: str, api_key_file: Path | None, scratch: Scratch, *, install:
     if install:
         click.echo("installing the wandb client …", err=True)
         own.install_client(scratch, own.client_directory())
-    client = find_client(scratch, own.client_directory())
+    try:
+        client = find_client(scratch, own.client_directory())
+    except UsageError as error:
+        # What needs no client is worth looking at all the same.
+        return Visitor(missing=(error.message, error.hint))
     if client is None:
         return Visitor(missing=(_NO_CLIENT, "wbagent verify --install-client makes one of its own"))
     if api_key is None and sys.stdin.isatty():

@@ -15,12 +15,15 @@ from typing import Any, Final
 import psutil
 
 from wbagent.checks.scratch import Scratch
+from wbagent.config.layers import readable_by_others
 from wbagent.errors import ConfigError, UsageError
 from wbagent.verify.output import label_in
 from wbagent.verify.sandbox import environment, temporary_home, unprivileged
 
 # The client itself waits up to a minute here and there; nine short runs of a sweep are its longest step.
 TIME_LIMIT_S: Final = 900.0
+# Its crash reports go to its maker.
+_QUIET: Final = {"WANDB_ERROR_REPORTING": "false"}
 _VERSION_LIMIT_S: Final = 60.0
 _MOST: Final = 4 << 20
 _SYSTEM_TRUST: Final = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -74,17 +77,17 @@ def verify(
     Invariant: the key is in the environment of that program alone, as the client wants it, and nowhere in `output`.
     """
     with temporary_home(scratch) as home:
-        of_client = environment(home) | {"WANDB_API_KEY": api_key, "WANDB_BASE_URL": host}
+        of_client = environment(home) | {"WANDB_API_KEY": api_key, "WANDB_BASE_URL": host, **_QUIET}
         if authorities:
             of_client |= _trusting(authorities, home)
-        ended = _run([client.path, "verify", "--host", host], of_client, home, scratch, limit_s, _Labels(now_at).take)
+        ended = _run([client.path, "verify", "--host", host], of_client, home, scratch, limit_s, Labels(now_at).take)
     return Ended(ended.output.replace(api_key, "***"), ended.status)
 
 
 def read_api_key(path: Path) -> str:
     """The key that a file holds; raises ConfigError without telling it."""
     try:
-        if path.stat().st_mode & 0o004:
+        if readable_by_others(path):
             raise ConfigError(f"{path} holds a secret and every user may read it", hint=f"chmod 0600 {path}")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -104,8 +107,8 @@ def checked_api_key(text: str, where: str) -> str:
     return key
 
 
-class _Labels:
-    """Tells of each label as soon as it stands there: the client prints the end of the line when the step ends."""
+class Labels:
+    """Tells of the label of the last line as soon as it stands there: its end is printed when the step ends."""
 
     def __init__(self, now_at: Callable[[str], None]) -> None:
         self._now_at = now_at
@@ -113,6 +116,7 @@ class _Labels:
         self._told = ""
 
     def take(self, text: str) -> None:
+        """The next piece of the output."""
         self._line = (self._line + text).rpartition("\n")[2] if "\n" in text else self._line + text
         label = label_in(self._line)
         if label and label != self._told:

@@ -21,7 +21,7 @@ SECTION: Final = "Verify your installation"
 CLIENT: Final = WHOLE
 # Of the areas of `wbagent check` what a client meets with; None: all. Both "public address", which opens proxy's way to
 # the server, and "redirect", which closes it, are needed.
-_CHOSEN: Final[Mapping[str, frozenset[str] | None]] = {
+CHOSEN: Final[Mapping[str, frozenset[str] | None]] = {
     "tls": None,
     "proxy": frozenset({"public address", "body of 10 MB", "websocket", "Host", "redirect"}),
     "bucket": frozenset({"endpoint", "users' address", "keys", "signed URL", "CORS", "multipart", "not looked at"}),
@@ -74,7 +74,7 @@ def steps(
         why="the image stays up after a start that failed, and only its log says so",
         section=SECTION,
     )
-    reused = {area: _chosen(area, settings, names) for area, names in _CHOSEN.items()}
+    reused = {area: _chosen(area, settings, names) for area, names in CHOSEN.items()}
     # One after the other: where nobody answers, the area proxy would put a server of its own in that place.
     behind = [reached.needed_by(check) for check in reused.pop("proxy")]
     found: dict[str, Sequence[Check]] = {"address": [address, *behind], **reused, "log": [start]}
