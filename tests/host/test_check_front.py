@@ -30,6 +30,7 @@ def authority(hosts: Bed, tmp_path: Path) -> Iterator[Authority]:
 def check(bed: Bed, user: str = "root") -> dict[str, str]:
     """How good each is, by the check and what it is about."""
     ran = bed.web.run(["wbagent", "check", "tls", "proxy", "--json"], check=False, user=user, timeout=120)
+    print(ran.stdout)
     results = json.loads(ran.stdout)["results"]
     return {
         f"{result['check']}: {result['about']}" if result["about"] else result["check"]: result["verdict"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +15,13 @@ from tests.integration.front_case import before, findings, line_for, new_address
 from tests.testbed.address import free_port
 from tests.testbed.authority import Authority
 from tests.testbed.fronts import KINDS
+from tests.testbed.program import Program
 from tests.testbed.rootfs import FRONTS
 from tests.testbed.standin import web
 from wbagent.checks import proxy
 from wbagent.checks.check import Finding
+from wbagent.checks.proxy.head import marked, new_token
+from wbagent.checks.proxy.wire import Wire
 
 _PATIENCE_S = 1.5
 # With a port that is not the usual one, Host is more than a name.
@@ -184,3 +189,42 @@ def test_a_server_without_load_balancer(running: int) -> None:
     found = check(f"http://127.0.0.1:{running}", running)
     assert verdicts(found) == {"public address": "note"}
     assert "there is no load balancer" in found["public address"].found
+
+
+_FLOOD = """
+import socket, threading
+sink = socket.create_server(("127.0.0.1", 0))
+def swallow():
+    way = sink.accept()[0]
+    while way.recv(1 << 20):
+        pass
+threading.Thread(target=swallow, daemon=True).start()
+way = socket.create_connection(sink.getsockname())
+print("flows", flush=True)
+while True:
+    way.sendall(bytes(1 << 20))
+"""
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "::1"])
+def test_a_busy_host_does_not_hide_a_request(own: str, tmp_path: Path) -> None:
+    require(FRONTS)
+    family = socket.AF_INET6 if ":" in own else socket.AF_INET
+    with socket.create_server((own, 0), family=family) as server:
+        port = server.getsockname()[1]
+        wire = Wire((), (port, 8080))
+        wire.open()
+        flood = Program("flood", [sys.executable, "-c", _FLOOD], tmp_path / "log")
+        try:
+            flood.wait_for_line("flows", 10)
+            for _ in range(10):
+                token = new_token()
+                head = "".join(f"{name}: {value}\r\n" for name, value in marked(token).items())
+                with socket.create_connection((own, port)) as way:
+                    way.sendall(f"GET /healthz HTTP/1.1\r\n{head}\r\n".encode())
+                    seen = wire.seen(token, 5.0)
+                assert seen
+                assert seen.peer == own
+        finally:
+            flood.kill()
+            wire.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbagent.checks.proxy.head import is_marked, marked, new_token, parse_head
-from wbagent.checks.proxy.wire import payload_of
+from wbagent.checks.proxy.packets import payload_of
 
 
 def request(token: str) -> bytes:

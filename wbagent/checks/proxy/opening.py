@@ -44,7 +44,7 @@ def open_way(server: ServerSettings, public: Public, subject: Subject, until: Ex
         own.get("/healthz")
     except AwayError as error:
         return _in_its_place(server, place, subject, until, error.message)
-    wire = Wire(_addresses(public), {server.port, int(CONTAINER_PORT.partition("/")[0])})
+    wire = Wire(_addresses(public), (server.port, int(CONTAINER_PORT.partition("/")[0])))
     until.enter_context(subject.scratch.removed(wire.close))
     try:
         wire.open()

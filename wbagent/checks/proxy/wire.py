@@ -6,21 +6,17 @@ changed for that: neither the server nor the load balancer can tell. Packets wit
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-import struct
 import threading
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
 from wbagent.checks.proxy.head import Head, is_marked, parse_head
+from wbagent.checks.proxy.packets import attach, payload_of
 
 _ALL: Final = 0x0003  # ETH_P_ALL of linux/if_ether.h
-_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h; Python has no name for it
-_BUFFER: Final = 8 * 1024**2
 _LONGEST: Final = 65536 + 64
-_TCP: Final = 6
 
 
 class Wire:
@@ -30,8 +26,8 @@ class Wire:
     what goes to `public` is on its way to the first one.
     """
 
-    def __init__(self, public: Collection[tuple[str, int]], ports: Collection[int]) -> None:
-        self._public, self._ports = frozenset(public), frozenset(ports)
+    def __init__(self, public: Collection[tuple[str, int]], ports: tuple[int, int]) -> None:
+        self._public, self._ports = frozenset(public), ports
         self._heads: dict[str, Head] = {}
         self._news = threading.Condition()
         self._closed = False
@@ -39,7 +35,7 @@ class Wire:
     def open(self) -> None:
         """Begin to read; raises PermissionError for whom the kernel does not let."""
         passing = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
-        passing.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        attach(passing, *self._ports)
         # Closing it would not wake who reads, so that the end is seen by the clock.
         passing.settimeout(0.2)
         threading.Thread(target=self._read, args=(passing,), name="wire", daemon=True).start()
@@ -72,22 +68,3 @@ class Wire:
             with self._news:
                 self._heads.setdefault(head.token, head)
                 self._news.notify_all()
-
-
-def payload_of(packet: bytes) -> tuple[str, tuple[str, int], bytes] | None:
-    """Who sends, to which address and port, and the bytes of one IP packet with TCP in it; None for any other."""
-    try:
-        if packet[0] >> 4 == 4:
-            begin, protocol, ends = (packet[0] & 15) * 4, packet[9], (packet[12:16], packet[16:20])
-        elif packet[0] >> 4 == 6:
-            begin, protocol, ends = 40, packet[6], (packet[8:24], packet[24:40])
-        else:
-            return None
-        if protocol != _TCP:
-            return None
-        (port,) = struct.unpack_from("!H", packet, begin + 2)
-        offset = (packet[begin + 12] >> 4) * 4
-        source, goal = (str(ipaddress.ip_address(end)) for end in ends)
-    except (IndexError, struct.error, ValueError):
-        return None
-    return source, (goal, port), packet[begin + offset :]
