@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,7 +18,8 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from tests.testbed.ceph import Ceph, Credentials
-from wbagent.bucket.cors import allows
+from tests.testbed.faulty_store import FaultyStore
+from wbagent.bucket.cors import NoCorsRulesError, allows
 from wbagent.cli.main import cli
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError, UsageError, WbagentError
@@ -134,6 +139,40 @@ def test_cors_keeps_the_rules_of_others(ceph: Ceph, wanted: S3URL, tmp_path: Pat
     assert "done:   https://portal.example.com; GET" in done.output
     again = bucket(file, "cors")
     assert (again.exit_code, "already" in again.output) == (0, True)
+
+
+def test_a_store_without_cors_rules_of_single_buckets(ceph: Ceph, wanted: S3URL, tmp_path: Path) -> None:
+    with FaultyStore((ceph.address, ceph.port)) as like_minio:
+        like_minio.fail([r"\?cors"], "501")
+        there = replace(wanted, host=like_minio.address, port=like_minio.port)
+        file = configured(tmp_path, there, there)
+        made = bucket(file, "create", "--yes")
+        error = refused(file, "cors", "--yes")
+        again = bucket(file, "create", "--yes")
+        for_backups = bucket(file, "create", "--backup", "--yes")
+    assert isinstance(error, NoCorsRulesError)
+    assert (for_backups.exit_code, "cors" in for_backups.output) == (0, False), "no browser uses it"
+    setting = f"mcli admin config set wandb api cors_allow_origin={HOST}"
+    for each in (made, again):
+        assert (each.exit_code, each.exception) == (0, None)
+        assert setting in each.output
+    assert setting in error.hint
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n", 130), ("y", 0)])
+def test_on_a_terminal_it_asks(ceph: Ceph, wanted: S3URL, tmp_path: Path, answer: str, status: int) -> None:
+    file = configured(tmp_path, wanted)
+    keyboard, terminal = pty.openpty()
+    command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(file), "bucket", "create"]
+    with subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asking:
+        os.write(keyboard, f"{answer}\n".encode())
+        shown, _ = asking.communicate(timeout=30)
+    os.close(keyboard)
+    os.close(terminal)
+    assert asking.returncode == status, shown
+    assert b"Do this? [y/N]" in shown
+    there = wanted.bucket in {each["Name"] for each in ceph.client().list_buckets()["Buckets"]}
+    assert there == (answer == "y")
 
 
 def test_the_lines_by_hand_do_the_same(ceph: Ceph, wanted: S3URL, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from typing import Final, Literal, Self
 
 from tests.testbed.errors import BedError
 
-Fault = Literal["403", "503", "cut", "cut short", "stall", "lost answer"]
+Fault = Literal["403", "501", "503", "cut", "cut short", "stall", "lost answer"]
 _RESET: Final = struct.pack("ii", 1, 0)
-_CODES: Final = {"403": "AccessDenied", "503": "SlowDown"}
+_CODES: Final = {"403": "AccessDenied", "501": "NotImplemented", "503": "SlowDown"}
 _UNWANTED: Final = frozenset({"connection", "expect", "transfer-encoding", "keep-alive"})
 
 

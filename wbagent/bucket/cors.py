@@ -124,5 +124,5 @@ def _known(error: ClientError, url: S3URL) -> Exception:
         return error
     return NoCorsRulesError(
         f"{url.address} knows no CORS rules of a single bucket",
-        hint="MinIO's server allows every origin unless it was told otherwise: see `wbagent bucket cors --print`",
+        hint="MinIO's server has one setting for all buckets: wbagent bucket cors --print",
     )

@@ -109,7 +109,7 @@ def least_server_policy(kind: Kind, url: S3URL) -> dict[str, Any]:
 
 def kind_of(url: S3URL, server: str) -> Kind:
     """Which of them a store takes; `server` is the name that it gives itself in its answers ("" when not asked)."""
-    if url.host is None or server == "AmazonS3":
+    if url.host is None or url.host.endswith(".amazonaws.com") or server == "AmazonS3":
         return "aws"
     return "ceph" if "ceph" in server.lower() else "minio"
 

@@ -13,7 +13,7 @@ import click
 
 from wbagent.bucket import making
 from wbagent.bucket.client import open_client
-from wbagent.bucket.cors import as_xml, in_words, merged, read, wanted_rule, write
+from wbagent.bucket.cors import NoCorsRulesError, as_xml, in_words, merged, read, wanted_rule, write
 from wbagent.bucket.making import Found, Step, Wanted
 from wbagent.bucket.mc_lines import McLines
 from wbagent.bucket.policy import Kind, how_to_put, kind_of, least_policy, least_server_policy
@@ -26,7 +26,7 @@ from wbagent.errors import UsageError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_NO_RULES: Final = "this store has no CORS rules of single buckets; MinIO's allows every origin unless it was told:"
+_NO_RULES: Final = "MinIO's server allows every origin, unless it was told otherwise; one setting for all its buckets:"
 _MC: Final = "# mcli is MinIO's client (minio-client in Debian, mc elsewhere); the first line asks for the keys"
 
 
@@ -58,10 +58,15 @@ def make(chosen: Chosen, url: S3URL, *, yes: bool) -> None:
         _tell("to do", _in_words(step, chosen))
     if todo:
         confirm(yes=yes)
-    with _for_the_administrator():
-        for step in making.carry_out(client, url, todo, found, chosen.wanted):
-            _tell("done", _in_words(step, chosen))
-    if found.exists and found.rules is None:
+    has_rules = found.rules is not None
+    try:
+        with _for_the_administrator():
+            for step in making.carry_out(client, url, todo, found, chosen.wanted):
+                _tell("done", _in_words(step, chosen))
+    except NoCorsRulesError:
+        # The last of the steps, so all else is done.
+        has_rules = False
+    if chosen.wanted.origin and not has_rules:
         _tell("note", f"{_NO_RULES} `{chosen.mc.allow_origin(chosen.wanted.origin)}`")
     if todo:
         print_by_hand(chosen, found)
@@ -88,7 +93,7 @@ def print_by_hand(chosen: Chosen, found: Found | None = None) -> None:
         lines.append(mc.keep_versions())
     kind = kind_of(chosen.url, found.server if found else "")
     if wanted.origin:
-        lines += ["wbagent bucket cors --print > cors.xml", mc.set_cors("cors.xml")]
+        lines += ["wbagent bucket cors --print > cors.xml", f"{mc.set_cors('cors.xml')}   # replaces all other rules"]
     if wanted.origin and kind == "minio":
         lines.append(f"{mc.allow_origin(wanted.origin)}   # on MinIO's own server, instead of the two before")
     for line in lines:
@@ -116,7 +121,11 @@ def print_policy(chosen: Chosen, kind: Kind) -> None:
 def set_rule(url: S3URL, origin: str, *, yes: bool) -> None:
     """Add the CORS rule, keep the others. Raises BucketError, UsageError, click.Abort."""
     client = _client(url)
-    before = read(client, url)
+    try:
+        before = read(client, url)
+    except NoCorsRulesError as error:
+        error.hint = f"{_NO_RULES} {McLines(url, 'wandb').allow_origin(origin)}"
+        raise
     after = merged(before, origin)
     click.echo(f"s3://{url.address}, CORS rules:")
     for rule in before:

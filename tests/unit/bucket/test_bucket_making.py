@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -10,6 +12,7 @@ import pytest
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +21,9 @@ from wbagent.bucket.making import Found, Step, Wanted, steps
 from wbagent.bucket.mc_lines import McLines
 from wbagent.bucket.policy import how_to_put, kind_of, least_server_policy
 from wbagent.bucket.signing import presigned, target
+from wbagent.cli.main import cli
 from wbagent.config.dsn import S3URL
-from wbagent.errors import BucketError
+from wbagent.errors import BucketError, WbagentError
 
 HOST = "https://wandb.example.com"
 URL = S3URL.parse("s3://KEY:SEC%2FRET@store.example.com:9000/bucket?region=eu-west-1")
@@ -102,6 +106,7 @@ def test_policies_by_kind() -> None:
         "aws",
         "minio",
     ]
+    assert kind_of(S3URL.parse("s3://K:S@s3.eu-west-1.amazonaws.com/bucket?tls=true"), "") == "aws"
     assert least_server_policy("minio", URL)["Statement"][0]["Resource"] == "arn:aws:s3:::bucket/*"
     assert "s3:GetBucketCORS" not in str(least_server_policy("minio", URL))
     assert "SEC" not in how_to_put("minio", URL, "wandb")
@@ -118,3 +123,30 @@ def test_what_botocore_signs_into_a_url_is_what_is_signed(headers: dict[str, str
     assert ours.target.rpartition("=")[2] == str(request.url).rpartition("=")[2]
     assert dict(ours.headers) == {"host": "store.example.com:9000", **headers}
     assert ours.target.rpartition("=")[2] not in repr(ours)
+
+
+@pytest.mark.parametrize(
+    ("server", "command", "said"),
+    [
+        ("", ["create"], "no [server]"),
+        ("", ["create", "--backup"], "[backup] destination is not set"),
+        ("embedded = true", ["cors"], "object store of its image"),
+        ('bucket = "gs://bucket"\nmysql = "mysql://a:b@db1/c"', ["create"], "not spoken to by S3"),
+        (f'bucket = "{URL}"\nmysql = "mysql://a:b@db1/c"', ["create", "--lock"], "--lock is for the bucket of backups"),
+        (
+            f'bucket = "{URL}"\nmysql = "mysql://a:b@db1/c"',
+            ["create", "--admin", "s3://K:S@other.example.com/bucket"],
+            "--admin names another store",
+        ),
+    ],
+)
+def test_what_cannot_be_set_up_is_said(tmp_path: Path, server: str, command: list[str], said: str) -> None:
+    file = tmp_path / "wbagent.toml"
+    file.touch(0o600)
+    text = f'[server]\nhost = "{HOST}"\nimage = "wandb/local:0.83.0"\n{server}\n' if server else ""
+    file.write_text(text)
+    done = CliRunner().invoke(cli, ["--config", str(file), "bucket", *command])
+    assert isinstance(done.exception, WbagentError)
+    assert said in done.exception.message
+    told = f"{done.exception.message}{done.exception.hint}{done.output}"
+    assert not re.search(r"SEC(/|%2F)RET", told)

@@ -114,6 +114,7 @@ def test_clocks(ahead: float) -> None:
         (Region("us-east-1", None, "us-east-1", minded=True), "pass", ""),
         (Region(None, None, "", minded=True), "pass", ""),
         (Region("us-east1", None, "", minded=False), "warn", "region=us-east-1 in"),
+        (Region("us-east1", None, "default", minded=False), "warn", "region=us-east-1 in"),
         (Region("us-gov-west1", None, "", minded=False), "warn", "region=us-gov-west-1 in"),
         (Region("us-east1", None, "us-east1", minded=True), "pass", ""),
         (Region("us-east-1", None, "eu-west-1", minded=True), "warn", "region=eu-west-1 in"),

@@ -104,11 +104,12 @@ def judge_region(region: Region) -> Finding:
     signed = region.named or "us-east-1"
     slip = _WITHOUT_DASH.fullmatch(region.named or "")
     if slip and region.own != region.named:
-        right = f"{slip[1]}-{slip[2]}"
+        named = f"{slip[1]}-{slip[2]}"
+        right = region.own if region.own and region.minded else named
         return warn(
-            f"region={region.named} is no region of Amazon's: {right} is (W&B's guide writes both)",
-            needed=f"region={region.own or right}",
-            remedy=f"region={region.own or right} in [server] bucket",
+            f"region={region.named} is no region of Amazon's: {named} is (W&B's guide writes both)",
+            needed=f"region={right}",
+            remedy=f"region={right} in [server] bucket",
         )
     if region.aws and region.aws != signed:
         return warn(

@@ -14,6 +14,7 @@ from wbagent.bucket.plain_http import Reply, send
 from wbagent.bucket.signing import presigned, target
 from wbagent.checks.bucket.store import GET_S, Store
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.quantities import format_size
 
 # Twice what nginx lets through where nobody told it otherwise.
 _SIZE: Final = 2 * 1024 * 1024
@@ -132,7 +133,7 @@ def judge_get(got: Reply, body: bytes) -> Finding:
             remedy="see what stands before the store: a cache, or two stores behind one name",
             about="GET",
         )
-    return passed(f"{len(body)} bytes, equal", about="GET")
+    return passed(f"{format_size(len(body))} came back, equal", about="GET")
 
 
 def judge_spaced(put: Reply, got: Reply, body: bytes) -> Finding:
