@@ -69,7 +69,6 @@ def test_database_and_accounts_from_the_package(untouched: Bed) -> None:
     assert bed.sql(f"{where} 'sync_binlog'; {where} 'binlog_row_image'") == f"{OPTION_FILE}\n" * 2
     assert "stays so after a restart" in db.run(["wbagent", "database", "tune", "--yes"]).stdout
     checked = db.run(["wbagent", "check", "database"], check=False)
-    print(checked.stdout)
     assert checked.returncode < 2, checked.stdout
     for text in (first, second, tuned):
         assert url.password not in text

@@ -30,6 +30,7 @@ from wbagent.backup.engines.choose import Offer
 from wbagent.backup.engines.clone import Clone
 from wbagent.backup.engines.clone_checks import why_no_clone
 from wbagent.backup.engines.clone_directory import Place
+from wbagent.backup.engines.mydumper_checks import Room, why_no_mydumper
 from wbagent.backup.source import look
 from wbagent.binlog.source import check as check_binlog
 from wbagent.config.dsn import MysqlURL
@@ -181,6 +182,9 @@ def test_nobody_to_ask_and_nothing_is_done(host: Host) -> None:
     before = host.state()
     refused = host.run("init", status=64)
     assert "--yes" in refused.stderr
+    nowhere = str(host.directory / "nowhere/secret")
+    unwritten = host.run("init", "--yes", "--into", nowhere, status=73).stderr
+    assert f"{nowhere} cannot be written: No such file or directory" in unwritten
     assert "expected HOST" in host.run("init", "--yes", "--address", "db1:port", status=64).stderr
     assert host.state() == before
     assert not host.secret.exists()
@@ -346,6 +350,12 @@ def test_a_password_that_is_not_right_is_told_and_renewed_when_asked(host: Host)
     assert "--new-password" in told
     assert host.url == first
 
+    little = host.server.create("little", "little", "password")
+    host.server.execute("DROP DATABASE little")
+    host.server.execute("GRANT SELECT ON mysql.* TO 'little'@'%'")
+    host.run("init", "--yes", "--new-password", admin=little, status=69)
+    assert host.url == first, "what is not so on the server is not written down"
+
     host.run("init", "--yes", "--new-password")
     assert host.url != first
     assert logs_in(host.url)
@@ -447,8 +457,7 @@ def test_mydumper_would_have_all_rights(host: Host, clients: ClientPrograms, tmp
         fill(connection, 0.1)
     host.run("user", "--user", "saver", "--host", "%", "--no-clone", "--yes")
     source = look(host.url)
-    assert source.server.grants.missing_for_position(source.server.version) == ()
-    assert source.database.hidden_routines == ()
+    assert why_no_mydumper(host.url, source, Room(tmp_path, 1 << 40)) is None
     case = make_case(tmp_path / "case", host.url, clients)
     offer = Offer(case.settings.backup, host.url, source, tmp_path, lambda _: None)
     assert not isinstance(offer.clone(), Clone), "without --clone it may not"

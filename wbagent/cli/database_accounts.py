@@ -1,13 +1,13 @@
 """What `wbagent database init` and `user` share: look, show what will be done, ask, write the password down, do it.
 
-The password is on the disk before MySQL knows it: whatever interrupts this, the next run finds it and goes on.
+The password of a new account is on the disk before MySQL knows it: whatever interrupts this, the next run uses that.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -77,7 +77,7 @@ ToURL = Callable[[MysqlURL, int], MysqlURL]
 class _Password:
     """The password, where it is from, and whether it has still to be written down."""
 
-    text: str
+    text: str = field(repr=False)
     words: str
     write: bool
 
@@ -113,9 +113,7 @@ def _make(
     _show(todo, found, door, f"write the connection string to {place} ({password.words})" if password.write else "")
     if todo.steps or password.write:
         confirm(wishes.yes)
-    # A password that is given for an account that is there has to prove right first.
-    trusted = not there or wishes.new_password
-    if password.write and trusted:
+    if password.write and not there:
         _write(place, url)
     carry_out(connection, door, todo.steps, password.text, lambda step: tell("done", step.purpose))
     if not password.text:
@@ -123,7 +121,8 @@ def _make(
         return
     made = found.database is not None or asked.key == ("server", "mysql")
     _try(asked, through(url, door), password.words, database=asked.database if made else "")
-    if password.write and not trusted:
+    # Of an account that was there, a password has to prove right before it takes the place of one that did.
+    if password.write and there:
         _write(place, url)
     _say_what_names_it(asked, place, wrote=password.write)
     if there and wishes.new_password and found.version >= RETAINS_SINCE:

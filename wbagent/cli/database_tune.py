@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from wbagent.database.local import is_local
 from wbagent.database.option_files import Program, drop_in, running_program, start_arguments
 from wbagent.database.tuning import Change, Settings, Tuning, not_taken, option_file, option_lines, plan_tuning, unknown
 from wbagent.database.wanted import WANTED, Standing
-from wbagent.errors import AccessError, DatabaseError
+from wbagent.errors import DatabaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class _File:
         """What stands in it."""
         try:
             return option_lines(self.path.read_text()) if self.path else {}
-        except FileNotFoundError:
+        except OSError:
             return {}
 
 
@@ -68,7 +67,7 @@ def tune(door: MysqlURL | None, *, newer: bool, in_file: bool, sql: bool, yes: b
         if todo.steps or (fresh and file.path):
             confirm(yes)
         if fresh and file.path:
-            _write(file.path, option_file(found.lines, todo.lines))
+            write_whole(file.path, option_file(found.lines, todo.lines).encode(), 0o644)
             tell("done", f"write {file.path}")
         carry_out(connection, door, todo.steps, "", lambda step: tell("done", step.purpose))
         after, _ = read_settings(connection)
@@ -87,12 +86,6 @@ def _file(door: MysqlURL, pid_file: str) -> _File:
         return _File(None, program)
     place = drop_in(program)
     return _File(None, place, program) if isinstance(place, str) else _File(place, "", program)
-
-
-def _write(path: Path, text: str) -> None:
-    if os.geteuid() != 0 and not os.access(path.parent, os.W_OK):
-        raise AccessError(f"{path} cannot be written by this user", hint="run this as root (sudo)")
-    write_whole(path, text.encode(), 0o644)
 
 
 def _check_file(file: _File, lines: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,10 +13,11 @@ from wbagent.config.credstore import sealed, unseal, why_not_sealed
 from wbagent.config.layers import KeyPath
 from wbagent.config.sources import CREDENTIAL_PREFIX
 from wbagent.durable import sync_directory
-from wbagent.errors import ConfigError, UsageError
+from wbagent.errors import ConfigError, StateError, UsageError
 
 CREDENTIAL: Final = "credential"
 _STORE: Final = Path("/etc/credstore.encrypted")
+_GROUP_READS: Final = 0o640
 _FILES: Final = Path("/etc/wbagent.toml.d")
 
 
@@ -26,7 +28,7 @@ class SecretPlace(Protocol):
         """What it holds; None when it holds nothing. Raises ConfigError."""
 
     def write(self, text: str) -> None:
-        """Put it there, whole or not at all, on the disk when this returns. Raises ConfigError, OSError."""
+        """Put it there, whole or not at all, on the disk when this returns. Raises ConfigError, StateError."""
 
     @property
     def line(self) -> str:
@@ -57,7 +59,7 @@ class FilePlace:
             raise ConfigError(f"{self.path}: cannot be read: {reason}", hint="run this as root (sudo)") from None
 
     def write(self, text: str) -> None:
-        write_whole(self.path, f"{text}\n".encode(), 0o640 if _chgrp_can_be_done() else 0o600)
+        write_whole(self.path, f"{text}\n".encode(), _GROUP_READS if _chgrp_can_be_done() else 0o600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class CredentialPlace:
         return (unseal(self.path) or None) if self.path.exists() else None
 
     def write(self, text: str) -> None:
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
         write_whole(self.path, sealed(self.name, text), 0o600)
 
 
@@ -119,21 +122,34 @@ def why_no_credentials() -> str:
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Readable for nobody else from its first byte on."""
+    """Give a file this content, whole or not at all, readable for nobody else from its first byte on.
+
+    Raises StateError.
+    """
     fresh = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            if mode & 0o040:
-                shutil.chown(fresh, group="wbagent")
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
-    finally:
         fresh.unlink(missing_ok=True)
-    sync_directory(path.parent)
+        _write(fresh, content, mode)
+        fresh.rename(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise StateError(
+            f"{path} cannot be written: {error.strerror}", hint="run this as root (sudo), make its directory or room"
+        ) from None
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    # Never into a file that somebody else has put there.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        if mode == _GROUP_READS:
+            shutil.chown(path, group="wbagent")
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _chgrp_can_be_done() -> bool:

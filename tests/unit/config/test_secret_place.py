@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wbagent.config.secret_place import CredentialPlace, FilePlace, place_for
-from wbagent.errors import ConfigError, UsageError
+from wbagent.errors import ConfigError, StateError, UsageError
 
 KEY = ("server", "mysql")
 URL = "mysql://wandb_local:p%2Bw@db1:3306/wandb_local"
@@ -33,14 +33,21 @@ def test_nobody_else_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "mysql").stat().st_mode) in {0o600, 0o640}
 
 
+def test_a_file_that_waits_there_is_not_written_into(tmp_path: Path) -> None:
+    place = FilePlace(KEY, tmp_path / "mysql")
+    (tmp_path / ".mysql.new").symlink_to(tmp_path / "elsewhere")
+    place.write(URL)
+    assert place.read() == URL
+    assert [path.name for path in tmp_path.iterdir()] == ["mysql"]
+
+
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     place = FilePlace(KEY, tmp_path / "mysql")
     place.write(URL)
-    (tmp_path / ".mysql.new").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
+    (tmp_path / ".mysql.new").mkdir()
+    with pytest.raises(StateError, match="mysql cannot be written"):
         place.write("other")
     assert place.read() == URL
-    assert [path.name for path in tmp_path.iterdir()] == ["mysql"]
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
