@@ -39,6 +39,8 @@ def support_bundle(ctx: click.Context, output: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     made = make(config_path(ctx), path, _progress())
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
     for name, why in made.missing.items():
         click.echo(f"missing: {name}: {why.splitlines()[0]}")
     click.echo(f"{made.path}: {made.files} files, {format_size(made.size)}; readable for this user only")

@@ -23,7 +23,7 @@ from typing import IO, Any, Final
 from wbagent import __version__
 from wbagent.durable import sync_directory
 from wbagent.errors import UsageError
-from wbagent.support.collecting import Collected, Collector
+from wbagent.support.collecting import ROOM, Collected, Collector
 from wbagent.support.contents import Part, environment, parts
 from wbagent.support.known_secrets import known_secrets
 from wbagent.support.masking import MASK, Masking
@@ -69,7 +69,7 @@ def make(configuration: Path, path: Path, progress: Callable[[str], None] = lamb
         raise UsageError(f"there is no directory {path.parent}", hint="name another -o")
     known = known_secrets(configuration)
     masking = Masking(known.secrets, known.values)
-    with tempfile.TemporaryDirectory(prefix="wbagent-support-") as room:
+    with tempfile.TemporaryDirectory(prefix="wbagent-support-", dir=ROOM) as room:
         files = _collect(parts(configuration, Path(room) / "report.html"), masking, progress)
     there = [each for each in files if each.text]
     manifest = _File(MANIFEST, "", masking.mask(_manifest(files)), "")

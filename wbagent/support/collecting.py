@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,10 @@ from typing import IO, Final
 # So long it has to clear up after SIGTERM: `wbagent check` removes what it made.
 _GRACE_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.2
+# Whatever part of it is wanted.
+_MOST_WRITTEN: Final = 256 << 20
+# In memory where that is possible: a full disk is a reason to ask for support.
+ROOM: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - names there are tempfile's
 _MOST_TOLD: Final = 2000
 
 
@@ -43,27 +47,29 @@ class Collector:
 
         Of more than `most_bytes` the beginning is kept, or with `newest` the end, in whole lines.
         """
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        with tempfile.TemporaryFile(dir=ROOM) as output, tempfile.TemporaryFile(dir=ROOM) as errors:
             try:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=self._environment
                 )
             except OSError as error:
                 return Collected("", f"{command[0]}: {error.strerror}")
-            in_time = self._wait(process, limit_s)
+            ended = self._wait(process, limit_s, lambda: os.fstat(output.fileno()).st_size)
             text = _cut(output, most_bytes, newest=newest)
             told = _cut(errors, _MOST_TOLD, newest=True).strip()
-        if not in_time:
-            return Collected(text, "; ".join(filter(None, (f"it was ended after {limit_s:g} s", told))))
+        if not ended:
+            return Collected(
+                text, "; ".join(filter(None, (f"it was ended: longer than {limit_s:g} s, or too much", told)))
+            )
         if not text.strip():
             failed = f"it said nothing and ended with status {process.returncode}" if process.returncode else ""
             return Collected("", told or failed)
         return Collected(text)
 
-    def _wait(self, process: subprocess.Popen[bytes], limit_s: float) -> bool:
-        """Whether it ended by itself in time."""
+    def _wait(self, process: subprocess.Popen[bytes], limit_s: float, written: Callable[[], int]) -> bool:
+        """Whether it ended by itself, in time and before it had written too much."""
         until = time.monotonic() + limit_s
-        while time.monotonic() < until and not self._stopped.is_set():
+        while time.monotonic() < until and not self._stopped.is_set() and written() < _MOST_WRITTEN:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_LOOK_EVERY_S)
                 return True

@@ -14,11 +14,12 @@ SHORTEST: Final = 4
 # Of a secret that whoever wrote the line cut off, so many characters are enough to be taken for it.
 _TELLING: Final = 12
 _CODED_RUN: Final = re.compile(r"[A-Za-z0-9+/_=-]*")
-# A name that says that its value is a secret, whatever stands around it.
+# The end of a name that says that its value is a secret, whatever stands around it.
 _NAMES: Final = (
-    r"[\w.-]*(?:passw(?:or)?d|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|licen[cs]e|credentials?"
-    r"|pwd)[\w-]*"
+    "(?:passw(?:or)?d|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|licen[cs]e|credentials?|pwd)"
+    r"[\w-]{0,40}"
 )
+_SPACES: Final = r"\s{0,8}"
 _HEADERS: Final = "(?:proxy-)?authorization|x-api-key|x-auth-token|(?:set-)?cookie"
 _VALUE: Final = r"[^\s\"'\\,;&<>]+"
 # Services of Apprise, whose URLs hold tokens.
@@ -26,7 +27,8 @@ _SERVICES: Final = (
     "slack|discord|tgram|msteams|workflows|pover|pbul|twilio|sendgrid|mailgun|opsgenie|pagerduty|ifttt|line|sns|ses"
     "|ntfys?|gotifys?|mmosts?|rockets?|matrixs?|mailtos?|jsons?|xmls?|forms?|zulip|webex|guilded|signals?|whatsapp"
 )
-# The groups "before" and "after" stay.
+# The groups "before" and "after" stay. Every repetition before a character that has to come is bounded: in a line of
+# megabytes, which the server writes, a search would take a time of their square otherwise.
 _LOOKS: Final = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
@@ -43,17 +45,17 @@ _LOOKS: Final = tuple(
         (rf"(?P<before>\b(?:{_SERVICES})://)(?!…|\*\*\*)[^\s\"'<>\\]+", 0),
         # scheme://user:password@host, also with a raw / or @ in the password; not scheme://host:port/path?mail=a@b.
         (
-            r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s\"'/:@]*:)(?!\d{1,5}(?:[/?#]|$))[^\s\"']+(?P<after>@)",
+            r"(?P<before>[a-z]://[^\s\"'/:@]{0,200}:)(?!\d{1,5}(?:[/?#]|$))[^\s\"']{1,400}(?P<after>@)",
             re.IGNORECASE | re.MULTILINE,
         ),
         # How Go's driver for MySQL writes it, in the server's own messages.
-        (r"(?P<before>\b[\w.-]+:)[^\s\"'@]+(?P<after>@(?:tcp|unix)\()", 0),
-        (rf"(?P<before>\b(?:{_HEADERS})\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\"'\n\\]+", re.IGNORECASE),
+        (r"(?P<before>[\w.-]:)[^\s\"'@]{1,400}(?P<after>@(?:tcp|unix)\()", 0),
+        (rf"(?P<before>\b(?:{_HEADERS})\\*[\"']?{_SPACES}[:=]{_SPACES}\\*[\"']?)[^\"'\n\\]+", re.IGNORECASE),
         (r"(?P<before>\b(?:Bearer|Basic) )[\w.~+/=-]{8,}", 0),
         (r"(?P<before>\bIDENTIFIED (?:WITH \S+ )?(?:BY|AS) (?:PASSWORD )?\\*['\"])[^'\"\\]+", re.IGNORECASE),
-        (rf"(?P<before>\b{_NAMES}\\*[\"']?\s*=\s*\\*[\"']?){_VALUE}", re.IGNORECASE),
-        (rf"(?P<before>\b{_NAMES}\\*[\"']\s*:\s*\\*[\"'])[^\"'\\]+", re.IGNORECASE),
-        (rf"(?P<before>\b(?:password|passwd|secret[\w-]*):\s+){_VALUE}", re.IGNORECASE),
+        (rf"(?P<before>{_NAMES}\\*[\"']?{_SPACES}={_SPACES}\\*[\"']?){_VALUE}", re.IGNORECASE),
+        (rf"(?P<before>{_NAMES}\\*[\"']{_SPACES}:{_SPACES}\\*[\"'])[^\"'\\]+", re.IGNORECASE),
+        (rf"(?P<before>\b(?:password|passwd|secret)[\w-]*: ){_VALUE}", re.IGNORECASE),
     )
 )
 

@@ -11,14 +11,24 @@ from typing import Final
 # Shorter ones would be met by chance.
 _SHORTEST_CODED: Final = 6
 # A URL within a URL is escaped twice, a line of JSON within JSON too.
-_PERCENT: Final = "%(?:25)*"
-_BACKSLASHES: Final = r"\\+"
+_PERCENT: Final = "%(?:25){0,3}"
+_BACKSLASHES: Final = r"\\{1,8}+"
+_PERHAPS: Final = r"\\{0,8}+"
 _URL_SAFE: Final = {"+": r"[+\-]", "/": "[/_]"}
 
 
 def escaped(secret: str) -> re.Pattern[str]:
-    """Finds the secret with each of its characters as it is or escaped in a way of its own."""
-    return re.compile("".join(_character(each) for each in secret))
+    """Finds the secret with each of its characters as it is or escaped in a way of its own, in any case.
+
+    Names of hosts, where some services have their tokens, are put into small letters.
+    """
+    pattern, before = "", _BACKSLASHES
+    for each in re.findall(r"\\+|[^\\]", secret):
+        run = "\\" in each
+        pattern += _backslashes(len(each)) if run else _character(each, before)
+        # Those that escape what comes next stand in one run with them.
+        before = _PERHAPS if run else _BACKSLASHES
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def coded(secret: str) -> tuple[re.Pattern[str], ...]:
@@ -37,8 +47,13 @@ def coded(secret: str) -> tuple[re.Pattern[str], ...]:
     return tuple(found)
 
 
-def _character(character: str) -> str:
-    """All writings of one character. The first character of each is plain, which makes the search a quick one."""
+def _backslashes(count: int) -> str:
+    """So many, each of which each text within a text doubles. All that stand there are taken."""
+    return rf"(?:\\{{{count},{count * 8}}}+|(?:{_PERCENT}5c|{_BACKSLASHES}(?:x5c|u005c)|&#0*92;){{{count}}})"
+
+
+def _character(character: str, backslashes: str) -> str:
+    """All writings of one character, of which some begin with `backslashes`."""
     data = character.encode()
     ways = [re.escape(character), "".join(f"{_PERCENT}{_hexadecimal(byte)}" for byte in data)]
     if character == " ":
@@ -46,15 +61,15 @@ def _character(character: str) -> str:
     if not (character.isascii() and character.isalnum()):
         # systemd's \x2b and JSON's \u002b; within another text the backslash itself is escaped.
         units = character.encode("utf-16-be")
-        ways.append("".join(f"{_BACKSLASHES}x{_hexadecimal(byte)}" for byte in data))
+        ways.append("".join(f"{backslashes}x{_hexadecimal(byte)}" for byte in data))
         ways.append(
             "".join(
-                f"{_BACKSLASHES}u{_hexadecimal(high)}{_hexadecimal(low)}"
+                f"{backslashes}u{_hexadecimal(high)}{_hexadecimal(low)}"
                 for high, low in zip(units[::2], units[1::2], strict=True)
             )
         )
         short = json.dumps(character, ensure_ascii=False)[1:-1].removeprefix("\\")
-        ways.append(_BACKSLASHES + re.escape(short))
+        ways.append(backslashes + re.escape(short))
         ways += [re.escape(escape(character)), f"&#0*{ord(character)};", f"&#[xX]0*{_digits(f'{ord(character):x}')};"]
     return f"(?:{'|'.join(dict.fromkeys(ways))})"
 

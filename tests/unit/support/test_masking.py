@@ -121,6 +121,12 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert Masking(["secret-Xq7Lp2Vw9Za"]).mask(text) == text
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", ["a-", "token-", "a://b:", "eyJ-.", "a.b:", "A", "%25", "\\\\", "password \t"])
+def test_a_line_of_a_megabyte_takes_no_time_of_its_square(piece: str) -> None:
+    Masking(["secret-Xq7Lp2Vw9Za", "aaaaaaaaaaaaaaaaaaaab", "\\\\\\\\\\\\x"]).mask(piece * (1_000_000 // len(piece)))
+
+
 def test_parts_of_addresses() -> None:
     known = of_value("s3://AKEY12:se%2Fcret@minio:9000/wandb-files?region=us-east-1&tls=true")
     assert known.secrets == {"AKEY12", "se%2Fcret", "se/cret"}
