@@ -182,6 +182,7 @@ def test_a_credential_that_is_there_answers_and_stays(hosts: Bed, secrets: dict[
 
 def test_a_database_host_backs_up_with_what_was_given(hosts: Bed) -> None:
     db = hosts.db
+    hosts.sql("CREATE TABLE runs (id INT PRIMARY KEY)", "wandb_local")
     destination = str(hosts.bucket("wandb-backups", "db1"))
     db.write("/root/init/database", str(hosts.backup_url), mode=0o600)
     command = ["--role", "database", "--database-file", "/root/init/database", "--destination-file", "-"]
