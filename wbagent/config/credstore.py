@@ -37,6 +37,16 @@ def stored_credentials(section: str = "") -> list[Path]:
     return [path for name, path in sorted(found.items()) if name.startswith(wanted)]
 
 
+def key_of(path: Path) -> tuple[str, ...]:
+    """Which key of the configuration a credential sets."""
+    return tuple(path.name.removeprefix(CREDENTIAL_PREFIX).split("."))
+
+
+def seen_by(path: Path) -> str:
+    """The command that shows a stored credential to root."""
+    return f"systemd-creds decrypt {path} -" if path.parent in ENCRYPTED else f"cat {path}"
+
+
 def unseal(path: Path) -> str:
     """The secret in a stored credential; raises ConfigError."""
     if path.parent not in ENCRYPTED:

@@ -24,7 +24,8 @@ def filled(text: str, values: Mapping[KeyPath, object], notes: Mapping[KeyPath, 
     # Not splitlines(), which knows ends of lines that TOML does not.
     lines = text.removesuffix("\n").split("\n") if text else []
     for key, note in (notes or {}).items():
-        _insert(lines, key, f"# {note}", instead=False)
+        if f"# {note}" not in lines:
+            _insert(lines, key, f"# {note}", instead=False)
     for key, value in values.items():
         _insert(lines, key, f"{key[-1]} = {toml_text(value)}", instead=True)
     made = "\n".join(lines) + "\n"

@@ -27,7 +27,7 @@ from wbagent.config.layers import (
 )
 from wbagent.config.model import Settings
 from wbagent.config.sources import configuration_files, credentials_directory
-from wbagent.errors import ConfigError
+from wbagent.errors import AccessError, ConfigError
 
 # What pydantic calls a number that is out of its range: the name of the bound, and words for it.
 _BOUNDS: Final = {
@@ -36,6 +36,9 @@ _BOUNDS: Final = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+# The size of a directory without any names in tmpfs, which systemd keeps credentials in.
+_EMPTY: Final = 40
+_AGENTS_OWN: Final = Path("/run/credentials/wbagent.service")
 DEFAULT_PATH: Final = Path("/etc/wbagent.toml")
 
 
@@ -99,11 +102,16 @@ def load(
 
 
 def _credentials(directory: Path | None, files: Sequence[Layer], only: str) -> Layer:
-    """What systemd handed over; typed by hand nothing is, and root reads the host's stores.
+    """What systemd handed over; typed by hand nothing is, and root reads the host's stores. Others raise AccessError.
 
     Secrets of [server] count beside a file's [server] only: alone they make no whole section, and so `wbagent init` can
     put them in their place before the file that makes them count.
     """
+    if directory is None and os.geteuid() != 0 and _agent_has_credentials():
+        raise AccessError(
+            "a part of the configuration is in credentials, which only root and the units may read",
+            hint="run the command as root (sudo)",
+        )
     layer = stored_layer(only) if directory is None and os.geteuid() == 0 else credential_layer(directory)
     if any("server" in each.tree for each in files) or {"host", "image"} & set(layer.tree.get("server", {})):
         return layer
@@ -111,6 +119,14 @@ def _credentials(directory: Path | None, files: Sequence[Layer], only: str) -> L
         {name: table for name, table in layer.tree.items() if name != "server"},
         {key: origin for key, origin in layer.origins.items() if key[0] != "server"},
     )
+
+
+def _agent_has_credentials() -> bool:
+    """As far as another user sees it, who may not list the directory; False while the agent does not run."""
+    try:
+        return _AGENTS_OWN.stat().st_size > _EMPTY
+    except OSError:
+        return False
 
 
 def _refuse_open_secrets(file: Path, layer: Layer) -> None:

@@ -23,7 +23,8 @@ _HEAD: Final = """\
 # /etc/wbagent.toml: configuration of wbagent. The whole of it is explained in wbagent.toml(5).
 #
 # As installed nothing is set: the agent runs and `systemctl status wbagent` says what is missing.
-# To set a key, take away the # before it and before the [section] above it.
+# `wbagent init` asks for what is needed and fills it in. By hand: to set a key, take away the # before it and before
+# the [section] above it.
 #   Host that runs the server:    fill in [server], then: systemctl enable --now wandb-local
 #   Host that runs the database:  fill in [database] only
 #   Both:                         fill in [backup] destination and [alerts] to

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wbagent.config.credstore import stored_credentials
-from wbagent.config.layers import file_layer
+from wbagent.config.credstore import key_of, stored_credentials, unseal
+from wbagent.config.layers import KeyPath, file_layer
 from wbagent.config.sources import configuration_files
 from wbagent.errors import EX_CANTCREAT, WbagentError
+from wbagent.setup.questions import QUESTIONS
 
 
 class ExistsError(WbagentError):
@@ -18,7 +20,6 @@ class ExistsError(WbagentError):
     exit_status = EX_CANTCREAT
 
 
-# Which keys decide what a host does; a change of these by hand is what a person is shown.
 _CHANGE: Final = (
     "to change it: an editor, then wbagent config check && systemctl restart wbagent; a secret: systemd-creds encrypt"
     " (wbagent.toml(5), Secrets). For a new one beside it: wbagent init --into FILE"
@@ -27,16 +28,21 @@ _CHANGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """Sections that files set ("[server] in /etc/wbagent.toml"), and names of credentials."""
+    """Sections that files set ("[server] in /etc/wbagent.toml"), and the stored credentials by their keys."""
 
     sections: tuple[str, ...]
-    credentials: tuple[str, ...]
+    credentials: Mapping[KeyPath, Path]
 
     def refuse(self) -> None:
-        """Raise ExistsError if there is any."""
-        found = [*self.sections, *(f"credential {name}" for name in self.credentials)]
-        if found:
-            raise ExistsError(f"this host is configured already, and that stays: {', '.join(found)}", hint=_CHANGE)
+        """Raise ExistsError if a file sets anything. A credential alone is an answer that is there already."""
+        if self.sections:
+            raise ExistsError(
+                f"this host is configured already, and that stays: {', '.join(self.sections)}", hint=_CHANGE
+            )
+
+    def answers(self) -> dict[str, str]:
+        """What credentials answer, by the names of the questions. Raises ConfigError, OSError."""
+        return {each.name: unseal(self.credentials[each.key]) for each in QUESTIONS if each.key in self.credentials}
 
 
 def existing(path: Path) -> Existing:
@@ -47,4 +53,4 @@ def existing(path: Path) -> Existing:
         if file.exists()
         for section in file_layer(file).tree
     ]
-    return Existing(tuple(sections), tuple(each.name for each in stored_credentials()))
+    return Existing(tuple(sections), {key_of(each): each for each in stored_credentials()})

@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ValidationError
 
+from wbagent.alerts.destination import destinations
 from wbagent.config.connection_string import MASK
 from wbagent.config.dsn import S3URL, MysqlURL, parse_server_bucket
 from wbagent.config.layers import KeyPath
 from wbagent.config.model import AlertSettings, BackupSettings, DatabaseSettings
 from wbagent.config.server import ServerSettings
+from wbagent.config.sources import CREDENTIAL_PREFIX
 from wbagent.errors import UsageError
 from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Question, Storage, needed
+
+
+def credential_name(key: KeyPath) -> str:
+    """What a secret's credential is called."""
+    return CREDENTIAL_PREFIX + ".".join(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ def shown(question: Question, text: str) -> str:
         case "destination":
             return S3URL.parse(text).masked()
         case "alerts":
-            return ", ".join(f"{url.partition('://')[0]}://{MASK}" for url in text.split())
+            return ", ".join(each.label for each in destinations(text.split()))
         case "license":
             return f"{MASK} ({len(text)} characters)"
         case _:

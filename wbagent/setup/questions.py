@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -13,6 +13,7 @@ from wbagent.config.dsn import S3URL, MysqlURL, parse_server_bucket
 from wbagent.config.layers import SECRET_KEYS, KeyPath
 from wbagent.config.model import AlertSettings
 from wbagent.config.server import PinnedImage, ServerSettings
+from wbagent.setup.parts import MYSQL, S3, Parts
 
 
 class Role(StrEnum):
@@ -38,7 +39,8 @@ Answers = Mapping[str, str | None]
 class Question:
     """One question. `read` gives the text to be written, or raises ValueError, which never repeats a secret.
 
-    `name` is also the option's. `key` is where the answer goes; a question without one steers the others.
+    `name` is also the option's. `key` is where the answer goes; a question without one steers the others. `parts`: it
+    can be asked for part by part.
     """
 
     name: str
@@ -51,11 +53,17 @@ class Question:
     needed: bool = True
     roles: frozenset[Role] = frozenset(Role)
     external_only: bool = False
+    parts: Parts | None = None
 
     @property
     def secret(self) -> bool:
         """Whether the answer is, or may hold, a secret: it is not echoed, and goes to the credentials."""
         return self.key in SECRET_KEYS
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether other machines are asked to try the answer, which may take a while."""
+        return self.name in {"host", "mysql", "bucket", "database", "destination"}
 
     def applies(self, answers: Answers) -> bool:
         """Whether it is to be asked, as far as is known by now."""
@@ -111,7 +119,6 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 _SERVERS: Final = frozenset({Role.SERVER, Role.BOTH})
-_DATABASES: Final = frozenset({Role.DATABASE, Role.BOTH})
 
 QUESTIONS: Final = (
     Question(
@@ -157,6 +164,7 @@ QUESTIONS: Final = (
         " characters of the password as %XX (@ is %40, : is %3A, / is %2F, + is %2B, % is %25). As the container"
         " sees it: localhost would be the container. `wbagent database init` makes database and account.",
         _server_mysql,
+        parts=MYSQL,
         key=("server", "mysql"),
         roles=_SERVERS,
         external_only=True,
@@ -167,6 +175,7 @@ QUESTIONS: Final = (
         f"A connection string such as {S3URL.example}. "
         "Without tls=true it is spoken to in plain HTTP. `wbagent bucket create` makes one.",
         lambda text: str(parse_server_bucket(text)),
+        parts=S3,
         key=("server", "bucket"),
         roles=_SERVERS,
         external_only=True,
@@ -184,11 +193,12 @@ QUESTIONS: Final = (
         "database",
         "The account for backups",
         "A connection string of MySQL such as mysql://wandb_backup:PASSWORD@127.0.0.1/wandb_local, from this host; "
-        "?socket=/run/mysqld/mysqld.sock is known too. `wbagent database user` makes the account.",
+        "?socket=/run/mysqld/mysqld.sock is known too. `wbagent database user` makes the account. Without one the"
+        " server's own account makes the backups.",
         lambda text: str(MysqlURL.parse(text)),
+        parts=MYSQL,
         key=("database", "url"),
         needed=False,
-        roles=_DATABASES,
         external_only=True,
     ),
     Question(
@@ -197,6 +207,7 @@ QUESTIONS: Final = (
         "s3://KEY:SECRET@offsite.example.com/wandb-backups/THIS_HOST?region=eu-west-1&tls=true, on other machines than"
         " the server's (W&B's guide: a separate facility). Without it backups stay on this host and die with it.",
         lambda text: str(S3URL.parse(text)),
+        parts=S3,
         key=("backup", "destination"),
         needed=False,
     ),
@@ -224,10 +235,10 @@ def next_question(answers: Answers) -> Question | None:
     return next((each for each in QUESTIONS if each.name not in answers and each.applies(answers)), None)
 
 
-def without_last(answers: Answers, given: frozenset[str] = frozenset()) -> dict[str, str | None]:
+def without_last(answers: Answers, given: Set[str] = frozenset()) -> dict[str, str | None]:
     """The answers before the last one, for a person who goes back: its question is the next one then.
 
-    What was `given` on the command line stays, since nobody was asked for it.
+    What was `given` otherwise stays, since nobody was asked for it.
     """
     asked = [each.name for each in QUESTIONS if each.name in answers and each.name not in given]
     return {name: text for name, text in answers.items() if name not in asked[-1:]}

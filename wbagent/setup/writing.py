@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wbagent.config.layers import KeyPath
 from wbagent.config.sources import CREDENTIAL_PREFIX
 from wbagent.durable import sync_directory
 from wbagent.setup.existing import ExistsError
@@ -91,7 +90,7 @@ def clear(places: Places) -> None:
 
 
 def write_apart(path: Path, text: str) -> None:
-    """Make a file of its own that holds everything, for root alone. Raises ExistsError, OSError."""
+    """Make a file of its own that holds everything, for its owner alone. Raises ExistsError, OSError."""
     fresh = path.with_name(f".{path.name}.new")
     with _uninterrupted():
         fresh.unlink(missing_ok=True)
@@ -150,8 +149,3 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def credential_name(key: KeyPath) -> str:
-    """What a secret's credential is called."""
-    return CREDENTIAL_PREFIX + ".".join(key)
