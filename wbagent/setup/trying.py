@@ -134,7 +134,7 @@ def _mend(key: str) -> str:
 
 def _host(address: str) -> Tried:
     try:
-        look = outside.ask(address, _TIMEOUT_S, outside.context(()))
+        look = outside.ask(address, _TIMEOUT_S)
     except OSError as error:
         return Tried(problem=f"this host's authorities cannot be read: {error}", hint="apt install ca-certificates")
     return judge_host(address, look, here=THIS_MACHINE in addresses_of(urlsplit(address).hostname or ""))
