@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -253,16 +254,33 @@ def test_no_measure_begins_after_the_interruption(tmp_path: Path) -> None:
 # --- the port ---
 
 
+_LISTENER = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as taken:
+    print(taken.getsockname()[1], flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_a_program_that_listens_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        number = taken.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", _LISTENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        number = int(other.stdout.readline())
         [by_all] = port.listeners("0.0.0.0", number)
         [by_loopback] = port.listeners("127.0.0.1", number)
         assert port.listeners("127.0.0.2", number) == ()
+        other.communicate()
     assert by_all == by_loopback
-    assert (by_all.address, by_all.pid) == ("127.0.0.1", os.getpid())
-    assert str(os.getpid()) in port.judge(number, (by_all,), "").found
+    assert (by_all.address, by_all.pid) == ("127.0.0.1", other.pid)
+    assert str(other.pid) in port.judge(number, (by_all,), "").found
     assert port.listeners("0.0.0.0", number) == ()
+
+
+def test_what_this_run_of_checks_put_in_the_servers_place_is_not_in_the_way() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        assert port.listeners("0.0.0.0", own.getsockname()[1]) == ()
 
 
 @pytest.mark.parametrize(
