@@ -100,13 +100,15 @@ def _of_units() -> tuple[Part, ...]:
         Part("units/failed.txt", "every unit of this host that has failed",
              ("systemctl", "--no-pager", "--plain", "--failed", "list-units")),
     ]  # fmt: skip
-    for unit in (*(unit for unit in UNITS if unit.endswith(".service")), "docker.service"):
+    for unit in (unit for unit in UNITS if unit.endswith(".service")):
         lines = _LINES if unit in {"wandb-local.service", "wbagent.service"} else _FEWER_LINES
         what = "the last lines of the unit" + (", its container's among them" if unit == "wandb-local.service" else "")
         parts.append(_journal(unit.removesuffix(".service"), what, lines, f"--unit={unit}"))
-    parts.append(
-        _journal("kernel", "the kernel's warnings: memory, disks", _FEWER_LINES, "--dmesg", "--priority=warning")
-    )
+    # Not what containers print, which dockerd writes too.
+    docker = ("--unit=docker.service", "--identifier=dockerd")
+    parts.append(_journal("docker", "the last lines of Docker's daemon", _FEWER_LINES, *docker))
+    kernel = ("--dmesg", "--priority=warning")
+    parts.append(_journal("kernel", "the kernel's warnings: memory, disks", _FEWER_LINES, *kernel))
     return tuple(parts)
 
 

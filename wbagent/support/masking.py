@@ -16,7 +16,7 @@ _TELLING: Final = 12
 _CODED_RUN: Final = re.compile(r"[A-Za-z0-9+/_=-]*")
 # The end of a name that says that its value is a secret, whatever stands around it.
 _NAMES: Final = (
-    "(?:passw(?:or)?d|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|licen[cs]e|credentials?|pwd)"
+    "(?:passw(?:or)?d|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|licen[cs]e|(?<!import)(?<!load)credentials?|pwd)"
     r"[\w-]{0,40}"
 )
 _SPACES: Final = r"\s{0,8}"

@@ -12,9 +12,11 @@ from typing import Final
 _SHORTEST_CODED: Final = 6
 # A URL within a URL is escaped twice, a line of JSON within JSON too.
 _PERCENT: Final = "%(?:25){0,3}"
-_BACKSLASHES: Final = r"\\{1,8}+"
-_PERHAPS: Final = r"\\{0,8}+"
-_URL_SAFE: Final = {"+": r"[+\-]", "/": "[/_]"}
+_BACKSLASH: Final = rf"(?:\\|{_PERCENT}5c)"
+_BACKSLASHES: Final = f"{_BACKSLASH}{{1,8}}+"
+_PERHAPS: Final = f"{_BACKSLASH}{{0,8}}+"
+_IN_A_URL: Final = {each: f"(?:{each}|{_PERCENT}{ord(each):x})" for each in "&#;"}
+_URL_SAFE: Final = {"+": rf"(?:[+\-]|{_PERCENT}2[bB])", "/": f"(?:[/_]|{_PERCENT}2[fF])"}
 
 
 def escaped(secret: str) -> re.Pattern[str]:
@@ -49,7 +51,7 @@ def coded(secret: str) -> tuple[re.Pattern[str], ...]:
 
 def _backslashes(count: int) -> str:
     """So many, each of which each text within a text doubles. All that stand there are taken."""
-    return rf"(?:\\{{{count},{count * 8}}}+|(?:{_PERCENT}5c|{_BACKSLASHES}(?:x5c|u005c)|&#0*92;){{{count}}})"
+    return f"(?:{_BACKSLASH}{{{count},{count * 8}}}+|(?:{_BACKSLASHES}(?:x5c|u005c)|&#0*92;){{{count}}})"
 
 
 def _character(character: str, backslashes: str) -> str:
@@ -57,7 +59,7 @@ def _character(character: str, backslashes: str) -> str:
     data = character.encode()
     ways = [re.escape(character), "".join(f"{_PERCENT}{_hexadecimal(byte)}" for byte in data)]
     if character == " ":
-        ways.append(r"\+")
+        ways.append(rf"\+|{_PERCENT}2b")
     if not (character.isascii() and character.isalnum()):
         # systemd's \x2b and JSON's \u002b; within another text the backslash itself is escaped.
         units = character.encode("utf-16-be")
@@ -69,8 +71,9 @@ def _character(character: str, backslashes: str) -> str:
             )
         )
         short = json.dumps(character, ensure_ascii=False)[1:-1].removeprefix("\\")
-        ways.append(backslashes + re.escape(short))
-        ways += [re.escape(escape(character)), f"&#0*{ord(character)};", f"&#[xX]0*{_digits(f'{ord(character):x}')};"]
+        ways += [backslashes + re.escape(short), backslashes + ways[1]]
+        names = [escape(character), f"&#0*{ord(character)};", f"&#x0*{_digits(f'{ord(character):x}')};"]
+        ways += [_PERHAPS + "".join(_IN_A_URL.get(each, each) for each in name) for name in names if "&" in name]
     return f"(?:{'|'.join(dict.fromkeys(ways))})"
 
 

@@ -40,6 +40,9 @@ def checks(settings: Settings) -> Sequence[Check]:
     ]
     if isinstance(backup.destination, S3URL):
         found.append(Check("keys", place.keys(backup), "a thief of this host takes its keys too", time_limit_s=60.0))
+    if backup.drill.enabled:
+        needed = "a drill restores everything, on this host"
+        found.append(Check("room for drills", catalog.then(stored.room), needed))
     return [
         *found,
         Check(
@@ -55,7 +58,6 @@ def checks(settings: Settings) -> Sequence[Check]:
         Check("engine", database.then(making.engine(settings, url)), "how long it takes, how exact it is"),
         Check("programs", database.then(making.programs(settings)), "backups and restores call MySQL's own", _GUIDE),
         Check("drill", making.drill(settings), "a backup that was never restored may be none"),
-        Check("room for drills", catalog.then(stored.room), "a drill restores everything, on this host"),
         Check("retention", lambda _: planned.judge_retention(backup.keep_days), "mistakes show days later", _GUIDE),
         Check("schedule", lambda _: planned.judge_schedule(backup), "daily, says W&B's guide", _GUIDE),
         Check("encryption", lambda _: planned.judge_encryption(backup.encrypt_to), "the store's people can read it"),

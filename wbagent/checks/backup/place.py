@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from wbagent.bucket.nearness import on_this_machine, same_machine
 from wbagent.bucket.verdict import Means, Verdict, judge
@@ -46,13 +47,15 @@ def judge_destination(url: S3URL | None, *, here: bool, beside_database: bool) -
 def keys(backup: BackupSettings) -> Callable[[Subject], Iterator[Finding]]:
     """What these keys may do in the bucket, tried with small objects of its own below OWNER/.check/."""
 
-    def look(_: Subject) -> Iterator[Finding]:
-        from wbagent.bucket.powers import probe  # noqa: PLC0415 - boto3, 40 MB
+    def look(subject: Subject) -> Iterator[Finding]:
+        from wbagent.bucket.powers import clear, probe  # noqa: PLC0415 - boto3, 40 MB
 
         url = backup.destination
         if url is None:
             return
-        powers = probe(url, backup.owner, backup.request_checksum_calculation)
+        place = url, backup.owner, backup.request_checksum_calculation
+        with subject.scratch.removed(partial(clear, *place)):
+            powers = probe(*place)
         lock = backup.lock_mode if backup.lock_days else ""
         means = Means(lock, encrypted=bool(backup.encrypt_to), tls=url.tls, same_machine=False)
         yield from judge_keys(judge(powers, means), may_write=powers.put and powers.list)
