@@ -243,9 +243,11 @@ class _Reading:
         self._open.mark = mark
 
     def _plain(self, line: str, colour: str) -> None:
-        if _USUAL.match(line) or _DOTS.fullmatch(line.strip()):
-            return
         opened = self._open
+        # Dots of a label that was wrapped.
+        dots = opened is not None and not opened.mark and _DOTS.fullmatch(line.strip())
+        if dots or _USUAL.match(line):
+            return
         reason = opened is not None and opened.mark in _BAD and (colour or not self._has_colours)
         if opened is not None and reason and not (line.startswith("wandb:") and not colour):
             opened.reasons.append((line.strip(), colour))
