@@ -18,7 +18,7 @@ MODULES = (
     ("sqlite3, json, logging", ("sqlite3", "json", "logging")),
     ("pydantic", ("pydantic", "pydantic.fields", "pydantic.functional_validators")),
     ("APScheduler", ("apscheduler.schedulers.asyncio", "apscheduler.triggers.interval", "apscheduler.triggers.cron")),
-    ("PyMySQL, with cryptography", ("pymysql",)),
+    ("PyMySQL", ("pymysql",)),
     ("psutil", ("psutil",)),
     ("prometheus_client", ("prometheus_client.exposition",)),
     ("wbagent: configuration", ("wbagent.config.model", "wbagent.config.loading")),
@@ -36,13 +36,16 @@ def memory() -> Iterator[tuple[str, float]]:
     """Megabytes that each group adds."""
     before = resident_mb()
     yield "Python itself", before
+    absent = importlib.import_module("wbagent.absent").absent
     # As the agent does it, which is without what structlog would load beside it; and it must not write to our output.
     importlib.import_module("wbagent.systemd.journal").configure()
     yield "structlog", (after := resident_mb()) - before
     before = after
     for name, modules in MODULES:
-        for module in modules:
-            importlib.import_module(module)
+        # As the agent comes by PyMySQL.
+        with absent("cryptography"):
+            for module in modules:
+                importlib.import_module(module)
         yield name, (after := resident_mb()) - before
         before = after
     from wbagent.systemd.bus import Bus  # noqa: PLC0415 - not before its turn
@@ -69,7 +72,7 @@ def processor() -> Iterator[tuple[str, float]]:
 
     journal.configure()
     from wbagent.agent import duties, loop  # noqa: PLC0415
-    from wbagent.agent.units import Units  # noqa: PLC0415
+    from wbagent.agent.units import OLDEST_S, Units  # noqa: PLC0415
     from wbagent.agent.watches import watches  # noqa: PLC0415
     from wbagent.config import load  # noqa: PLC0415
     from wbagent.moment import Moment  # noqa: PLC0415
@@ -85,8 +88,11 @@ def processor() -> Iterator[tuple[str, float]]:
                 bus.properties(unit)
 
         yield "a round", percent(lambda: work.look_at_units(units, time.time()), loop.ROUND_S)
-        yield "all units asked anew", percent(anew, 60)
-        yield "the database's answer", percent(lambda: asyncio.run(work.look_at_database()), duties.DATABASE_EVERY_S)
+        yield "all units asked anew", percent(anew, OLDEST_S)
+        yield (
+            "the database's answer",
+            percent(lambda: asyncio.run(work.look_at_database()), settings.monitor.database.every),
+        )
         yield "backups judged", percent(work.look_at_backups, loop.BACKUPS_S)
         yield "the file of metrics", percent(lambda: asyncio.run(work.offer_metrics()), loop.METRICS_S)
         yield "a page of metrics", percent(lambda: work.prometheus.page(""), loop.METRICS_S)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.testbed.bed import Bed, configure
@@ -189,3 +190,42 @@ def test_an_agent_that_is_stopped_in_the_midst_of_a_look_says_nothing_of_it(host
         journal.wait_for("the agent is up", timeout=30)
     said = [str(entry.get("MESSAGE")) for entry in web.journal(AGENT)]
     assert [text for text in said if "Traceback" in text or "raised an exception" in text] == []
+
+
+def test_ctrl_c_in_the_midst_of_news_from_systemd_is_an_interruption(hosts: Bed) -> None:
+    """What a handler raises while libsystemd calls back came out as SystemError, with a traceback."""
+    program = """
+import os, select, signal
+from wbagent.systemd.bus import Bus, Verb
+with Bus() as bus:
+    bus.subscribe(("wbagent-deliver.service",), lambda unit, properties: os.kill(os.getpid(), signal.SIGINT))
+    bus.job(Verb.START, "wbagent-deliver.service")
+    try:
+        while select.select([bus.fileno()], [], [], 30)[0]:
+            bus.process()
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+    done = hosts.db.run(["python3", "-c", program], check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
+
+
+def test_what_a_login_without_tls_needs_is_loaded_when_it_is_needed(hosts: Bed) -> None:
+    program = """
+import sys
+from wbagent.absent import absent
+with absent("cryptography"):
+    import pymysql
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.connection import rows, session
+for line in sys.stdin.read().split():
+    with session(MysqlURL.parse(line)) as connection:
+        print(rows(connection, "SELECT 1")[0][0], "cryptography" in sys.modules)
+"""
+    # Whom the server has seen since it let in by a hash of the password, for which nothing is needed.
+    hosts.sql("FLUSH PRIVILEGES")
+    for tls, loaded in (("skip-verify", False), ("false", True)):
+        url = str(replace(hosts.mysql_url, options=(("tls", tls),)))
+        done = hosts.web.run(["python3", "-c", program], input=url, check=False)
+        assert (done.stdout, done.stderr) == (f"1 {loaded}\n", "")
+        hosts.sql("FLUSH PRIVILEGES")

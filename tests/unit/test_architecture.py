@@ -28,7 +28,7 @@ FLOORS = (
     {"state", "config", "systemd", "moment"},
     {"state_directory", "durable", "age"},
     {"errors"},
-    {"events", "quantities", "addresses", "child", "chunk"},
+    {"absent", "events", "quantities", "addresses", "child", "chunk"},
 )
 
 

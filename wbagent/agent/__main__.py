@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from wbagent.absent import absent
 from wbagent.errors import WbagentError
 from wbagent.state import State
 from wbagent.systemd import journal
@@ -24,6 +25,9 @@ def main() -> None:
 def run(path: Path, *, verbose: bool) -> None:
     """Run until stopped. Raises ConfigError, StateError, AccessError."""
     journal.configure(verbose=verbose)
+    # 5 MB for a way to log in that is not taken where there is TLS; `database.connection` loads it when it is.
+    with absent("cryptography"):
+        import pymysql  # noqa: F401, PLC0415 - as said
     # After that: what it imports loads structlog too.
     from wbagent.agent.loop import Agent  # noqa: PLC0415 - as said
 

@@ -40,7 +40,6 @@ from wbagent.upgrade import account
 _LATE_S: Final = 120.0
 
 # Seconds between two looks at MySQL.
-DATABASE_EVERY_S: Final = 30.0
 
 # A backup by hand is as good as one by the clock.
 _TRIES: Final = (overview.ATTEMPT_FACT, overview.BACKUP_FACT, overview.BACKUP_FAILURE_FACT)
@@ -154,7 +153,7 @@ class Duties:
         """Ask MySQL for its version, in a thread since PyMySQL blocks, note the answer and tell of it."""
         url = self.settings.database_url()
         if url is None:
-            self._teller.judge_database(self.settings, "", "", "", DATABASE_EVERY_S)
+            self._teller.judge_database(self.settings, "", "", "")
             return
         failure: DatabaseError | None = None
         try:
@@ -167,7 +166,7 @@ class Duties:
             found = {"ok": True, "text": text, "address": url.address, "elsewhere": elsewhere}
         self.reach.note(url.host, failure is None or failure.reached, Moment.now())
         reason, hint = (failure.message, failure.hint) if failure else ("", "")
-        self._teller.judge_database(self.settings, url.address, reason, hint or "", DATABASE_EVERY_S)
+        self._teller.judge_database(self.settings, url.address, reason, hint or "")
         self._state.put(overview.DATABASE_FACT, found, time.time())
         back = bool(found["ok"])
         if back is not self._database_ok:

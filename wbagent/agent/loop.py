@@ -18,7 +18,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from wbagent import events
-from wbagent.agent.duties import DATABASE_EVERY_S, Duties
+from wbagent.agent.duties import Duties
 from wbagent.agent.units import Units
 from wbagent.agent.watches import watches
 from wbagent.alerts.watch import Watch
@@ -39,11 +39,12 @@ WATCHED: Final = (
 # A restart of the server is a handful of changes within half a second: one look afterwards sees as much as five during
 # it, and takes no processor from the start that users wait for.
 _SETTLE_S: Final = 0.5
-# Between two rounds when no watchdog asks for shorter ones (seconds).
+# Between two rounds when no watchdog asks for shorter ones (seconds). The times of the jobs are multiples of it, and
+# rounds keep to multiples of it too: what is due together is done in one waking.
 ROUND_S: Final = 10.0
 # What a backup leaves is looked at when it ends: this is for its age, which counts in hours.
 BACKUPS_S: Final = 30
-METRICS_S: Final = 15
+METRICS_S: Final = 20
 SAMPLES_S: Final = 60
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
@@ -66,6 +67,7 @@ class Agent:
         self._duties = Duties(self._settings, state)
         self._watches = watches(self._duties.reach, self._duties.serving)
         self._scheduler = AsyncIOScheduler()
+        self._begun = time.monotonic()
 
     async def run(self) -> None:
         """Say READY after the first round, then go round until asked to stop."""
@@ -87,8 +89,9 @@ class Agent:
         self._scheduler.shutdown(wait=False)
 
     async def _rest(self, seconds: float) -> None:
-        """Until the time is up, a watched unit changed, or a stop was asked for."""
+        """Until the next multiple of `seconds` since the start, a watched unit changed, or a stop was asked for."""
         self._wake.clear()
+        seconds -= (time.monotonic() - self._begun) % seconds
         waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(self._stop.wait())]
         done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if done and not self._stop.is_set():
@@ -157,7 +160,7 @@ class Agent:
             self._scheduler.add_job(self._back_up, catch_up, next_run_time=first, **defaults)
         # Also where there is no database and no backup is wanted: what still fires is over then.
         soon = datetime.now().astimezone()
-        every = IntervalTrigger(seconds=DATABASE_EVERY_S)
+        every = IntervalTrigger(seconds=self._settings.monitor.database.every)
         self._scheduler.add_job(self._look_at_database, every, next_run_time=soon, **defaults)
         self._scheduler.add_job(
             self._look_at_backups, IntervalTrigger(seconds=BACKUPS_S), next_run_time=soon, **defaults

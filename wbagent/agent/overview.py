@@ -122,8 +122,21 @@ class Overview:
         return configured is not None and bool(configured.value.get("embedded"))
 
 
+# What the agent reads of the units that it watches: systemd tells 453 properties of each, and six units fill 2.7 MB.
+READ: Final = (
+    "ActiveEnterTimestamp",
+    "ActiveState",
+    "MainPID",
+    "NRestarts",
+    "StateChangeTimestamp",
+    "StatusText",
+    "SubState",
+    "UnitFileState",
+)
+
+
 def unit_state(properties: Properties) -> UnitState:
-    """The few properties that matter here, out of all of a unit's."""
+    """The properties that matter here, all of them in READ."""
     active = str(properties.get("ActiveState", "inactive"))
     return UnitState(
         active=active,

@@ -62,10 +62,10 @@ class Teller:
             self.complain(error)
             return False
 
-    def judge_database(self, settings: Settings, address: str, reason: str, hint: str, every: float) -> None:
+    def judge_database(self, settings: Settings, address: str, reason: str, hint: str) -> None:
         """One look at MySQL; `reason` is empty when it answered, `address` where none is configured."""
-        language = settings.alerts.language
-        found = [database.away(language, address, reason, hint, every)] if address else []
+        wanted = address and settings.monitor.database.enabled
+        found = [database.away(settings, address, reason, hint)] if wanted else []
         self.judge(settings, {database.AWAY}, found)
 
     def judge_server(self, settings: Settings, active: str, *, held: bool = False) -> None:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from wbagent.agent.overview import READ
 from wbagent.systemd.bus import Bus, Properties
 
 # What systemd announces no change of, such as whether a unit is enabled, is at most so old (seconds).
-_OLDEST_S: Final = 60.0
+OLDEST_S: Final = 120.0
 
 
 class Units:
@@ -33,13 +34,14 @@ class Units:
         bus.subscribe(watched, self._changed)
 
     def properties(self, unit: str) -> Properties:
-        """As `Bus.properties`."""
+        """Those in `overview.READ`, as `Bus.properties`."""
         known = self._known.get(unit)
-        if known is not None and self._clock() - known[0] < _OLDEST_S:
+        if known is not None and self._clock() - known[0] < OLDEST_S:
             return known[1]
         # Noted before it is asked: whatever is announced from here on makes it old again.
         begun = self._clock()
-        found = self.bus.properties(unit)
+        every = self.bus.properties(unit)
+        found = {name: every[name] for name in READ if name in every}
         self._known[unit] = (begun, found)
         return found
 

@@ -7,21 +7,21 @@ from typing import Final
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.network import NETWORK
 from wbagent.alerts.words import say
+from wbagent.config import Settings
 from wbagent.monitor.rules import Severity
 
 AWAY: Final = "database-away"
-# A restart of MySQL takes less.
-_FOR_S: Final = 60.0
 
 
-def away(language: str, address: str, reason: str, hint: str, every: float) -> Condition:
-    """One look, every so many seconds: `reason` is why MySQL did not answer, empty when it did."""
+def away(settings: Settings, address: str, reason: str, hint: str) -> Condition:
+    """One look: `reason` is why MySQL did not answer, empty when it did."""
+    limits = settings.monitor.database
     return Condition(
         AWAY,
         float(bool(reason)),
         severity=Severity.CRITICAL,
-        for_seconds=_FOR_S,
-        every=every,
+        for_seconds=limits.for_minutes * 60,
+        every=limits.every,
         because_of=(NETWORK,),
-        facts={"address": address, "reason": reason, "hint": hint or say(language, f"{AWAY}.mend")},
+        facts={"address": address, "reason": reason, "hint": hint or say(settings.alerts.language, f"{AWAY}.mend")},
     )

@@ -17,7 +17,6 @@ from wbagent.monitor.rules import Severity
 
 NETWORK: Final = "network"
 _EVERY_S: Final = 10.0
-_FOR_S: Final = 30.0
 _CONNECT_WITHIN_S: Final = 3.0
 
 
@@ -40,11 +39,15 @@ class NetworkWatch:
             for host, port in _places(settings):
                 self._reach.note(host, _connects(host, port), now)
             found = self._reach.found(now)
-        facts = {"hosts": ", ".join(sorted(found))}
-        away = float(cut_off(found))
-        return Seen(
-            (Condition(NETWORK, away, severity=Severity.CRITICAL, for_seconds=_FOR_S, every=_EVERY_S, facts=facts),)
+        condition = Condition(
+            NETWORK,
+            float(cut_off(found)),
+            severity=Severity.CRITICAL,
+            for_seconds=settings.monitor.network.for_minutes * 60,
+            every=_EVERY_S,
+            facts={"hosts": ", ".join(sorted(found))},
         )
+        return Seen((condition,))
 
 
 def _places(settings: Settings) -> Iterator[tuple[str, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -16,7 +15,7 @@ from wbagent.alerts.watch import Seen
 from wbagent.alerts.words import say
 from wbagent.config import Settings
 from wbagent.moment import Moment
-from wbagent.monitor.outside import Outside, ask, context
+from wbagent.monitor.outside import Outside, ask
 from wbagent.monitor.rules import Severity
 from wbagent.monitor.sample import Sample
 from wbagent.quantities import format_duration
@@ -24,8 +23,6 @@ from wbagent.quantities import format_duration
 OUTSIDE: Final = "outside"
 SLOW: Final = "outside-slow"
 _SLOW_FOR_S: Final = 300.0
-# The host's authorities are read anew this often: 20 ms of a processor.
-_TRUST_FOR_S: Final = 3600.0
 _CAUSES: Final = (NETWORK, AWAY, "server-failed", "server-down", "server-unready", "store:files")
 
 
@@ -44,8 +41,6 @@ class OutsideWatch:
 
     def __init__(self, serving: Callable[[], Serving]) -> None:
         self._serving = serving
-        self._trust: ssl.SSLContext | None = None
-        self._trusted: tuple[object, float] = ((), 0.0)
 
     def every(self, settings: Settings) -> float | None:
         """As [monitor.outside] says, where there is a server; also for the certificate alone."""
@@ -59,7 +54,7 @@ class OutsideWatch:
             return Seen()
         before = self._serving()
         try:
-            found = ask(server.host, limits.outside.timeout, self._trust_of(settings, now))
+            found = ask(server.host, limits.outside.timeout, limits.certificate.authorities)
         except OSError as error:
             # A file of [monitor.certificate] authorities that was there when the configuration was read.
             files = ", ".join(str(path) for path in limits.certificate.authorities)
@@ -79,13 +74,6 @@ class OutsideWatch:
         if found.certificate and found.certificate.expires is not None:
             samples += (Sample("wbagent_certificate_expiry_timestamp_seconds", found.certificate.expires),)
         return Seen(conditions, samples)
-
-    def _trust_of(self, settings: Settings, now: Moment) -> ssl.SSLContext:
-        files = settings.monitor.certificate.authorities
-        known, since = self._trusted
-        if self._trust is None or known != files or now.boottime - since >= _TRUST_FOR_S:
-            self._trust, self._trusted = context(files), (files, now.boottime)
-        return self._trust
 
 
 def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Condition, ...]:

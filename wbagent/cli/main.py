@@ -20,13 +20,17 @@ _GROUPS: Final = {
     "alerts": "what is firing, and who is told",
     "backup": "make, list, show, prove and prune backups",
     "binlog": "binary logs, for restores to any moment",
+    "bucket": "make the bucket, let pages of W&B use it, check it",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
+    "database": "set MySQL up: database, accounts, settings",
+    "init": "set this host up: questions, tests of the answers, the configuration",
     "report": "one page about this host, to look at",
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
     "status": "server, database, backups and alerts at a glance",
     "support-bundle": "one archive for W&B's support, without secrets",
+    "verify": "after the installation: end to end, as a client sees it",
 }
 
 

@@ -85,6 +85,14 @@ class UnitsSettings(Section):
     sample_every: Duration = Field(60.0, description="time between two looks")
 
 
+class DatabaseAwaySettings(Section):
+    """Whether the database answers at all."""
+
+    enabled: bool = Field(True, description="whether it is told that MySQL does not answer")
+    every: Duration = Field(30.0, ge=1, description="time between two looks")
+    for_minutes: float = Field(1.0, ge=0, le=1440, description="no answer for so long is an alert")
+
+
 class MysqlLoadSettings(Section):
     """The load of the MySQL server that is backed up."""
 
@@ -131,6 +139,7 @@ class NetworkSettings(Section):
     """This host's network."""
 
     enabled: bool = Field(True, description="where nothing answers at all, that is told, and not each thing missed")
+    for_minutes: float = Field(0.5, ge=0, le=1440, description="so long is an alert; less than of what follows from it")
 
 
 class StoreSettings(Section):
@@ -152,6 +161,7 @@ class MonitorSettings(Section):
     memory: MemorySettings = Field(default_factory=MemorySettings)
     clock: ClockSettings = Field(default_factory=ClockSettings)
     units: UnitsSettings = Field(default_factory=UnitsSettings)
+    database: DatabaseAwaySettings = Field(default_factory=DatabaseAwaySettings)
     mysql: MysqlLoadSettings = Field(default_factory=MysqlLoadSettings)
     replication: ReplicationSettings = Field(default_factory=ReplicationSettings)
     outside: OutsideSettings = Field(default_factory=OutsideSettings)

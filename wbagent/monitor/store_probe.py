@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import ssl
 import time
@@ -12,12 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from wbagent.bucket.plain_http import code_of
 from wbagent.bucket.signing import host_of, signed, target
 from wbagent.config.dsn import S3URL
+from wbagent.monitor.trust import forget, trust
 
 _BODY: Final = b"a probe of wbagent; it is removed at once"
 _LONGEST: Final = 4096
-_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
 
 
 class Trouble(StrEnum):
@@ -98,13 +98,7 @@ def judge(answer: Answer, *, may_be_refused: bool) -> Trouble | None:
 
 
 class StoreProbe:
-    """Asks one store after another; the host's authorities are read once for all of them.
-
-    `now` is the wall clock, which requests are signed with.
-    """
-
-    def __init__(self) -> None:
-        self._trust: ssl.SSLContext | None = None
+    """Asks one store after another. `now` is the wall clock, which requests are signed with."""
 
     def read(self, url: S3URL, key: str, timeout: float, now: float) -> Asked:
         """Read an object that is not there: nothing is written, which a store with locks could not be rid of."""
@@ -116,9 +110,7 @@ class StoreProbe:
 
     def _ask(self, url: S3URL, timeout: float, now: float, ask: Callable[[_Way], _Outcome]) -> Asked:
         begun = time.monotonic()
-        if url.tls and self._trust is None:
-            self._trust = ssl.create_default_context()
-        way = _Way(url, timeout, now, self._trust)
+        way = _Way(url, timeout, now)
         reached = True
         try:
             trouble, said, left = ask(way)
@@ -129,7 +121,7 @@ class StoreProbe:
         except TimeoutError:
             trouble, said, left, reached = Trouble.UNREACHABLE, f"no answer in {timeout:g} s", False, way.connected
         except ssl.SSLError as error:
-            self._trust = None
+            forget()
             said = getattr(error, "verify_message", "") or error.reason or str(error)
             trouble, left = Trouble.TLS, False
         except (OSError, http.client.HTTPException) as error:
@@ -143,12 +135,12 @@ class StoreProbe:
 class _Way:
     """One connection to a store."""
 
-    def __init__(self, url: S3URL, timeout: float, now: float, trust: ssl.SSLContext | None) -> None:
+    def __init__(self, url: S3URL, timeout: float, now: float) -> None:
         self._url = url
         self._now = now
         host, port = host_of(url)
         self._connection: http.client.HTTPConnection = (
-            http.client.HTTPSConnection(host, port, timeout=timeout, context=trust)
+            http.client.HTTPSConnection(host, port, timeout=timeout, context=trust())
             if url.tls
             else http.client.HTTPConnection(host, port, timeout=timeout)
         )
@@ -169,8 +161,7 @@ class _Way:
         if response.read(1):
             self._connection.close()
         self.headers = {name.lower(): value for name, value in response.getheaders()}
-        code = _CODE.search(self.body) if response.status >= 300 else None
-        return Answer(method, response.status, code[1].decode() if code else "")
+        return Answer(method, response.status, code_of(response.status, self.body))
 
     def close(self) -> None:
         self._connection.close()

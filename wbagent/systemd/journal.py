@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
+from wbagent.absent import absent
 from wbagent.errors import ConfigError, WbagentError
 
 _SOCKET: Final = "/run/systemd/journal/socket"
@@ -39,11 +40,8 @@ def configure(*, verbose: bool = False) -> None:
     import logging  # noqa: PLC0415 - as structlog
 
     # structlog colours tracebacks with these where they are installed: 3.5 MB, in a process that writes to the journal.
-    absent = {name: sys.modules.setdefault(name, None) for name in ("rich", "better_exceptions")}  # type: ignore[arg-type]
-    import structlog  # noqa: PLC0415 - loaded by the processes that log much, not by the runner
-
-    for name in (name for name, module in absent.items() if module is None):
-        del sys.modules[name]
+    with absent("rich", "better_exceptions"):
+        import structlog  # noqa: PLC0415 - loaded by the processes that log much, not by the runner
 
     def to_journal(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
         message, level = str(event.pop("event")), str(event.pop("level"))

@@ -10,7 +10,7 @@ from wbagent.alerts import database, judging, outbox
 from wbagent.alerts.settings import alert_settings
 from wbagent.alerts.unit_failure import Ended, compose
 from wbagent.alerts.unit_report import report
-from wbagent.config import load
+from wbagent.config import Settings, load
 from wbagent.config.model import AlertSettings
 from wbagent.errors import ConfigError
 from wbagent.moment import Moment
@@ -102,7 +102,7 @@ def test_every_failed_backup_is_told(state: State) -> None:
 def test_a_backup_that_fails_because_the_database_is_away_is_not_told_beside_that(state: State) -> None:
     for second in range(0, 61, 30):
         now = Moment(1000.0 + second, float(second), "boot")
-        gone = database.away("en", "db1:3306", "MySQL at db1:3306 refuses connections", "", 30.0)
+        gone = database.away(Settings(), "db1:3306", "MySQL at db1:3306 refuses connections", "")
         judging.judge(state, AlertSettings(), {database.AWAY}, [gone], now)
     assert report(state, "wbagent-backup.service", TO, Moment(1061.0, 61.0, "boot"))
     assert outbox.waiting(state) == ()
