@@ -79,7 +79,7 @@ def test_backups_that_are_not_fresh_are_told_and_over_with_the_next_one(hosts: B
     never = {"fresh_within": "5s", "catch_up_after": "1h"}
     metrics = {"textfile": path}
     configure(db, hosts.db_settings(backup=never, metrics=metrics, **{"backup.drill": {"enabled": False}}))
-    with journal_from_now(db, f"MESSAGE_ID={events.BACKUP_STALE}") as journal:
+    with journal_from_now(db, f"MESSAGE_ID={events.ALERTS['backup-stale']}") as journal:
         reload(db)
         told = hosts.receiver.wait_for(lambda alert: "no backup for 5s" in alert.text, timeout=120)
         assert journal.wait_for("no backup for 5s")["WBAGENT_ALERT"] == "backup-stale"

@@ -181,6 +181,7 @@ def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -
         kind=FULL,
         value=space.used_percent if space else None,
         above=disk.critical_percent,
+        measured_in="percent",
         because_of=(hangs.fingerprint,),
     )
     # What cannot be looked at is told once.
@@ -195,6 +196,7 @@ def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -
         kind=FILLING,
         value=(disk.full_within / full_in if full_in else 0.0) if space else None,
         above=1.0,
+        measured_in="",
         for_seconds=_TREND_FOR_S,
         resolve_for=_TREND_FOR_S,
         because_of=(*causes, low.fingerprint, inodes.fingerprint),
