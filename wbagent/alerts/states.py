@@ -67,7 +67,7 @@ def firing_titles(state: State) -> tuple[str, ...]:
 
 
 def awaits_first_figure(alert: StoredAlert, now: Moment) -> bool:
-    """Whether all that is known of it is that there is no figure yet, as after a start: a share of time takes two looks."""
+    """Whether all that is known of it is that there is no figure yet, as after a start: a rate takes two looks."""
     state = alert.state
     lacking = state.no_data_since if state.phase is Phase.INACTIVE else None
     if alert.fingerprint.startswith(f"{NO_DATA}:") and state.phase is Phase.PENDING:
