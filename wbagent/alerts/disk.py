@@ -188,8 +188,15 @@ def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -
     warning = replace(full, severity=Severity.WARNING, no_data_for=float("inf"))
     inodes = replace(warning, kind=INODES, value=space.inodes_percent if space else None, above=disk.inodes_percent)
     causes = (hangs.fingerprint, full.fingerprint)
+    lowness = _lowness(disk, space) if space else None
     low = replace(
-        warning, kind=LOW, value=_lowness(disk, space) if space else None, above=disk.above_percent, because_of=causes
+        warning,
+        kind=LOW,
+        value=lowness,
+        above=disk.above_percent,
+        # Where `free_below` made it low, the percentage is not what was judged.
+        measured_in="percent" if space and lowness == space.used_percent else "",
+        because_of=causes,
     )
     filling = replace(
         warning,
