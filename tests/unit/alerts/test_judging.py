@@ -273,7 +273,7 @@ def test_the_fields_have_the_figure_and_its_limit(state: State, written: list[Ma
 
 
 def test_what_is_so_or_not_has_no_figure(state: State, written: list[Mapping[str, Any]]) -> None:
-    judge(state, ALERTS, {"oom-kill"}, [Condition("binlog-gap", 1.0, facts={"gap": "", "backup": ""})], at(0.0))
+    judge(state, ALERTS, {"binlog-gap"}, [Condition("binlog-gap", 1.0, facts={"gap": "", "backup": ""})], at(0.0))
     (entry,) = [entry for entry in written if "transition" in entry]
     assert {"value", "threshold", "measured_in"} & set(entry) == set()
     assert entry["about"] is None
