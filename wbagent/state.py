@@ -50,6 +50,8 @@ _PUT: Final = (
 )
 # The fact in a new file that tells what became of the damaged one: {"file", "reason", "told": whether people know}.
 SET_ASIDE: Final = "state.set_aside"
+# The agent's fact of which parts are configured, and of a configuration that it "refused".
+AGENT_CONFIG: Final = "config"
 
 
 @dataclass(frozen=True, slots=True)

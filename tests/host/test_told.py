@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from tests.testbed.authority import Authority
 from tests.testbed.bed import Bed, configure
+from tests.testbed.fronts import Setup, front
 from tests.testbed.host import Host
 from tests.testbed.receiver import Alert, Receiver
 from tests.testbed.switch import Switch
@@ -94,3 +99,30 @@ def test_the_switch_hears_of_the_agent_and_of_each_backup(hosts: Bed) -> None:
         db.run(["systemctl", "start", BACKUP])
         entry = journal.wait_for("the ping about backups was not taken")
     assert "backup-id" not in str(entry["MESSAGE"])
+
+
+def test_a_certificate_that_expires_is_told_before_and_then_and_until_renewed(hosts: Bed, tmp_path: Path) -> None:
+    web, authority, host = hosts.web, Authority(tmp_path), hosts.receiver.address
+    web.write("/run/authority.pem", authority.certificate.read_text())
+    good = Setup(f"{web.address}:8080", authority.issue(host), address=host, port=8443, http_port=8081)
+    soon = datetime.now(UTC) + timedelta(seconds=60)
+    monitor: dict[str, dict[str, Any]] = {
+        "monitor.certificate": {"authorities": ["/run/authority.pem"]},
+        "monitor.outside": {"every": "5s"},
+    }
+    settings = hosts.web_settings(server={"host": good.url}, **monitor)
+    with front("nginx", replace(good, certificate=authority.issue(host, ends=soon))):
+        configure(web, settings)
+        web.run(["systemctl", "start", "wandb-local.service"])
+        reload(web)
+        told = hosts.receiver.wait_for(lambda alert: "expires in 0 days" in alert.text, timeout=45)
+        assert str(told.body["title"]).startswith("[critical] web1: ")
+        hosts.receiver.wait_for(lambda alert: "has expired" in alert.text, timeout=90)
+    with front("nginx", good):
+        hosts.receiver.wait_for(lambda alert: "was renewed" in alert.text, timeout=90)
+    its, day = f"the certificate of {good.url}", f"({soon:%Y-%m-%d})"
+    assert titles(hosts.receiver) == [
+        f"{its} expires in 0 days {day}",
+        f"still: {its} has expired {day}",
+        f"{its} was renewed",
+    ]

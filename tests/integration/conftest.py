@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.age_key import Key
+from tests.testbed.authority import Authority
 from tests.testbed.ceph import Ceph
 from tests.testbed.errors import BedError
 from tests.testbed.mysql import MysqlServer
@@ -21,6 +22,7 @@ from tests.testbed.receiver import Receiver
 from tests.testbed.rootfs import CEPH, MYSQL, TOOLS, Recipe, root_file_system
 from tests.testbed.scratch import scratch
 from wbagent.config.dsn import S3URL, MysqlURL
+from wbagent.monitor.trust import forget
 
 _numbers = count(1)
 
@@ -35,6 +37,12 @@ def require(recipe: Recipe) -> None:
         root_file_system(recipe)
     except BedError as error:
         pytest.skip(f"no file system to run the server in: {error}")
+
+
+@pytest.fixture(autouse=True)
+def trusting_anew() -> None:
+    """Each test begins as a process does, which has not read whom this host trusts."""
+    forget()
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +124,11 @@ def keys(age: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Key
     for path in paths:
         subprocess.run([age / "age-keygen", "-o", path], check=True, capture_output=True)
     return [Key(path.read_text().split("public key: ")[1].split()[0], path) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority that nobody trusts unless told to."""
+    if not Authority.possible():
+        pytest.skip("needs openssl to make certificates")
+    return Authority(tmp_path_factory.mktemp("authority"))

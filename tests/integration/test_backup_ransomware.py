@@ -99,7 +99,7 @@ def test_bucket_without_the_lock_is_found_before_anything_is_dumped(
     case = make_case(tmp_path, sample, clients, versioned, lock_days=2)
     with pytest.raises(BackupFailedError, match="has no Object Lock") as caught:
         case.run()
-    assert "--with-lock" in caught.value.hint
+    assert "--lock" in caught.value.hint
     assert ceph.keys(versioned.bucket) == []
 
 

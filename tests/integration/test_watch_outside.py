@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sayable import check
 from tests.testbed.address import free_port
+from tests.testbed.authority import Authority, Issued
 from wbagent.alerts.certificate import EXPIRY, REFUSED
 from wbagent.alerts.outside import OUTSIDE, OutsideWatch, Serving
 from wbagent.config import Settings
@@ -26,54 +24,6 @@ from wbagent.monitor.outside import Doubt, Outside, Stage, ask
 from wbagent.monitor.rules import Severity
 
 DAY = 86400.0
-
-
-class Authority:
-    """A certificate authority of the test, by the openssl that makes them everywhere."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.certificate = directory / "ca.pem"
-        self._openssl(
-            "req", "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-days", "9", "-subj", "/CN=test authority"
-        )
-        (directory / "index.txt").touch()
-        (directory / "ca.cnf").write_text(
-            "[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n"
-            "unique_subject=no\npolicy=any\ncopy_extensions=copy\n[any]\ncommonName=supplied\n"
-        )
-
-    def sign(self, name: str, begins: datetime, ends: datetime) -> ssl.SSLContext:
-        """A server's context with a certificate for `name` that is valid between these times."""
-        host = f"IP:{name}" if name[0].isdigit() else f"DNS:{name}"
-        subject = ["-subj", f"/CN={name}", "-addext", f"subjectAltName={host}"]
-        self._openssl("req", "-new", "-keyout", "one.key", "-out", "one.csr", *subject)
-        dates = ["-startdate", f"{begins:%y%m%d%H%M%SZ}", "-enddate", f"{ends:%y%m%d%H%M%SZ}"]
-        run = ["ca", "-batch", "-config", "ca.cnf", "-keyfile", "ca.key", "-cert", "ca.pem", *dates]
-        self._run([*run, "-in", "one.csr", "-out", "one.pem", "-notext"])
-        return self._served("one.pem", "one.key")
-
-    def self_signed(self) -> ssl.SSLContext:
-        self._openssl("req", "-x509", "-keyout", "self.key", "-out", "self.pem", "-days", "9", "-subj", "/CN=127.0.0.1")
-        return self._served("self.pem", "self.key")
-
-    def _served(self, certificate: str, key: str) -> ssl.SSLContext:
-        served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        served.load_cert_chain(self.directory / certificate, self.directory / key)
-        return served
-
-    def _openssl(self, command: str, *arguments: str) -> None:
-        self._run([command, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", *arguments])
-
-    def _run(self, arguments: list[str]) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    if not shutil.which("openssl"):
-        pytest.skip("needs openssl to make certificates")
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @contextmanager
@@ -111,14 +61,14 @@ def serving(tls: ssl.SSLContext | None, status: int = 200, body: str = "ok", **h
         thread.join()
 
 
-def look(tls: ssl.SSLContext, authority: Authority) -> Outside:
-    with serving(tls) as port:
+def look(issued: Issued, authority: Authority) -> Outside:
+    with serving(issued.context()) as port:
         return ask(f"https://127.0.0.1:{port}", 10.0, [authority.certificate])
 
 
 def test_a_good_certificate_and_when_it_expires(authority: Authority) -> None:
     now = datetime.now(UTC)
-    found = look(authority.sign("127.0.0.1", now - timedelta(1), now + timedelta(5)), authority)
+    found = look(authority.issue("127.0.0.1", now - timedelta(1), now + timedelta(5)), authority)
     assert found.broken is None
     assert found.said.startswith("200 ok")
     assert found.certificate
@@ -128,11 +78,11 @@ def test_a_good_certificate_and_when_it_expires(authority: Authority) -> None:
 
 def test_what_browsers_would_refuse_has_its_reason_and_the_server_is_asked_all_the_same(authority: Authority) -> None:
     now, day = datetime.now(UTC), timedelta(1)
-    other_name = look(authority.sign("wandb.example.com", now - day, now + 20 * day), authority)
-    self_signed = look(authority.self_signed(), authority)
-    expired = look(authority.sign("127.0.0.1", now - 2 * day, now - day), authority)
-    early = look(authority.sign("127.0.0.1", now + day, now + 2 * day), authority)
-    with serving(authority.sign("127.0.0.1", now - day, now + 20 * day)) as port:
+    other_name = look(authority.issue("wandb.example.com", now - day, now + 20 * day), authority)
+    self_signed = look(authority.self_signed("127.0.0.1"), authority)
+    expired = look(authority.issue("127.0.0.1", now - 2 * day, now - day), authority)
+    early = look(authority.issue("127.0.0.1", now + day, now + 2 * day), authority)
+    with serving(authority.issue("127.0.0.1", now - day, now + 20 * day).context()) as port:
         unknown = ask(f"https://127.0.0.1:{port}", 10.0)
     looks = (other_name, self_signed, expired, early, unknown)
     assert [found.certificate and found.certificate.doubt for found in looks] == [
@@ -174,7 +124,8 @@ def test_a_watch_tells_of_certificate_and_answer_and_of_a_stopped_server_nothing
     now = datetime.now(UTC)
     state = [Serving.YES]
     watch = OutsideWatch(lambda: state[-1])
-    with serving(authority.sign("127.0.0.1", now - timedelta(1), now + timedelta(2)), 503, "no") as port:
+    issued = authority.issue("127.0.0.1", now - timedelta(1), now + timedelta(2))
+    with serving(issued.context(), 503, "no") as port:
         settings = Settings.model_validate(
             {
                 "server": {

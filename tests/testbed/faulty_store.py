@@ -16,19 +16,29 @@ from typing import Final, Literal, Self
 
 from tests.testbed.errors import BedError
 
-Fault = Literal["403", "503", "cut", "cut short", "stall", "lost answer"]
+Fault = Literal["403", "501", "503", "cut", "cut short", "stall", "lost answer"]
 _RESET: Final = struct.pack("ii", 1, 0)
-_CODES: Final = {"403": "AccessDenied", "503": "SlowDown"}
-_UNWANTED: Final = {"connection", "expect", "transfer-encoding", "keep-alive"}
+_CODES: Final = {"403": "AccessDenied", "501": "NotImplemented", "503": "SlowDown"}
+_UNWANTED: Final = frozenset({"connection", "expect", "transfer-encoding", "keep-alive"})
 
 
 class FaultyStore:
     """Passes every request on to `target` with its headers as they are, so that signatures stay right.
 
-    With `certificate`, a file that holds a key and its certificate, clients have to speak TLS.
+    With `certificate`, a file that holds a key and its certificate, clients have to speak TLS. As proxies that are set
+    up wrongly, it can `drop` headers of requests (in lower case) and pass on another `host`.
     """
 
-    def __init__(self, target: tuple[str, int], *, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        target: tuple[str, int],
+        *,
+        address: str = "127.0.0.1",
+        certificate: Path | None = None,
+        drop: Iterable[str] = (),
+        host: str | None = None,
+    ) -> None:
+        self.drop, self.host = frozenset(drop), host
         self.target = target
         self._fault: Fault = "cut"
         self._left: dict[str, int] = {}
@@ -112,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._pass_on(body, fault)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - http.server looks for these names
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_OPTIONS = _handle  # noqa: N815 - http.server looks for these names
 
     def _body(self) -> bytes:
         """In whichever way it comes: over TLS boto3 does not say how long it will be."""
@@ -130,8 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(*self.server.store.target)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
-            if name.lower() not in _UNWANTED:
-                connection.putheader(name, value)
+            if name.lower() not in _UNWANTED | self.server.store.drop:
+                renamed = name.lower() == "host" and self.server.store.host
+                connection.putheader(name, renamed or value)
         if body and "Content-Length" not in self.headers:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)

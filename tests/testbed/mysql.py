@@ -50,7 +50,8 @@ class MysqlServer:
 
     `settings` are added to (or take the place of) those of the guide. Without `port` a free one is
     taken. It can write to `shared`, a directory below /tmp, under the same name as this machine.
-    With `data` it begins on a copy of that data directory.
+    With `data` it begins on a copy of that data directory. With `option_file`, a text, it reads that as its
+    my.cnf instead of the guide's settings, and what was persisted by SET PERSIST; else neither.
     Start it in a thread that outlives the server: the kernel ends it together with that thread.
     """
 
@@ -63,13 +64,16 @@ class MysqlServer:
         network: Path | None = None,
         shared: Path | None = None,
         data: Path | None = None,
+        option_file: str | None = None,
     ) -> None:
         self.address = address
         self.port = port or free_port(address)
-        self._settings = {**GUIDE_SETTINGS, **_BED_SETTINGS, **(settings or {})}
+        guide = GUIDE_SETTINGS if option_file is None else {}
+        self._settings = {**guide, **_BED_SETTINGS, **(settings or {})}
         self._network = network
         self.shared = shared
         self._data = data
+        self._option_file = option_file
         self._passwords: dict[str, str] = {}
         self._program: Program | None = None
         self._cleanup = ExitStack()
@@ -87,6 +91,8 @@ class MysqlServer:
                 run(["chown", "-R", f"{owner[0]}:{owner[1]}", str(self.directory / "data")])
             if self.shared:
                 shutil.chown(self.shared, *owner)
+            if self._option_file is not None:
+                (self.directory / "my.cnf").write_text(self._option_file)
             stack.callback(self._end)
             self.start()
             self._cleanup = stack.pop_all()
@@ -124,7 +130,8 @@ class MysqlServer:
             "server_id": str(crc32(f"{self.address}:{self.port}".encode())),
         }
         options = [f"--{name.replace('_', '-')}={value}" for name, value in {**self._settings, **bound}.items()]
-        argv = ["/usr/sbin/mysqld", "--no-defaults", *options]
+        defaults = "--no-defaults" if self._option_file is None else f"--defaults-file={WORK}/my.cnf"
+        argv = ["/usr/sbin/mysqld", defaults, *options]
         command = inside(
             root_file_system(MYSQL), self.directory, argv, user="mysql", network=self._network, shared=self.shared
         )

@@ -14,6 +14,7 @@ from tests.testbed.rootfs import (
     BUILDER,
     CEPH,
     DATABASE_HOST,
+    FRONTS,
     HOST,
     PROMETHEUS,
     REGISTRY,
@@ -29,8 +30,8 @@ Say = Callable[[str], None]
 # The host waits for the database host's tree in its last step, so that one comes first.
 TREES = (DATABASE_HOST, HOST, CEPH, BUILDER)
 # The refusal of MariaDB's dump program is tested with the real one, pulls with a real registry, metrics with a real
-# Prometheus, the report with a real browser.
-TREES_OF_TESTS = (*TREES, BROWSER, MARIADB_CLIENT, PROMETHEUS, REGISTRY, TOOLS)
+# Prometheus, the report with a real browser, load balancers are real ones.
+TREES_OF_TESTS = (*TREES, BROWSER, FRONTS, MARIADB_CLIENT, PROMETHEUS, REGISTRY, TOOLS)
 
 
 def prepare_trees(trees: Iterable[Recipe], say: Say) -> None:

@@ -27,7 +27,8 @@ if command -v docker; then
 fi >/dev/null
 rm -rf /etc/systemd/system/wandb-local.service.d /etc/systemd/system/wbagent*.service.d
 rm -rf /run/systemd/system/wandb-local.service.d /run/systemd/system/wbagent*.service.d
-rm -rf /var/lib/wbagent /etc/wbagent.toml.d /etc/credstore/wbagent.*
+rm -rf /var/lib/wbagent /etc/wbagent.toml.d /etc/.wbagent.toml.*
+rm -f /etc/credstore/*wbagent.* /etc/credstore.encrypted/*wbagent.* /etc/credstore*/.wbagent-init.*
 ! systemctl is-enabled --quiet wandb-local.service || systemctl disable --quiet wandb-local.service
 systemd-tmpfiles --create wbagent.conf
 install --mode=0640 --owner=root --group=wbagent {PRISTINE} /etc/wbagent.toml

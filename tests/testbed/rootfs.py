@@ -167,6 +167,8 @@ TOOLS = Recipe("tools", "trixie", "age minio-client zstd")
 # What people read the report with.
 BROWSER = Recipe("browser", "trixie", "chromium-headless-shell fonts-dejavu-core")
 PROMETHEUS = Recipe("prometheus", "trixie", "prometheus")
+# What operators put before the server.
+FRONTS = Recipe("fronts", "trixie", "nginx-light haproxy caddy")
 CEPH = Recipe("ceph", "sid", "ceph-mon ceph-osd ceph-mgr radosgw ceph-common procps iproute2")
 BUILDER = Recipe(
     "builder",

@@ -22,7 +22,7 @@ from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.server.outages import Outage, outages
-from wbagent.state import Fact, State
+from wbagent.state import AGENT_CONFIG, Fact, State
 from wbagent.systemd.bus import Properties
 from wbagent.upgrade import account
 from wbagent.upgrade.account import NO_NOTE, Note
@@ -40,7 +40,7 @@ BACKUP_FAILURE_FACT: Final = backup_facts.LAST_FAILURE
 ATTEMPT_FACT: Final = "backup.attempt"
 DRILL_FACT: Final = backup_facts.DRILL
 PROVEN_FACT: Final = backup_facts.PROVEN
-CONFIG_FACT: Final = "config"
+CONFIG_FACT: Final = AGENT_CONFIG
 BINLOG_FACT: Final = lag.FACT
 WANTED_FACT: Final = "server.wanted"
 

@@ -60,18 +60,25 @@ def configured(settings: AlertSettings) -> tuple[Destination, ...]:
     return destinations(url.get_secret_value() for url in settings.to)
 
 
-def masked(text: str, url: str) -> str:
-    """`text` without any part of `url` that could be a secret: user, password, path, options, and a host that is one.
+def secret_parts(url: str) -> frozenset[str]:
+    """What of an Apprise URL could be a secret, as it is written and as it is meant.
 
-    Parts shorter than four characters stay: hiding them would make the text unreadable and keep no secret.
+    User, password, the path's parts, options, and a host that is none.
     """
     parts = _split(url)
     pieces = [url, parts.username, parts.password, *parts.path.split("/"), *(v for _, v in parse_qsl(parts.query))]
     if not _HOST_IS_A_HOST.fullmatch(parts.scheme):
         # Tokens are often case-sensitive, and SplitResult.hostname is in lower case.
         pieces += re.split(r"[@:]", parts.netloc)
-    secrets = {form for piece in pieces if piece for form in (piece, unquote(piece))}
-    for secret in sorted(secrets, key=len, reverse=True):
+    return frozenset(form for piece in pieces if piece for form in (piece, unquote(piece)))
+
+
+def masked(text: str, url: str) -> str:
+    """`text` without any part of `url` that could be a secret.
+
+    Parts shorter than four characters stay: hiding them would make the text unreadable and keep no secret.
+    """
+    for secret in sorted(secret_parts(url), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE)
     return text

@@ -32,6 +32,7 @@ FILLING: Final = "disk-filling"
 HANGS: Final = "disk-hangs"
 KINDS: Final = frozenset({LOW, FULL, INODES, FILLING, HANGS})
 
+DAEMON_FILE: Final = Path("/etc/docker/daemon.json")
 FREE: Final = "wbagent_disk_free_bytes"
 INODES_FREE: Final = "wbagent_disk_free_inodes"
 # The past is read this often, and MySQL asked for its directory (seconds).
@@ -61,10 +62,10 @@ class DiskWatch:
         """Ask every file system; one that hangs takes some seconds of this thread, once a look."""
         past_is_due = now.boottime - self._read_at >= _PAST_EVERY_S
         if past_is_due:
-            self._data_directory = _data_directory(settings, self._data_directory)
-        places = _places(settings, self._data_directory)
-        answers = self._asker.answers(path for _, path in places)
-        found = file_systems([(what, answers[path]) for what, path in places])
+            self._data_directory = data_directory(settings, self._data_directory)
+        written = places(settings, self._data_directory)
+        answers = self._asker.answers(path for _, path in written)
+        found = file_systems([(what, answers[path]) for what, path in written])
         if past_is_due:
             self._ends, self._read_at = ends(found, now), now.boottime
         conditions: list[Condition] = []
@@ -82,11 +83,11 @@ class DiskWatch:
         return found
 
 
-def _places(settings: Settings, data_directory: str) -> list[tuple[str, str]]:
+def places(settings: Settings, mysql: str) -> list[tuple[str, str]]:
     """(what lives there, path); a name of the texts' table disk-low, or the path itself."""
-    found = [("mysql", data_directory)] if data_directory else []
+    found = [("mysql", mysql)] if mysql else []
     if settings.server is not None:
-        docker = docker_root(Path("/etc/docker/daemon.json"))
+        docker = docker_root()
         volume = settings.server.volume
         found.append(("volume", volume if volume.startswith("/") else f"{docker}/volumes/{volume}/_data"))
         found.append(("docker", docker))
@@ -94,7 +95,7 @@ def _places(settings: Settings, data_directory: str) -> list[tuple[str, str]]:
     return found + [(path, path) for path in settings.monitor.disk.paths]
 
 
-def docker_root(configuration: Path) -> str:
+def docker_root(configuration: Path = DAEMON_FILE) -> str:
     """Docker's root directory: as dockerd's configuration file says, else where it is by default."""
     try:
         found = json.loads(configuration.read_text()).get("data-root")
@@ -103,7 +104,7 @@ def docker_root(configuration: Path) -> str:
     return found if isinstance(found, str) and found.startswith("/") else "/var/lib/docker"
 
 
-def _data_directory(settings: Settings, known: str) -> str:
+def data_directory(settings: Settings, known: str) -> str:
     """Where MySQL keeps its data, when it runs on this very host; "" else. An embedded one is in the volume.
 
     While it does not answer, what is `known` from before counts, else where packages put it.

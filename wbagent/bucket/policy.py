@@ -1,4 +1,4 @@
-"""The least that this host's keys must be allowed, as the JSON that the store takes."""
+"""The least that the keys of this host, or of W&B's server, must be allowed, as the JSON that the store takes."""
 
 from __future__ import annotations
 
@@ -59,6 +59,73 @@ def least_policy(kind: Kind, url: S3URL, owner: str, *, read_back: bool, lock: b
         everything = {"Action": "s3:*", "Resource": [bucket, f"{bucket}/*"]}
         statements.append({"Sid": "Owner", "Effect": "Allow", **everything, "Principal": _ceph_user("OWNER")})
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def least_server_policy(kind: Kind, url: S3URL) -> dict[str, Any]:
+    """For the keys of W&B's server in its own bucket; as for backups, Ceph's is the bucket's (replace USER and OWNER).
+
+    The server signs URLs for what its own keys may do: to put, get and delete objects. The rest lets it, and
+    `wbagent check bucket`, see what is there and how the bucket is set up; nothing in it changes the bucket.
+    """
+    bucket = f"arn:aws:s3:::{url.bucket}"
+    below = "/".join(part for part in (url.prefix, "*") if part)
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": "Objects",
+            "Effect": "Allow",
+            "Action": [
+                "s3:PutObject",
+                "s3:GetObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ],
+            "Resource": f"{bucket}/{below}",
+        },
+        {
+            "Sid": "Bucket",
+            "Effect": "Allow",
+            "Action": [
+                "s3:ListBucket",
+                "s3:ListBucketMultipartUploads",
+                "s3:GetBucketLocation",
+                "s3:GetBucketCORS",
+                "s3:GetBucketVersioning",
+                "s3:GetBucketObjectLockConfiguration",
+                "s3:GetLifecycleConfiguration",
+            ],
+            "Resource": bucket,
+        },
+    ]
+    if kind == "minio":
+        # It refuses a policy with an action that it does not know, and its older releases do not know this one.
+        statements[1]["Action"].remove("s3:GetBucketCORS")
+    if kind == "ceph":
+        statements = [{**statement, "Principal": _ceph_user("USER")} for statement in statements]
+        everything = {"Action": "s3:*", "Resource": [bucket, f"{bucket}/*"]}
+        statements.append({"Sid": "Owner", "Effect": "Allow", **everything, "Principal": _ceph_user("OWNER")})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def kind_of(url: S3URL, server: str) -> Kind:
+    """Which of them a store takes; `server` is the name that it gives itself in its answers ("" when not asked)."""
+    if url.host is None or url.host.endswith(".amazonaws.com") or server == "AmazonS3":
+        return "aws"
+    return "ceph" if "ceph" in server.lower() else "minio"
+
+
+def how_to_put(kind: Kind, url: S3URL, alias: str) -> str:
+    """The command that gives the policy, once it is in FILE, to the keys."""
+    name = f"wandb-{url.bucket}"
+    match kind:
+        case "aws":
+            return f"aws iam put-user-policy --user-name USER --policy-name {name} --policy-document file://FILE"
+        case "ceph":
+            at = f"--endpoint-url {url.endpoint_url} --bucket {url.bucket}"
+            return f"aws s3api put-bucket-policy {at} --policy file://FILE   # as the bucket's owner"
+        case "minio":
+            create = f"mcli admin policy create {alias} {name} FILE"
+            return f"{create} && mcli admin policy attach {alias} {name} --user {url.access_key or 'KEY'}"
 
 
 def _ceph_user(name: str) -> dict[str, list[str]]:

@@ -60,6 +60,12 @@ def probe(url: S3URL, owner: str, checksums: Checksums) -> Powers:
         return _Probing(open_client(url, checksums), url, owner).run()
 
 
+def clear(url: S3URL, owner: str, checksums: Checksums) -> None:
+    """Remove what a probe that was interrupted left, as far as that is allowed. Raises BucketError."""
+    with explained(url, "be cleared of probes"):
+        _Probing(open_client(url, checksums), url, owner).clear()
+
+
 class _Probing:
     def __init__(self, client: S3Client, url: S3URL, owner: str) -> None:
         self._client = client
@@ -83,7 +89,7 @@ class _Probing:
             facts["delete_version"] = gone
         if facts["locking"]:
             facts |= self._lock()
-        return Powers(put, read, listed, **facts, left=self._clear())
+        return Powers(put, read, listed, **facts, left=self.clear())
 
     def _read(self) -> None:
         with self._client.get_object(**self._place)["Body"] as body:
@@ -135,7 +141,7 @@ class _Probing:
         bypass = self._allowed(lambda: self._client.delete_object(**place, BypassGovernanceRetention=True))
         return {"shorten": shorten, "bypass": bypass}
 
-    def _clear(self) -> int:
+    def clear(self) -> int:
         """Remove what this and earlier checks left; how much of it stays."""
         left = 0
         for key in sorted(self._stored()):

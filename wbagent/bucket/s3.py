@@ -113,8 +113,8 @@ class S3Store:
         if found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
             raise BucketError(
                 f"{self.address} has no Object Lock, which [backup] lock_days asks for",
-                hint="a bucket has it from its making on: make a new one with it (mcli mb --with-lock; aws s3api"
-                " create-bucket --object-lock-enabled-for-bucket), or take lock_days out",
+                hint="a bucket has it from its making on: name a new one and make it with it"
+                " (wbagent bucket create --backup --lock), or take lock_days out",
             )
 
     @contextmanager

@@ -14,13 +14,20 @@ from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
 
 _NO_CRC: Final = 'if [backup] sets request_checksum_calculation = "when_supported", take that out'
+_NO_SUCH_REGION: Final = (
+    "name the store's own region in the connection string, or none: ?region=… (Amazon's is us-east-1, not us-east1)"
+)
 _HINTS: Final = {
     "InvalidAccessKeyId": "check the access key in the connection string",
     "SignatureDoesNotMatch": "check the secret key in the connection string (special characters written as %XX)",
     "AuthorizationHeaderMalformed": "name the bucket's region in the connection string: ?region=…",
     "PermanentRedirect": "name the bucket's region in the connection string: ?region=…",
+    "IllegalLocationConstraintException": _NO_SUCH_REGION,
+    "InvalidLocationConstraint": _NO_SUCH_REGION,
+    "BucketAlreadyExists": "another user of the store has a bucket of that name: choose another name",
+    "TooManyBuckets": "let the store's administrator raise the number of buckets for these keys",
     "RequestTimeTooSkewed": "set this host's clock: timedatectl status",
-    "NoSuchBucket": "create the bucket, or mend its name in the connection string",
+    "NoSuchBucket": "create the bucket (wbagent bucket create [--backup]), or mend its name in the connection string",
     "QuotaExceeded": "raise the bucket's quota or delete old objects",
     "EntityTooLarge": "raise [backup] part_size only as far as the store allows",
     "XAmzContentSHA256Mismatch": _NO_CRC,

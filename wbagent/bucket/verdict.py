@@ -102,7 +102,8 @@ def _others(powers: Powers, means: Means) -> list[Finding]:
     if means.lock and powers.locking is False:
         found.append(
             _bad(
-                "lock_days is set, but the bucket has no Object Lock", "make a new bucket with it: mcli mb --with-lock"
+                "lock_days is set, but the bucket has no Object Lock",
+                "make a new bucket with it: wbagent bucket create --backup --lock",
             )
         )
     if not means.tls:

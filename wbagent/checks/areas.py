@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wbagent.checks.check import Check
@@ -21,6 +21,19 @@ AREAS: Final = {
     "tls": "wbagent.checks.tls",
     "proxy": "wbagent.checks.proxy",
     "alerts": "wbagent.checks.alerts",
+}
+
+# The sections that an area cannot do without; the host and Docker are looked at with whatever is known.
+SECTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "host": frozenset(),
+    "docker": frozenset(),
+    "server": frozenset({"server"}),
+    "database": frozenset({"server", "database", "standby"}),
+    "bucket": frozenset({"server"}),
+    "backup": frozenset({"server", "database", "backup"}),
+    "tls": frozenset({"server"}),
+    "proxy": frozenset({"server"}),
+    "alerts": frozenset({"alerts", "metrics"}),
 }
 
 

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from typing import Final
 
 from wbagent.checks.check import Check, Finding, Result, Subject, Verdict, fail
+from wbagent.checks.scratch import Scratch
 from wbagent.errors import WbagentError, foreseen
 from wbagent.quantities import format_duration
 
 # How long what was interrupted may take to end by itself, so that it makes nothing after the clearing up (seconds).
 _GRACE_S: Final = 3.0
+# How long the clearing up may take: a store that is gone must not keep a person from the prompt (seconds).
+_CLEAR_S: Final = 15.0
 
 
 class Progress:
@@ -37,6 +40,13 @@ class Progress:
                 del self._running[area]
                 self._changed(self._running)
 
+    def within(self, area: str, step: str) -> None:
+        """The check that `area` is at has come to this step of its own."""
+        with self._lock:
+            if area in self._running:
+                self._running[area] = step
+                self._changed(self._running)
+
 
 def run(areas: Mapping[str, Sequence[Check]], subject: Subject, progress: Progress | None = None) -> tuple[Result, ...]:
     """Run all checks; the results in the order of the areas and of their checks.
@@ -55,7 +65,7 @@ def run(areas: Mapping[str, Sequence[Check]], subject: Subject, progress: Progre
         for thread in threads:
             thread.join()
     finally:
-        subject.scratch.clear()
+        _clear(subject.scratch)
         _end(threads)
     return tuple(result for found in results.values() for result in found)
 
@@ -64,6 +74,14 @@ def exit_status(results: Iterable[Result]) -> int:
     """0 when all passed or are notes, 1 with a warning, 2 with a failure."""
     worst = max((result.finding.verdict.rank for result in results), default=0)
     return {Verdict.WARN.rank: 1, Verdict.FAIL.rank: 2}.get(worst, 0)
+
+
+def _clear(scratch: Scratch) -> None:
+    thread = threading.Thread(target=scratch.clear, daemon=True)
+    thread.start()
+    thread.join(_CLEAR_S)
+    if thread.is_alive():
+        scratch.left.append(f"what a check has made: it takes longer than {format_duration(_CLEAR_S)}")
 
 
 def _end(threads: Sequence[threading.Thread]) -> None:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
-from wbagent.checks.areas import AREAS, checks_of
-from wbagent.checks.check import Result, Subject, Verdict
+from wbagent.checks.areas import AREAS
+from wbagent.checks.check import Check, Result, Subject
+from wbagent.checks.configured import checks_by_area, read
 from wbagent.checks.run import Progress, exit_status, run
 from wbagent.checks.scratch import Scratch
-from wbagent.cli.context import load_settings
+from wbagent.cli.check_shown import as_printable, show
+from wbagent.cli.context import config_path
 
-if TYPE_CHECKING:
-    from rich.console import Console
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """One of the signals that ask for an end has come."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 @click.command()
@@ -30,15 +40,35 @@ def check(ctx: click.Context, area: Sequence[str], as_json: bool) -> None:
     """Measure what W&B's guide asks for, in each AREA or in all, and say what mends what is not so.
 
     Nothing is changed; what a check makes (a test object, a scratch file) it removes. Exit status 0: all is well;
-    1: there are warnings; 2: something fails.
+    1: there are warnings; 2: something fails; 130, 143: interrupted.
     """
-    settings = load_settings(ctx)
-    scratch = Scratch()
-    chosen = {name: checks_of(name, settings) for name in AREAS if not area or name in area}
-    with _interruptible(), _progress() as progress:
-        results = run(chosen, Subject(settings, scratch), progress)
-    for left in scratch.left:
-        click.echo(f"warning: not removed: {left}", err=True)
+    # A file that somebody named has to be there; /etc/wbagent.toml may be still to be written.
+    named = ctx.find_root().get_parameter_source("config") is ParameterSource.COMMANDLINE
+    configured = read(config_path(ctx), may_be_absent=not named)
+    chosen = checks_by_area([name for name in AREAS if not area or name in area], configured)
+    carry_out(ctx, lambda _: chosen, Subject(configured.settings, Scratch()), as_json=as_json)
+
+
+def carry_out(
+    ctx: click.Context,
+    chosen: Callable[[Progress], Mapping[str, Sequence[Check]]],
+    subject: Subject,
+    *,
+    as_json: bool,
+) -> None:
+    """Run what `chosen` gives (it may tell Progress of its own steps), show the results, exit with their status."""
+    as_printable()
+    scratch = subject.scratch
+    try:
+        with _interruptible(), _progress() as progress:
+            results = run(chosen(progress), subject, progress)
+    except _Interrupted as ended:
+        # The terminal may be what has gone.
+        with suppress(OSError):
+            click.echo("interrupted" if scratch.left else "interrupted; what checks had made is removed", err=True)
+            _tell_left(scratch)
+        ctx.exit(128 + ended.number)
+    _tell_left(scratch)
     if as_json:
         click.echo(json.dumps(_document(results), indent=2, ensure_ascii=False))
     else:
@@ -46,40 +76,9 @@ def check(ctx: click.Context, area: Sequence[str], as_json: bool) -> None:
     ctx.exit(exit_status(results))
 
 
-def show(results: Sequence[Result]) -> None:
-    """Print the results: a line each, with what mends it below what is not well; then how many of each there are."""
-    from rich.console import Console  # noqa: PLC0415 - 50 ms, which --json need not wait for
-
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    told: set[str] = set()
-    for area in dict.fromkeys(result.area for result in results):
-        console.print(f"[bold]{area}[/bold]")
-        for result in results:
-            if result.area == area:
-                _show_one(console, result, told)
-    counts = {verdict: sum(result.finding.verdict is verdict for result in results) for verdict in Verdict}
-    words = {"pass": "passed", "note": "to note", "warn": "to warn of", "fail": "failed"}
-    console.print("\n" + ", ".join(f"{count} {words[verdict]}" for verdict, count in counts.items()))
-
-
-def _show_one(console: Console, result: Result, told: set[str]) -> None:
-    from rich.padding import Padding  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415
-
-    finding = result.finding
-    colour = {"pass": "green", "note": "cyan", "warn": "yellow", "fail": "bold red"}[finding.verdict]
-    name = f"{result.check}: {finding.about}" if finding.about else result.check
-    console.print(
-        Padding(Text.assemble((f"{finding.verdict.value:<5}", colour), f" {name}: {finding.found}"), (0, 0, 0, 2))
-    )
-    if finding.verdict is Verdict.PASS:
-        return
-    section = f" ({result.section})" if result.section else ""
-    why = f"{result.why}{section}" if result.why not in told else ""
-    told.add(result.why)
-    for word, text in (("needed", finding.needed), ("why", why), ("try", finding.remedy)):
-        for number, line in enumerate(text.splitlines() if text else ()):
-            console.print(Padding(Text(f"{word + ':' if not number else '':<7} {line}"), (0, 0, 0, 8)))
+def _tell_left(scratch: Scratch) -> None:
+    for left in dict.fromkeys(scratch.left):
+        click.echo(f"warning: not removed: {left}", err=True)
 
 
 def _document(results: Sequence[Result]) -> dict[str, Any]:
@@ -95,12 +94,18 @@ def _document(results: Sequence[Result]) -> dict[str, Any]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the checks as Ctrl-C does: what they made is removed first."""
+    """Ctrl-C, SIGTERM and SIGHUP end what is within: the first raises _Interrupted, later ones wait with it."""
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupt(number: int, _frame: object) -> None:
+        for each in before:
+            # Not SIG_IGN, which programs that are started from here would inherit.
+            signal.signal(each, lambda *_: None)
+        raise _Interrupted(number)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # What is ignored already, as SIGHUP by nohup(1), is to stay so.
+    before = {number: handler for number in _ENDING if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
@@ -114,11 +119,14 @@ def _progress() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Progress()
         return
-    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415 - 50 ms, which a program that reads the results need not wait for
+    from rich.text import Text  # noqa: PLC0415 - as above
 
-    with Console(stderr=True).status("") as line:
+    # Seldom enough for a slow line.
+    with Console(stderr=True).status(Text(), refresh_per_second=4) as line:
 
         def changed(running: Mapping[str, str]) -> None:
-            line.update(" · ".join(f"{area}: {what}" for area, what in running.items()))
+            now = " · ".join(f"{area}: {what}" for area, what in running.items())
+            line.update(Text(now, no_wrap=True, overflow="ellipsis"))
 
         yield Progress(changed)

@@ -20,12 +20,17 @@ _GROUPS: Final = {
     "alerts": "what is firing, and who is told",
     "backup": "make, list, show, prove and prune backups",
     "binlog": "binary logs, for restores to any moment",
+    "bucket": "make the bucket, let pages of W&B use it, check it",
     "check": "everything that W&B's guide asks for, measured, with what mends it",
     "config": "check and show /etc/wbagent.toml",
+    "database": "set MySQL up: database, accounts, settings",
+    "init": "set this host up: questions, tests of the answers, the configuration",
     "report": "one page about this host, to look at",
     "restore": "restore a backup into MySQL or a data directory",
     "server": "the wandb/local container",
     "status": "server, database, backups and alerts at a glance",
+    "support-bundle": "one archive for W&B's support, without secrets",
+    "verify": "after the installation: end to end, as a client sees it",
 }
 
 
@@ -36,8 +41,9 @@ class _LazyGroups(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _GROUPS:
             return None
-        module = importlib.import_module(f"wbagent.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"wbagent.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

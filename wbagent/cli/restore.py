@@ -13,7 +13,7 @@ from wbagent.errors import UsageError
 from wbagent.state_directory import state_directory
 
 if TYPE_CHECKING:
-    from wbagent.config.dsn import MysqlURL
+    from wbagent.config.dsn import S3URL, MysqlURL
     from wbagent.restore.until import Until
 
 
@@ -168,6 +168,17 @@ def mysql_url(option: str, value: str) -> MysqlURL:
         return MysqlURL.parse(secret_text(option, value))
     except ConnectionStringError as error:
         raise UsageError(f"{option}: {error}", hint=f"write it as {MysqlURL.example}") from None
+
+
+def s3_url(option: str, value: str) -> S3URL:
+    """The bucket that an option names: a connection string, @FILE, or - for standard input; raises UsageError."""
+    from wbagent.config.connection_string import ConnectionStringError  # noqa: PLC0415
+    from wbagent.config.dsn import S3URL  # noqa: PLC0415
+
+    try:
+        return S3URL.parse(secret_text(option, value))
+    except ConnectionStringError as error:
+        raise UsageError(f"{option}: {error}", hint=f"write it as {S3URL.example}") from None
 
 
 def secret_text(option: str, value: str) -> str:

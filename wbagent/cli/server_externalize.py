@@ -17,10 +17,9 @@ from wbagent.backup.manifest import Manifest
 from wbagent.bucket.copying import Bucket, copy_objects
 from wbagent.bucket.open import open_store
 from wbagent.cli.progress import progress_reporter
-from wbagent.cli.restore import mysql_url, secret_text
+from wbagent.cli.restore import mysql_url, s3_url
 from wbagent.config import Loaded
 from wbagent.config import embedded as own
-from wbagent.config.connection_string import ConnectionStringError
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.externalized import externalized, is_embedded
 from wbagent.config.rewrite import write_whole
@@ -79,14 +78,7 @@ class Ends:
         database = mysql_url("--mysql", mysql)
         if database.socket:
             raise Refused("--mysql: the container sees no socket of this host", hint=f"as {MysqlURL.example}")
-        return cls(database, _s3_url("--bucket", bucket), _s3_url("--own-bucket", own_bucket))
-
-
-def _s3_url(option: str, value: str) -> S3URL:
-    try:
-        return S3URL.parse(secret_text(option, value))
-    except ConnectionStringError as error:
-        raise Refused(f"{option}: {error}", hint=f"write it as {S3URL.example}") from None
+        return cls(database, s3_url("--bucket", bucket), s3_url("--own-bucket", own_bucket))
 
 
 def move(loaded: Loaded, ends: Ends, *, only_check: bool) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from wbagent.config.sources import CREDENTIAL_PREFIX, credential_files
+from wbagent.config.credstore import key_of, stored_credentials, unseal
+from wbagent.config.sources import credential_files
 from wbagent.errors import AccessError, ConfigError
 
 # Keys whose value may be kept in a file of its own (KEY_file) or in a systemd credential (wbagent.SECTION.KEY).
@@ -81,8 +82,19 @@ def credential_layer(directory: Path | None) -> Layer:
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, Origin] = {}
     for path in credential_files(directory):
-        key = tuple(path.name.removeprefix(CREDENTIAL_PREFIX).split("."))
+        key = key_of(path)
         _put(tree, key, _read_secret(path))
+        origins[key] = Origin(f"credential {path.name}")
+    return Layer(tree, origins)
+
+
+def stored_layer(section: str = "") -> Layer:
+    """The same credentials out of the host's stores, for commands that root types: systemd hands them to units only."""
+    tree: dict[str, Any] = {}
+    origins: dict[KeyPath, Origin] = {}
+    for path in stored_credentials(section):
+        key = key_of(path)
+        _put(tree, key, unseal(path))
         origins[key] = Origin(f"credential {path.name}")
     return Layer(tree, origins)
 

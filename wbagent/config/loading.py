@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -22,10 +23,11 @@ from wbagent.config.layers import (
     file_layer,
     grant_reading,
     readable_by_others,
+    stored_layer,
 )
 from wbagent.config.model import Settings
 from wbagent.config.sources import configuration_files, credentials_directory
-from wbagent.errors import ConfigError
+from wbagent.errors import AccessError, ConfigError
 
 # What pydantic calls a number that is out of its range: the name of the bound, and words for it.
 _BOUNDS: Final = {
@@ -34,6 +36,9 @@ _BOUNDS: Final = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+# The size of a directory without any names in tmpfs, which systemd keeps credentials in.
+_EMPTY: Final = 40
+_AGENTS_OWN: Final = Path("/run/credentials/wbagent.service")
 DEFAULT_PATH: Final = Path("/etc/wbagent.toml")
 
 
@@ -59,15 +64,18 @@ class _LayerSource(PydanticBaseSettingsSource):
         return self._tree
 
 
-def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "") -> Loaded:
+def load(
+    path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "", may_be_absent: bool = False
+) -> Loaded:
     """Read `path`, then `path`.d/*.toml in order, then credentials; a later one wins key by key.
 
     With `only` the other sections are passed over: a mistake in [backup] is no reason for the server to stay down.
+    `may_be_absent`: a `path` that is not there sets nothing.
     Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked.
     """
-    files = configuration_files(path)
+    files = [file for file in configuration_files(path) if not may_be_absent or os.path.lexists(file)]
     layers = [file_layer(file) for file in files]
-    layers.append(credential_layer(credentials or credentials_directory()))
+    layers.append(_credentials(credentials or credentials_directory(), layers, only))
     if only:
         layers = [Layer({only: layer.tree[only]} if only in layer.tree else {}, layer.origins) for layer in layers]
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
@@ -91,6 +99,34 @@ def load(path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: st
     for file, layer in zip(files, layers, strict=False):
         _refuse_open_secrets(file, layer)
     return Loaded(settings, origins)
+
+
+def _credentials(directory: Path | None, files: Sequence[Layer], only: str) -> Layer:
+    """What systemd handed over; typed by hand nothing is, and root reads the host's stores. Others raise AccessError.
+
+    Secrets of [server] count beside a file's [server] only: alone they make no whole section, and so `wbagent init` can
+    put them in their place before the file that makes them count.
+    """
+    if directory is None and os.geteuid() != 0 and _agent_has_credentials():
+        raise AccessError(
+            "a part of the configuration is in credentials, which only root and the units may read",
+            hint="run the command as root (sudo)",
+        )
+    layer = stored_layer(only) if directory is None and os.geteuid() == 0 else credential_layer(directory)
+    if any("server" in each.tree for each in files) or {"host", "image"} & set(layer.tree.get("server", {})):
+        return layer
+    return Layer(
+        {name: table for name, table in layer.tree.items() if name != "server"},
+        {key: origin for key, origin in layer.origins.items() if key[0] != "server"},
+    )
+
+
+def _agent_has_credentials() -> bool:
+    """As far as another user sees it, who may not list the directory; False while the agent does not run."""
+    try:
+        return _AGENTS_OWN.stat().st_size > _EMPTY
+    except OSError:
+        return False
 
 
 def _refuse_open_secrets(file: Path, layer: Layer) -> None:

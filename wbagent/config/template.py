@@ -6,7 +6,6 @@ A setting stands behind a bare `#`, prose behind `# `: taking away each bare `#`
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final, get_args
@@ -17,13 +16,15 @@ from pydantic_core import PydanticUndefined
 
 from wbagent.config.layers import SECRET_KEYS
 from wbagent.config.model import Settings
+from wbagent.config.toml_text import toml_text
 from wbagent.quantities import format_duration, format_size, parse_duration, parse_size
 
 _HEAD: Final = """\
 # /etc/wbagent.toml: configuration of wbagent. The whole of it is explained in wbagent.toml(5).
 #
 # As installed nothing is set: the agent runs and `systemctl status wbagent` says what is missing.
-# To set a key, take away the # before it and before the [section] above it.
+# `wbagent init` asks for what is needed and fills it in. By hand: to set a key, take away the # before it and before
+# the [section] above it.
 #   Host that runs the server:    fill in [server], then: systemctl enable --now wandb-local
 #   Host that runs the database:  fill in [database] only
 #   Both:                         fill in [backup] destination and [alerts] to
@@ -121,7 +122,7 @@ def _key(path: str, field: FieldInfo) -> Iterator[str]:
         yield from _prose(field.description)
     if (section, name) in SECRET_KEYS:
         yield f'# Or: {name}_file = "/path/of/a/file", or the systemd credential wbagent.{path}'
-    yield f"#{name} = {_toml(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
+    yield f"#{name} = {toml_text(_EXAMPLES[path] if path in _EXAMPLES else _written(field))}"
 
 
 def _free_table(path: str) -> Iterator[str]:
@@ -131,7 +132,7 @@ def _free_table(path: str) -> Iterator[str]:
     yield f"#[{path}]"
     for example, value in _EXAMPLES.items():
         if example.startswith(f"{path}."):
-            yield f"#{example.removeprefix(f'{path}.')} = {_toml(value)}"
+            yield f"#{example.removeprefix(f'{path}.')} = {toml_text(value)}"
 
 
 def _written(field: FieldInfo) -> object:
@@ -145,11 +146,6 @@ def _written(field: FieldInfo) -> object:
     if parse_size in validators:
         return format_size(default)
     return default
-
-
-def _toml(value: object) -> str:
-    # JSON's strings, numbers, booleans and lists are TOML's too.
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _prose(text: str) -> Iterator[str]:

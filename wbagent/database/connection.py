@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 import ssl
 import sys
 import time
@@ -32,7 +33,6 @@ _HINTS: Final = {
     _TOO_MANY_CLONES: "another clone runs or hangs there (SHOW PROCESSLIST); a restart of mysqld ends one that hangs",
     ER.HOST_NOT_PRIVILEGED: "create the account for this host, for example 'wandb_local'@'%'",
     ER.CON_COUNT_ERROR: "raise max_connections, or find out who holds the connections: SHOW PROCESSLIST",
-    CR.CR_CONN_HOST_ERROR: "check that mysqld runs and listens on that address, and the firewall in between",
     CR.CR_SSL_CONNECTION_ERROR: "set the server up for TLS (ssl_ca, ssl_cert, ssl_key), or write tls=preferred",
 }
 
@@ -133,15 +133,38 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
     text = str(error.args[-1] if error.args else error).replace("\n", " ")[:300]
     # From 2000 to 2999 they are the client's own: then the server has not answered.
     answered = code >= 1000 and not 2000 <= code < 3000
-    hint = _HINTS.get(
-        code, "mend what the server says" if answered else "check that the server is up and reachable from this host"
-    )
+    hint = _HINTS.get(code) or ("mend what the server says" if answered else _unreached(error, url))
     if url.socket == MYSQL_SOCKET and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
         hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+    if "CERTIFICATE_VERIFY_FAILED" in text and "mismatch" in text:
+        hint = (
+            f"MySQL's own certificate names no host: give mysqld one that names {url.host} (ssl_cert, ssl_key in its"
+            " my.cnf), or write tls=skip-verify: encrypted, but nobody verifies by whom"
+        )
+    elif "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"
     reached = code not in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST} or bool(url.socket) or "refused" in text
     return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint, reached=reached)
+
+
+def _unreached(error: Exception, url: MysqlURL) -> str:
+    """What to do about a way that ends before MySQL: a name, a port, packets that nobody answers, a socket."""
+    host, port, where = url.host, url.port, url.socket
+    socket_remedies: dict[type, str] = {
+        FileNotFoundError: f"mysqld does not run, or has its socket elsewhere: systemctl status mysql; ls -l {where}",
+        PermissionError: f"this user may not open the socket: ls -l {where}",
+        ConnectionRefusedError: "the socket is left from a mysqld that ended: systemctl status mysql",
+    }
+    network_remedies: dict[type, str] = {
+        socket.gaierror: f"mend the name in the connection string, or the resolver: getent hosts {host}",
+        ConnectionRefusedError: f"{host} is up, and nothing listens at port {port}: systemctl status mysql there; for"
+        " other hosts mysqld listens only with bind_address = 0.0.0.0 in its my.cnf; or the port is another one",
+        TimeoutError: f"{host} is down, or a firewall drops what goes to port {port}: nc -vz {host} {port}",
+    }
+    why = type(getattr(error, "original_exception", None))
+    return (socket_remedies if where else network_remedies).get(
+        why, "check that the server is up and reachable from this host"
+    )
 
 
 def _open(url: MysqlURL, arguments: dict[str, Any]) -> Connection:

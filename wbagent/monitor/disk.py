@@ -7,13 +7,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
-# proc_pid_mountinfo(5): id, parent, device, root, mount point; blanks and the like are written in octal.
-_MOUNT: Final = re.compile(r"^\d+ \d+ (\d+:\d+) \S+ (\S+) ", re.MULTILINE)
+# proc_pid_mountinfo(5): id, parent, device, root, mount point, … - kind, source, options; blanks and the like in octal.
+_MOUNT: Final = re.compile(r"^\d+ \d+ (\d+:\d+) \S+ (\S+) [^\n]*? - (\S+) (\S*) (\S*)$", re.MULTILINE)
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 # A disk answers in microseconds, a network file system in milliseconds.
 LIMIT_S: Final = 5.0
@@ -21,17 +21,28 @@ LIMIT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mount point, and the device ("254:0") by which the same file system is known wherever it is mounted."""
+    """A mount point, and the device ("254:0") by which the same file system is known wherever it is mounted.
+
+    `kind` is the file system's ("ext4"), `source` what it lies on ("/dev/vda"), `options` are its own.
+    """
 
     point: str
     device: str
+    kind: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
+    options: str = field(default="", compare=False)
 
 
 def parse_mounts(text: str) -> tuple[Mount, ...]:
     """The mounts of /proc/self/mountinfo, in their order: a later one hides an earlier one at the same point."""
     return tuple(
-        Mount(_OCTAL.sub(lambda found: chr(int(found[1], 8)), point), device) for device, point in _MOUNT.findall(text)
+        Mount(_plain(point), device, kind, _plain(source), _plain(options))
+        for device, point, kind, source, options in _MOUNT.findall(text)
     )
+
+
+def _plain(field_of_a_line: str) -> str:
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), field_of_a_line)
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from wbagent.monitor.trust import trust
 
 _PATH: Final = "/ready"
+# X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python has no name for.
+_NO_CHECK_TIME: Final = 0x200000
 _LONGEST: Final = 2048
 # What only a proxy says: it has nobody behind it, or did not hear from it in time.
 _PROXY: Final = frozenset({502, 504, 520, 521, 522, 523, 524})
@@ -153,36 +155,52 @@ def _secure(
     try:
         way = trust.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        doubt = _DOUBTS.get(error.verify_code, Doubt.OTHER)
+        doubt = doubt_of(error)
         said = error.verify_message
     else:
-        return way, Certificate(_expires(way.getpeercert()))
-    open_minded = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    open_minded.check_hostname = False
-    open_minded.verify_mode = ssl.CERT_NONE
-    way = open_minded.wrap_socket(socket.create_connection((host, port), timeout), server_hostname=host)
+        return way, Certificate(expiry(way.getpeercert()))
+    way = open_minded().wrap_socket(socket.create_connection((host, port), timeout), server_hostname=host)
     shown = way.getpeercert(binary_form=True) or b""
     return way, Certificate(_expires_unproven(shown, host, port, timeout), doubt, said)
 
 
-def _expires_unproven(shown: bytes, host: str, port: int, timeout: float) -> float | None:
-    """When a certificate expires that is not trusted: Python reads only trusted ones, so it is made its own authority.
+def trusting_only(shown: bytes) -> ssl.SSLContext:
+    """Trusts one certificate (DER) as its own authority, whatever the date, and not its name: to read what it says.
 
-    None for one that has expired, among others: OpenSSL does not open these even then.
+    Python reads only trusted ones. Raises ssl.SSLError for what is no certificate.
     """
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     own.check_hostname = False
-    own.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN
+    own.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME)
+    own.load_verify_locations(cadata=shown)
+    return own
+
+
+def open_minded() -> ssl.SSLContext:
+    """Takes any certificate: to ask all the same, or to see what is shown."""
+    any_one = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    any_one.check_hostname = False
+    any_one.verify_mode = ssl.CERT_NONE
+    return any_one
+
+
+def doubt_of(error: ssl.SSLCertVerificationError) -> Doubt:
+    """Which of the doubts OpenSSL had."""
+    return _DOUBTS.get(error.verify_code, Doubt.OTHER)
+
+
+def _expires_unproven(shown: bytes, host: str, port: int, timeout: float) -> float | None:
+    """When a certificate expires that is not trusted; None where it cannot be read."""
     try:
-        own.load_verify_locations(cadata=shown)
         with (
             socket.create_connection((host, port), timeout) as plain,
-            own.wrap_socket(plain, server_hostname=host) as way,
+            trusting_only(shown).wrap_socket(plain, server_hostname=host) as way,
         ):
-            return _expires(way.getpeercert())
+            return expiry(way.getpeercert())
     except OSError:
         return None
 
 
-def _expires(read: Any) -> float | None:
+def expiry(read: Any) -> float | None:
+    """When a certificate that Python has read expires (seconds since the epoch)."""
     return float(ssl.cert_time_to_seconds(read["notAfter"])) if read and "notAfter" in read else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import ssl
 import time
@@ -12,13 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from wbagent.bucket.plain_http import code_of
 from wbagent.bucket.signing import host_of, signed, target
 from wbagent.config.dsn import S3URL
 from wbagent.monitor.trust import forget, trust
 
 _BODY: Final = b"a probe of wbagent; it is removed at once"
 _LONGEST: Final = 4096
-_CODE: Final = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
 
 
 class Trouble(StrEnum):
@@ -162,8 +161,7 @@ class _Way:
         if response.read(1):
             self._connection.close()
         self.headers = {name.lower(): value for name, value in response.getheaders()}
-        code = _CODE.search(self.body) if response.status >= 300 else None
-        return Answer(method, response.status, code[1].decode() if code else "")
+        return Answer(method, response.status, code_of(response.status, self.body))
 
     def close(self) -> None:
         self._connection.close()

@@ -17,12 +17,16 @@ def trust(authorities: Sequence[Path] = ()) -> ssl.SSLContext:
     """The host's own authorities, and these (PEM). Raises OSError (of it ssl.SSLError) for a file that is no use."""
     files, now = tuple(authorities), time.monotonic()
     known = _read.get(files)
-    if known is not None and now - known[0] < _FOR_S:
-        return known[1]
+    if known is None or now - known[0] >= _FOR_S:
+        known = _read[files] = (now, own_trust(files))
+    return known[1]
+
+
+def own_trust(authorities: Sequence[Path] = ()) -> ssl.SSLContext:
+    """As `trust`, for a caller that changes it."""
     context = ssl.create_default_context()
-    for file in files:
+    for file in authorities:
         context.load_verify_locations(file)
-    _read[files] = (now, context)
     return context
 
 

@@ -87,15 +87,16 @@ class Docker:
 
     def systemd_cgroups(self) -> bool:
         """Whether the daemon's cgroup driver is systemd, so that a slice can hold the container."""
-        return bool(self._info()["CgroupDriver"] == "systemd")
+        return bool(self.info()["CgroupDriver"] == "systemd")
 
     def unlimited(self) -> frozenset[str]:
         """Which limits Docker drops, since the kernel cannot set them: "memory", "processors"."""
-        info = self._info()
+        info = self.info()
         limits = {"memory": "MemoryLimit", "processors": "CpuCfsQuota"}
         return frozenset(name for name, key in limits.items() if not info.get(key))
 
-    def _info(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
+        """What the daemon tells of itself (`docker info`)."""
         info: dict[str, Any] = self._json("read the daemon's settings", "GET", "/info")
         return info
 
@@ -107,6 +108,26 @@ class Docker:
     def inspect(self, name: str = NAME) -> dict[str, Any] | None:
         """Everything that Docker tells of the container; it holds secrets."""
         return self._details("inspect the container", f"/containers/{name}/json")
+
+    def containers(self) -> list[dict[str, Any]]:
+        """All containers, running or not, in short (`docker ps --all`)."""
+        found: list[dict[str, Any]] = self._json("list the containers", "GET", "/containers/json", query={"all": 1})
+        return found
+
+    def version(self) -> dict[str, Any]:
+        """The daemon's version and platform (`docker version`)."""
+        found: dict[str, Any] = self._json("read the daemon's version", "GET", "/version")
+        return found
+
+    def registry_entry(self, image: str, timeout: float) -> dict[str, Any] | None:
+        """What the image's registry tells without credentials of an image that is to be pulled; None: it has none.
+
+        Nothing is pulled. A registry that refuses or cannot be reached is a DockerError with Docker's words; one that
+        is silent for so many seconds a DockerAwayError.
+        """
+        path = f"/distribution/{image}/json"
+        entry: dict[str, Any] | None = self._json("look the image up in its registry", "GET", path, timeout=timeout)
+        return entry
 
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """Everything that Docker tells of the image of that name or id; None when it is not on this host."""

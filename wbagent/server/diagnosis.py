@@ -27,7 +27,7 @@ _KNOWN: Final = (
     (
         r"NoSuchBucket",  # wandb/server #80
         "the bucket does not exist",
-        "create the bucket that [server] bucket names, in the region that it names",
+        "create the bucket that [server] bucket names, in the region that it names: wbagent bucket create",
     ),
     (
         r"dial tcp (\S+): (?:connect: connection refused|i/o timeout|connect: no route to host)",  # wandb/server #86

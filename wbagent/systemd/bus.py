@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +30,8 @@ _TIMEDATE_PATH: Final = b"/org/freedesktop/timedate1"
 _RAISING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGALRM})
 
 Properties = Mapping[str, Any]
+# What one thread has put among the modules another one shall not take away.
+_importing = threading.Lock()
 
 
 class Verb(StrEnum):
@@ -198,15 +201,16 @@ def _pystemd() -> tuple[Any, Any]:
 
     Only when a bus is opened: pystemd is absent where only unit tests run.
     """
-    spec = importlib.util.find_spec("pystemd")
-    if spec is None:
-        raise BusError("python3-pystemd is not installed", hint="apt install python3-pystemd")
-    # The package as a place to find its modules in, whose own code is not run.
-    sys.modules["pystemd"] = importlib.util.module_from_spec(spec)
-    try:
-        return importlib.import_module("pystemd.dbuslib"), importlib.import_module("pystemd.dbusexc")
-    finally:
-        del sys.modules["pystemd"]
+    with _importing:
+        spec = importlib.util.find_spec("pystemd")
+        if spec is None:
+            raise BusError("python3-pystemd is not installed", hint="apt install python3-pystemd")
+        # The package as a place to find its modules in, whose own code is not run.
+        sys.modules["pystemd"] = importlib.util.module_from_spec(spec)
+        try:
+            return importlib.import_module("pystemd.dbuslib"), importlib.import_module("pystemd.dbusexc")
+        finally:
+            del sys.modules["pystemd"]
 
 
 def _text(value: Any) -> Any:

@@ -15,7 +15,7 @@ Version = tuple[int, int, int]
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # W&B's release notes take these two back.
-_NEVER: Final = frozenset({(0, 78, 0), (0, 78, 1)})
+NEVER: Final = frozenset({(0, 78, 0), (0, 78, 1)})
 
 
 def target(configured: str, tag: str) -> str:
@@ -61,7 +61,7 @@ def judge(old: str, new: str) -> tuple[str, ...]:
     name tells no version nothing is known, and a warning says so.
     """
     have, want = version_of(old), version_of(new)
-    if want in _NEVER:
+    if want in NEVER:
         raise UsageError(
             f"{new}: W&B says never to run 0.78.0 and 0.78.1", hint="take a later release, such as 0.79.0 or newer"
         )

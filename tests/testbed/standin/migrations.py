@@ -39,8 +39,9 @@ def migrate(address: str, version: int, seconds: float) -> None:
         if dirty:
             raise MigrationError(f"Dirty database version {at}. Fix and force version.")
         for number in range(at + 1, version + 1):
-            entry("INFO", f"running migration {number} of {version}")
             _mark(connection, number, dirty=True)
+            # Said when it is so: who stops it then leaves it dirty.
+            entry("INFO", f"running migration {number} of {version}")
             # The main thread's wait, which SIGTERM interrupts.
             threading.Event().wait(seconds / (version - at))
             cursor.execute(_statement(number))

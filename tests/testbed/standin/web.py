@@ -22,7 +22,7 @@ from .log import entry, warning
 
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
 _PAGE = b"<!doctype html><title>wandb/local stand-in</title>This is a stand-in for wandb/local, not W&amp;B's server.\n"
-_REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+_REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
 class Server:
@@ -74,6 +74,8 @@ class Server:
         if path == "/ready":
             return (200, b"ready\n") if ready else (503, b"not ready\n")
         entry("INFO", f"{method} {path}")
+        if path == "/graphql":
+            return 401, b'{"errors":[{"message":"user is not logged in"}]}\n'
         return (200, _PAGE) if path == "/" else (404, b"not found\n")
 
     def _switch(self, method: str, name: str, query: str) -> tuple[int, bytes]:
@@ -114,8 +116,24 @@ def _request(connection: socket.socket) -> tuple[str, str]:
         if not received or len(head) > 65536:
             raise ValueError("no complete request")
         head += received
-    method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+    head, _, body = head.partition(b"\r\n\r\n")
+    first, *fields = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    _take_body(connection, fields, len(body))
     return method, target
+
+
+def _take_body(connection: socket.socket, fields: list[str], taken: int) -> None:
+    """Read what the caller sends, and forget it: who is answered half way may see no answer but a broken connection."""
+    values = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    missing = int(values.get("content-length", "0")) - taken
+    if values.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while missing > 0:
+        received = len(connection.recv(65536))
+        if not received:
+            raise ValueError("no complete body")
+        missing -= received
 
 
 def _crash(code: int) -> None:

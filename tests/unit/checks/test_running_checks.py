@@ -87,6 +87,25 @@ def test_what_is_made_is_removed_when_interrupted_and_nothing_is_made_after() ->
         too_late(looking)
 
 
+def test_a_removal_that_hangs_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wbagent.checks.run._CLEAR_S", 0.05)
+    monkeypatch.setattr("wbagent.checks.run._GRACE_S", 0.05)
+    hold, looking = threading.Event(), subject()
+
+    def hang() -> None:
+        hold.wait(30)
+
+    def make(about: Subject) -> Finding:
+        with about.scratch.removed(hang):
+            hold.wait(30)
+        return passed("never")
+
+    (result,) = run({"bucket": [check("a", make, 0.05)]}, looking)
+    hold.set()
+    assert "no answer" in result.finding.found
+    assert len(looking.scratch.left) == 1
+
+
 def test_what_could_not_be_removed_is_told() -> None:
     def make(about: Subject) -> Finding:
         def remove() -> None:

@@ -30,3 +30,13 @@ def test_all_privileges_are_all() -> None:
 def test_account_is_quoted() -> None:
     assert quoted_account("o'neil@%.example.com") == r"'o\'neil'@'%.example.com'"
     assert quoted_account("a@b@localhost") == "'a@b'@'localhost'"
+
+
+def test_the_right_to_grant_on_is_one_of_its_own() -> None:
+    granted = "GRANT ALL PRIVILEGES ON `odd`` ON it`.* TO 'b'@'%'"
+    without, granting = (parse_grants("b@%", [line]) for line in (granted, f"{granted} WITH GRANT OPTION"))
+    assert without.missing_on("odd` ON it", ["INSERT", "GRANT OPTION"]) == ("GRANT OPTION",)
+    assert granting.missing_on("odd` ON it", ["INSERT", "GRANT OPTION"]) == ()
+    # Of a table, a column, a proxy or a role nothing follows for a whole database.
+    lines = ["GRANT SELECT (a) ON `d`.`t` TO `b`@`%`", "GRANT `r`@`%` TO `b`@`%`", "GRANT PROXY ON ``@`` TO `b`@`%`"]
+    assert parse_grants("b@%", lines).missing_on("d", ["SELECT"]) == ("SELECT",)

@@ -1,0 +1,99 @@
+"""`wbagent check server backup alerts` on booted hosts: what is well passes, what is broken fails for its reason."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.testbed.bed import Bed, configure
+from tests.testbed.host import Host
+from tests.testbed.watch import wait_for_unit
+
+UNIT = "wandb-local.service"
+
+
+def check(host: Host, *areas: str, user: str | None = None) -> dict[str, Any]:
+    """The findings by check, the worst of each where there are several."""
+    done = host.run(["wbagent", "check", "--json", *areas], check=False, user=user, timeout=120)
+    document = json.loads(done.stdout)
+    assert done.returncode == document["status"], done.stderr
+    rank = ["pass", "note", "warn", "fail"]
+    found: dict[str, Any] = {}
+    for each in document["results"]:
+        if each["check"] not in found or rank.index(each["verdict"]) > rank.index(found[each["check"]]["verdict"]):
+            found[each["check"]] = each
+        if each["verdict"] in {"warn", "fail"}:
+            assert each["remedy"], each
+    return found
+
+
+def verdicts(found: dict[str, Any], *names: str) -> list[str]:
+    return [found[name]["verdict"] for name in names]
+
+
+def test_what_is_well_and_what_is_broken(hosts: Bed) -> None:
+    web = hosts.web
+    before = check(web, "server", "backup", "alerts")
+    assert verdicts(before, "server", "backup", "agent", "destinations") == ["note", "note", "pass", "warn"]
+    configure(web, hosts.web_settings(metrics={"listen": "127.0.0.1:9797"}))
+    web.run(["systemctl", "reload", "wbagent.service"])
+    stopped = check(web, "server", "backup")
+    assert verdicts(stopped, "unit", "probes", "newest") == ["fail", "fail", "fail"]
+    assert stopped["unit"]["remedy"] == f"systemctl enable --now {UNIT}"
+    web.run(["systemctl", "enable", "--now", UNIT])
+    web.run(["systemctl", "start", "wbagent-backup.service"], timeout=120)
+    serving(web)
+    broken(hosts)
+
+
+def serving(web: Host) -> None:
+    """Everything that this bed has passes; what it lacks is said."""
+    well = check(web, "server", "backup", "alerts")
+    good = ("unit", "probes", "container", "start-up log", "region", "volume", "port", "environment", "user")
+    assert verdicts(well, *good) == ["pass"] * len(good)
+    assert "stand-in" in well["image"]["found"]
+    made = ("destination", "reachable", "programs", "retention", "schedule", "room for drills")
+    assert verdicts(well, *made) == ["pass"] * len(made)
+    assert verdicts(well, "keys", "engine", "drill") == ["warn", "note", "warn"]
+    assert "the server is on another host" in well["engine"]["found"]
+    told = ("agent", "configuration", "destination 1", "outbox", "units", "Prometheus")
+    assert verdicts(well, *told) == ["pass"] * len(told), [well[name] for name in told]
+    # A plain user may not read the configuration; whoever may read that may not ask Docker.
+    agent = check(web, "server", user="wbagent")
+    assert verdicts(agent, "unit", "probes", "container") == ["pass", "pass", "note"]
+    assert "may not speak to Docker" in agent["container"]["found"]
+
+
+def broken(hosts: Bed) -> None:
+    """One thing after the other."""
+    web = hosts.web
+    wrong = hosts.web_settings(
+        server={"memory": "4G", "stop_timeout": "2min", "image": "wandb/local:0.78.1"},
+        alerts={"to": ["json://127.0.0.1:9/x", "slak://A/B/C"]},
+        backup={"destination": str(hosts.bucket("no-such-bucket", "web1")), "keep_days": 3},
+        standby={"url": str(hosts.mysql_url)},
+    )
+    configure(web, wrong)
+    found = check(web, "server", "backup", "alerts")
+    assert verdicts(found, "image", "container", "limits") == ["fail", "warn", "warn"]
+    assert "stop timeout: 60s -> 120s" in found["container"]["found"]
+    assert "NOT on this host" in found["container"]["found"]
+    assert verdicts(found, "reachable", "newest", "retention") == ["fail", "note", "warn"]
+    assert "no-such-bucket" in found["reachable"]["found"]
+    assert verdicts(found, "destination 1", "destination 2") == ["fail", "fail"]
+    # The primary itself is nobody's replica, and its account may not ask.
+    assert found["standby"]["verdict"] == "warn"
+    configure(web, hosts.web_settings())
+    web.run(["docker", "kill", "wandb-local"])
+    wait_for_unit(web, UNIT, lambda unit: unit["NRestarts"] == "1" and unit["ActiveState"] == "active")
+    assert "once in the last week" in check(web, "server")["restarts"]["found"]
+    web.run(["systemctl", "stop", UNIT, "wbagent.service"])
+    web.run(["docker", "run", "--detach", "--name=wandb-local", "--publish=8080:8080", "wandb/local:stand-in"])
+    foreign = check(web, "server", "alerts")
+    assert "made by somebody else" in foreign["container"]["found"]
+    assert verdicts(foreign, "container", "unit", "agent") == ["fail", "fail", "fail"]
+    web.run(["docker", "rm", "--force", "wandb-local"])
+    web.run(["systemctl", "stop", "docker.service", "docker.socket"])
+    away = check(web, "server")
+    assert verdicts(away, "container", "start-up log", "volume") == ["fail", "note", "note"]
+    web.run(["systemctl", "start", "docker.socket", "docker.service"])

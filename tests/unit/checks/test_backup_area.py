@@ -1,0 +1,168 @@
+"""Each judgement of the area "backup": where it fails, for the right reason, and where it passes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from wbagent.backup.retention import Backup, Standing
+from wbagent.binlog.lag import Report
+from wbagent.bucket.verdict import Finding as Found
+from wbagent.bucket.verdict import Verdict as Judged
+from wbagent.checks.backup import checks
+from wbagent.checks.backup.making import judge_image, judge_program
+from wbagent.checks.backup.place import judge_destination, judge_keys
+from wbagent.checks.backup.planned import (
+    judge_binary_logs,
+    judge_encryption,
+    judge_retention,
+    judge_schedule,
+    judge_standby,
+)
+from wbagent.checks.backup.stored import judge_newest, judge_room
+from wbagent.checks.check import Finding, Subject, passed
+from wbagent.checks.once import Once
+from wbagent.checks.scratch import Scratch
+from wbagent.config import Settings
+from wbagent.config.dsn import S3URL
+from wbagent.config.model import BackupSettings
+from wbagent.errors import BucketError
+from wbagent.monitor.disk import Space
+from wbagent.monitor.replication import Threads
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+URL = S3URL.parse("s3://KEY:SECRET@offsite.example.com/backups/host1?tls=true")
+
+
+def settings(**backup: Any) -> Settings:
+    return Settings.model_validate({"backup": backup})
+
+
+def test_destination() -> None:
+    assert judge_destination(URL, here=False, beside_database=False).verdict == "pass"
+    assert judge_destination(None, here=False, beside_database=False).verdict == "fail"
+    assert "this very machine" in judge_destination(URL, here=True, beside_database=True).found
+    assert "the database's machine" in judge_destination(URL, here=False, beside_database=True).found
+
+
+def test_keys() -> None:
+    verdict = Judged(
+        True, False, (Found("bad", "they could destroy", "lock_days"), Found("good", "no"), Found("note", "left"))
+    )
+    found = list(judge_keys(verdict, may_write=True))
+    assert [each.verdict for each in found] == ["warn", "pass", "note"]
+    assert found[0].remedy == "lock_days; wbagent backup check-destination"
+    assert next(judge_keys(verdict, may_write=False)).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("standing", "hours", "drills", "verdict"),
+    [
+        (Standing.PROVEN, 9, True, "pass"),
+        (Standing.PROVEN, 27, True, "fail"),
+        (Standing.COMMITTED, 9, True, "warn"),
+        (Standing.COMMITTED, 9, False, "note"),
+        (Standing.DISPROVEN, 9, True, "fail"),
+        (Standing.DAMAGED, 9, True, "fail"),
+        (None, 0, True, "fail"),
+    ],
+)
+def test_newest(standing: Standing | None, hours: int, drills: bool, verdict: str) -> None:
+    newest = Backup("20261126T030000Z", standing, NOW - timedelta(hours=hours)) if standing else None
+    assert judge_newest(newest, settings(drill={"enabled": drills}), NOW, provable=True).verdict == verdict
+
+
+def test_newest_where_no_drill_can_be_made() -> None:
+    newest = Backup("20261126T030000Z", Standing.COMMITTED, NOW - timedelta(hours=9))
+    assert judge_newest(newest, settings(), NOW, provable=False).verdict == "note"
+
+
+def test_room_for_drills() -> None:
+    space = Space(100, 50, 50, 0, 0)
+    assert judge_room("/var/lib/wbagent", space, 50).verdict == "pass"
+    assert judge_room("/var/lib/wbagent", space, 51).verdict == "warn"
+    assert judge_room("/var/lib/wbagent", space, None).verdict == "note"
+    assert judge_room("/var/lib/wbagent", None, 51).verdict == "note"
+
+
+def test_a_program_that_is_not_there() -> None:
+    found = judge_program("/nowhere/mysqldump", "mysqldump", (9, 7, 0))
+    assert found.verdict == "fail"
+    assert "not found" in found.found
+    assert "mysql-community-client" in found.remedy
+
+
+def test_image_for_drills() -> None:
+    assert judge_image("mysql:8.4", {}).verdict == "pass"
+    assert judge_image("mysql:8.4", None).verdict == "note"
+
+
+def test_what_is_planned() -> None:
+    assert judge_retention(7).verdict == "pass"
+    assert judge_retention(6).verdict == "warn"
+    assert judge_schedule(BackupSettings.model_validate({})).verdict == "pass"
+    assert judge_schedule(BackupSettings.model_validate({"fresh_within": "12h"})).verdict == "note"
+    assert judge_encryption(("age1x",)).verdict == "pass"
+    assert judge_encryption(()).verdict == "note"
+
+
+def binlogs(**report: Any) -> Finding:
+    now = NOW.timestamp()
+    told = {"noted_at": now, "covered_at": now - 1.0, "behind": False} | report
+    known = Report(since=now - 1000, owner="host1", **told)
+    return judge_binary_logs(settings(binlog={"enabled": True}), known, now)
+
+
+def test_binary_logs() -> None:
+    now = NOW.timestamp()
+    assert judge_binary_logs(settings(), None, now).verdict == "note"
+    assert judge_binary_logs(settings(binlog={"enabled": True}), None, now).verdict == "fail"
+    assert binlogs().verdict == "pass"
+    assert binlogs(problem="the account may not", hint="GRANT it").remedy == "GRANT it"
+    assert "the unit is gone" in binlogs(noted_at=now - 1000).found
+    assert binlogs(behind=True, covered_at=now - 400).verdict == "warn"
+    assert binlogs(gap="binlog.7 was purged", gap_at=now - 10).verdict == "fail"
+    assert binlogs(gap="binlog.7 was purged", gap_at=now - 10, sound_at=now - 5).verdict == "pass"
+
+
+def test_standby() -> None:
+    assert judge_standby("db2:3306", Threads("", "")).verdict == "pass"
+    assert judge_standby("db2:3306", None).verdict == "warn"
+    stopped = judge_standby("db2:3306", Threads("applier", "Duplicate entry"))
+    assert stopped.verdict == "fail"
+    assert "Duplicate entry" in stopped.found
+
+
+def test_what_hangs_on_one_look_tells_its_failure_once() -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(1)
+        raise BucketError("no such bucket")
+
+    once, subject = Once(ask, "the store does not answer"), Subject(Settings(), Scratch())
+    first, second = once.then(passed), once.then(passed)
+    with pytest.raises(BucketError):
+        first(subject)
+    (told,) = second(subject)
+    assert (told.verdict, told.found) == ("note", "not looked at: the store does not answer")
+    assert len(asked) == 1
+    (well,) = Once(lambda: "fine", "").then(passed)(subject)
+    assert well.found == "fine"
+
+
+def test_a_host_without_a_database_has_one_note() -> None:
+    (only,) = checks(Settings())
+    assert only.name == "backup"
+
+
+def test_switched_off() -> None:
+    found = checks(
+        Settings.model_validate({"database": {"url": "mysql://u:p@db1.example.com/d"}, "backup": {"enabled": False}})
+    )
+    assert [each.name for each in found] == ["backups", "standby"]
+    result = found[0].run(Subject(Settings(), Scratch()))
+    assert isinstance(result, Finding)
+    assert result.verdict == "warn"

@@ -1,0 +1,41 @@
+"""Each way not to reach MySQL has a remedy of its own."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+
+import pymysql
+import pytest
+from pymysql.constants import CR
+
+from wbagent.config.dsn import MysqlURL
+from wbagent.database.connection import explained
+
+NETWORK = MysqlURL("wandb_local", "own", "db1.example.com", 3307, "wandb_local")
+SOCKET = replace(NETWORK, options=(("socket", "/run/mysqld/mysqld.sock"),))
+
+
+def error(why: OSError) -> pymysql.err.OperationalError:
+    """As PyMySQL wraps what kept it from connecting."""
+    found = pymysql.err.OperationalError(CR.CR_CONN_HOST_ERROR, f"Can't connect to MySQL server ({why})")
+    found.original_exception = why  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("url", "why", "remedy"),
+    [
+        (NETWORK, socket.gaierror(-2, "Name or service not known"), "getent hosts db1.example.com"),
+        (NETWORK, ConnectionRefusedError(111, "Connection refused"), "nothing listens at port 3307"),
+        (NETWORK, TimeoutError("timed out"), "nc -vz db1.example.com 3307"),
+        (NETWORK, OSError(113, "No route to host"), "reachable from this host"),
+        (SOCKET, FileNotFoundError(2, "No such file or directory"), "ls -l /run/mysqld/mysqld.sock"),
+        (SOCKET, PermissionError(13, "Permission denied"), "this user may not open the socket"),
+        (SOCKET, ConnectionRefusedError(111, "Connection refused"), "left from a mysqld that ended"),
+    ],
+)
+def test_remedy(url: MysqlURL, why: OSError, remedy: str) -> None:
+    found = explained(error(why), url)
+    assert remedy in found.hint
+    assert url.address in found.message

@@ -1,0 +1,42 @@
+"""How checks ask Docker: once as this user may, and with one word where that is not possible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from wbagent.checks.check import Finding, Subject, note
+from wbagent.errors import AccessError
+from wbagent.server.container import SOCKET, Docker, DockerAwayError
+
+_MEMBERS: Final = "run this as root, or as a member of group docker"
+
+
+def open_docker() -> Docker:
+    """Docker; AccessError where this user may not speak to it, DockerAwayError where it does not answer."""
+    path = SOCKET.removeprefix("unix://")
+    if Path(path).exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise AccessError("this user may not speak to Docker", hint=_MEMBERS)
+    return Docker()
+
+
+def with_docker(
+    look: Callable[[Docker], Finding | Iterable[Finding]], *, tells: bool = False
+) -> Callable[[Subject], Finding | Iterable[Finding]]:
+    """A check that asks Docker. Only the one that `tells` fails where Docker is away: others note it."""
+
+    def run(_: Subject) -> Finding | Iterable[Finding]:
+        try:
+            with open_docker() as docker:
+                found = look(docker)
+                return found if isinstance(found, Finding) else list(found)
+        except AccessError as error:
+            return note(f"not looked at: {error.message}", remedy=error.hint)
+        except DockerAwayError:
+            if tells:
+                raise
+            return note("not looked at: Docker does not answer")
+
+    return run

@@ -1,0 +1,38 @@
+"""One look that several checks need: taken once, and where it fails that is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from wbagent.checks.check import Finding, Subject, note
+from wbagent.errors import WbagentError
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """What `ask` gives; `missing` says what the other checks lack where it raises WbagentError."""
+
+    def __init__(self, ask: Callable[[], T], missing: str) -> None:
+        self._ask = ask
+        self._missing = missing
+        self._known: list[T] = []
+        self._failed = False
+
+    def then(self, judge: Callable[[T], Finding | Iterable[Finding]]) -> Callable[[Subject], list[Finding]]:
+        """A check of it. The first one fails with the cause, the others note that they could not look."""
+
+        def run(_: Subject) -> list[Finding]:
+            if self._failed:
+                return [note(f"not looked at: {self._missing}")]
+            if not self._known:
+                try:
+                    self._known = [self._ask()]
+                except WbagentError:
+                    self._failed = True
+                    raise
+            found = judge(self._known[0])
+            return [found] if isinstance(found, Finding) else list(found)
+
+        return run
