@@ -73,6 +73,11 @@ def test_failure_is_told(path: Path) -> None:
     assert _values(path, "OnFailure") == ([] if path.name in silent else ["wbagent-alert@%n.service"])
 
 
+@pytest.mark.parametrize("name", ["wbagent-alert@.service", "wbagent-deliver.service"])
+def test_what_waits_in_the_outbox_is_no_failed_unit(name: str) -> None:
+    assert _values(UNITS / name, "SuccessExitStatus") == ["75"]
+
+
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_nothing_waits_for_ever(path: Path) -> None:
     if _values(path, "Type") == ["oneshot"]:

@@ -11,6 +11,8 @@ from wbagent.config import Settings
 from wbagent.monitor.rules import Severity
 
 AWAY: Final = "database-away"
+# What one look at a MySQL that hangs may take (seconds): to connect, and to answer.
+_LOOK_TAKES_S: Final = 20.0
 
 
 def away(settings: Settings, address: str, reason: str, hint: str) -> Condition:
@@ -21,7 +23,7 @@ def away(settings: Settings, address: str, reason: str, hint: str) -> Condition:
         float(bool(reason)),
         severity=Severity.CRITICAL,
         for_seconds=limits.for_minutes * 60,
-        every=limits.every,
+        every=limits.every + _LOOK_TAKES_S,
         because_of=(NETWORK,),
         facts={"address": address, "reason": reason, "hint": hint or say(settings.alerts.language, f"{AWAY}.mend")},
     )

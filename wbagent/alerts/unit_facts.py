@@ -20,6 +20,8 @@ BINLOG_UNIT: Final = "wbagent-binlog.service"
 _FAILURES: Final = {BACKUP_UNIT: backup_facts.LAST_FAILURE, DRILL_UNIT: backup_facts.DRILL}
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0
+# The newest lines of a unit among which its own words are looked for, behind the alerts that it told.
+_LOOKED_THROUGH: Final = 20
 _HINT: Final = "\n  try: "
 _CLD_NAMES: Final = {1: "exited", 2: "killed", 3: "dumped"}
 
@@ -49,12 +51,13 @@ def own_words(unit: str, state: State | None, now: float) -> Mapping[str, Any]:
 def last_words(unit: str, ended: Ended) -> tuple[str, str]:
     """(reason, hint): the last error that the unit's last run wrote to the journal, if readable; else its last line.
 
-    What was killed did not say why: its last line is about something else. Both are empty where nothing can be read. A
-    hint stands in the line as `wbagent.cli.main` writes it.
+    What was killed did not say why: its last line is about something else. So is an alert that the agent told, which is
+    an error in the journal too. Both are empty where nothing can be read. A hint stands in the line as
+    `wbagent.cli.main` writes it.
     """
     chosen = f"_SYSTEMD_INVOCATION_ID={ended.invocation}" if ended.invocation else f"_SYSTEMD_UNIT={unit}"
     for priority in (["--priority=err"],) if ended.code in {"killed", "dumped"} else (["--priority=err"], []):
-        for line in newest_lines(*priority, chosen, count=1):
+        for line in newest_lines(*priority, chosen, count=_LOOKED_THROUGH, without="WBAGENT_ALERT")[-1:]:
             reason, _, hint = line.partition(_HINT)
             return " ".join(reason.split()), hint.strip()
     return "", ""

@@ -10,14 +10,18 @@ from typing import Final
 _LIMIT_S: Final = 10.0
 
 
-def newest_lines(*selection: str, count: int) -> tuple[str, ...]:
-    """The last `count` messages that journalctl's matches select, oldest first; none where nothing can be read."""
+def newest_lines(*selection: str, count: int, without: str = "") -> tuple[str, ...]:
+    """The last `count` messages that journalctl's matches select, oldest first; none where nothing can be read.
+
+    Of these, those that have the field `without` are left out: journalctl has no match for that.
+    """
     program = shutil.which("journalctl") or "/usr/bin/journalctl"
     command = [program, "--quiet", "--no-pager", "--output=json", f"--lines={count}", *selection]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, check=True)
-        messages = [json.loads(line).get("MESSAGE") for line in done.stdout.splitlines()]
+        entries = [json.loads(line) for line in done.stdout.splitlines()]
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
     # Anything but valid UTF-8 comes as a list of numbers, and is no line for people.
+    messages = (entry.get("MESSAGE") for entry in entries if without not in entry)
     return tuple(message for message in messages if isinstance(message, str))

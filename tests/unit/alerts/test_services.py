@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sayable import check
-from wbagent.alerts import certificate, states
+from wbagent.alerts import certificate, database, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
 from wbagent.alerts.outside import Serving, of_outside
@@ -77,6 +77,18 @@ def test_an_expired_certificate_is_not_also_told_as_refused() -> None:
     check(refused)
     check(expiry)
     assert refused.because_of == expiry.because_of[:1] == ("outside",)
+
+
+@pytest.mark.parametrize("every", [1.0, 5.0, 30.0])
+def test_a_mysql_that_hangs_is_told_however_long_a_look_takes(state: State, every: float) -> None:
+    """Each look waits for its time-outs, up to 20 s, so looks are further apart than `every`."""
+    limits = {"every": every, "for_minutes": 0.2}
+    wanted = Settings.model_validate({"alerts": {"to": ["json://one/"]}, "monitor": {"database": limits}})
+    told = [
+        judge(state, wanted.alerts, {database.AWAY}, [database.away(wanted, "db1", "timed out", "")], at(second))
+        for second in (0.0, every + 20.0)
+    ]
+    assert [len(messages) for messages in told] == [0, 1]
 
 
 def test_what_followed_from_a_cause_gets_time_to_end_when_that_is_over(state: State) -> None:

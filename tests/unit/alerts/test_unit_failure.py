@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from wbagent.alerts import database, judging, outbox
 from wbagent.alerts.settings import alert_settings
+from wbagent.alerts.unit_facts import last_words
 from wbagent.alerts.unit_failure import Ended, compose
 from wbagent.alerts.unit_report import report
 from wbagent.config import Settings, load
@@ -153,3 +155,21 @@ def test_where_that_cannot_be_known_nobody_is_told(tmp_path: Path, text: str) ->
     path.write_text(text)
     assert alert_settings(path).to == ()
     assert alert_settings(tmp_path / "missing.toml").to == ()
+
+
+def test_an_alert_that_the_agent_told_is_not_why_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are errors in its journal, and the alert about a full disk is the newer one."""
+    own = {"MESSAGE": "the state file cannot be used\n  try: df -h"}
+    alert = {"MESSAGE": "[critical] db1: disk /srv is FULL", "WBAGENT_ALERT": "disk-full:/srv"}
+    journal = tmp_path / "journal"
+    program = tmp_path / "journalctl"
+    program.write_text(f"#!/bin/sh\ncat {journal}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    killed = Ended("signal", "killed", "KILL", "1234")
+    for entries, words in (
+        ([own, alert], ("the state file cannot be used", "df -h")),
+        ([alert], ("", "")),
+    ):
+        journal.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+        assert last_words("wbagent.service", killed) == words
