@@ -19,7 +19,6 @@ from wbagent.checks.backup.planned import (
     judge_encryption,
     judge_retention,
     judge_schedule,
-    judge_standby,
 )
 from wbagent.checks.backup.stored import judge_newest, judge_room
 from wbagent.checks.check import Finding, Subject, passed
@@ -30,7 +29,6 @@ from wbagent.config.dsn import S3URL
 from wbagent.config.model import BackupSettings
 from wbagent.errors import BucketError
 from wbagent.monitor.disk import Space
-from wbagent.monitor.replication import Threads
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 URL = S3URL.parse("s3://KEY:SECRET@offsite.example.com/backups/host1?tls=true")
@@ -127,14 +125,6 @@ def test_binary_logs() -> None:
     assert binlogs(gap="binlog.7 was purged", gap_at=now - 10, sound_at=now - 5).verdict == "pass"
 
 
-def test_standby() -> None:
-    assert judge_standby("db2:3306", Threads("", "")).verdict == "pass"
-    assert judge_standby("db2:3306", None).verdict == "warn"
-    stopped = judge_standby("db2:3306", Threads("applier", "Duplicate entry"))
-    assert stopped.verdict == "fail"
-    assert "Duplicate entry" in stopped.found
-
-
 def test_what_hangs_on_one_look_tells_its_failure_once() -> None:
     asked = []
 
@@ -149,6 +139,10 @@ def test_what_hangs_on_one_look_tells_its_failure_once() -> None:
     (told,) = second(subject)
     assert (told.verdict, told.found) == ("note", "not looked at: the store does not answer")
     assert len(asked) == 1
+    elsewhere = Once(ask, "the database cannot be looked at", told_by="wbagent check database")
+    told_there = [elsewhere.then(passed)(subject)[0] for _ in range(2)]
+    assert [each.verdict for each in told_there] == ["note", "note"]
+    assert told_there[0].remedy == "wbagent check database"
     (well,) = Once(lambda: "fine", "").then(passed)(subject)
     assert well.found == "fine"
 
@@ -162,7 +156,7 @@ def test_switched_off() -> None:
     found = checks(
         Settings.model_validate({"database": {"url": "mysql://u:p@db1.example.com/d"}, "backup": {"enabled": False}})
     )
-    assert [each.name for each in found] == ["backups", "standby"]
+    assert [each.name for each in found] == ["backups"]
     result = found[0].run(Subject(Settings(), Scratch()))
     assert isinstance(result, Finding)
     assert result.verdict == "warn"

@@ -69,7 +69,8 @@ def test_image(name: str, verdict: str, said: str) -> None:
     ("host", "verdict"),
     [
         ("https://wandb.example.com", "pass"),
-        ("http://wandb.example.com:8080", "warn"),
+        # That it is not https:// the area tls tells, once.
+        ("http://wandb.example.com:8080", "pass"),
         ("http://localhost:8080", "warn"),
         ("https://127.0.0.1", "warn"),
     ],
@@ -109,7 +110,9 @@ def test_nothing_of_a_licence_is_shown(text: str) -> None:
         ("eu-west-1", "eu-west-1", "eu-west-1", False, "pass"),
         ("us-east-1", "eu-west-1", "us-east-1", True, "fail"),
         (None, "us-east1", "us-east1", True, "fail"),
-        (None, "us-east1", "us-east1", False, "warn"),
+        # Which one a store of one's own has the area bucket measures; europe-west1 is Google's.
+        (None, "us-east1", "us-east1", False, "pass"),
+        (None, "europe-west1", "europe-west1", False, "pass"),
         (None, None, "us-east-1", False, "note"),
     ],
 )
@@ -158,10 +161,11 @@ def test_environment(env: Mapping[str, str], expected: Mapping[str, str]) -> Non
         (4.0, 8 * GIB, 4, 16 * GIB, "pass pass"),
         # A machine of 8 GB shows 7.5 GiB.
         (4.0, 8 * GIB, 4, int(7.5 * GIB), "pass pass"),
-        (4.0, 8 * GIB, 4, 4 * GIB, "warn pass"),
+        # What the host lacks of the guide's figures the area host tells.
+        (4.0, 8 * GIB, 2, 4 * GIB, "pass pass"),
+        (4.0, 32 * GIB, 4, 16 * GIB, "warn pass"),
         (4.0, 4 * GIB, 4, 16 * GIB, "warn pass"),
         (2.0, 8 * GIB, 4, 16 * GIB, "pass warn"),
-        (4.0, 8 * GIB, 2, 16 * GIB, "pass warn"),
     ],
 )
 def test_limits(cpus: float, memory: int, host_cpus: int, host_memory: int, expected: str) -> None:
@@ -178,7 +182,8 @@ def test_who_may_write_to_the_volume() -> None:
 
 def test_space_of_the_volume() -> None:
     assert judge_space("it", "/v", Space(100 * GIB, 50 * GIB, 50 * GIB, 0, 0)).verdict == "pass"
-    assert judge_space("it", "/v", Space(100 * GIB, 100 * GIB, 5, 0, 0)).verdict == "fail"
+    # When it is full the area host says so.
+    assert judge_space("it", "/v", Space(100 * GIB, 100 * GIB, 5, 0, 0)).verdict == "pass"
     assert judge_space("it", "/v", None).verdict == "note"
 
 
@@ -213,6 +218,8 @@ def test_container() -> None:
     other = judge_container([Difference("memory", "4.00G", "8.00G")])
     assert other.verdict == "warn"
     assert "memory: 4.00G -> 8.00G" in other.found
+    # The area docker tells it, with what mends it without an outage.
+    assert judge_container([Difference("restart policy", "always", "no")]).verdict == "pass"
 
 
 def test_log() -> None:

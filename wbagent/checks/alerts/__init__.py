@@ -32,6 +32,6 @@ def checks(settings: Settings) -> Sequence[Check]:
         Check("firing", state.then(waiting.judge_firing), "each asks for a person"),
         Check("silences", state.then(waiting.judge_silences), "what is silenced is told to nobody"),
         Check("dead man's switch", destinations.pings(alerts), "a host that is gone sends no alert"),
-        Check("units", agent.units, "a unit that fails says so by OnFailure="),
-        Check("Prometheus", agent.metrics(settings.metrics), "alert rules and a board elsewhere"),
+        Check("units", agent.units, "what fails without a word is found when it is needed"),
+        Check("Prometheus", agent.metrics(settings.metrics), "alert rules and boards elsewhere see nothing"),
     ]

@@ -43,7 +43,8 @@ def units(_: Subject) -> Iterator[Finding]:
     """Those of the product, failed or not, and whether each would tell."""
     with Bus() as bus:
         told = {name: tuple(bus.properties(name).get("OnFailure", ())) for name in _TELLING}
-        failed = bus.failed((*SILENT, *_TELLING))
+        # The agent's own failure is the check "agent".
+        failed = bus.failed([name for name in (*SILENT, *_TELLING) if name != AGENT_UNIT])
     yield from judge_units(told, failed)
 
 
