@@ -171,3 +171,5 @@ def test_every_exit_status_is_in_the_manual() -> None:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.WbagentError):
             assert f"\n{kind.exit_status}\n:" in statuses, kind.__name__
+    for status in range(3):
+        assert f"\n{status}\n:" in statuses, "of wbagent check"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from wbagent.binlog.lag import Report
 from wbagent.bucket.verdict import Finding as Found
 from wbagent.bucket.verdict import Verdict as Judged
 from wbagent.checks.backup import checks
-from wbagent.checks.backup.making import judge_image, judge_program
+from wbagent.checks.backup.making import drill, judge_image, judge_program
 from wbagent.checks.backup.place import judge_destination, judge_keys
 from wbagent.checks.backup.planned import (
     judge_binary_logs,
@@ -95,6 +96,28 @@ def test_a_program_that_is_not_there() -> None:
 def test_image_for_drills() -> None:
     assert judge_image("mysql:8.4", {}).verdict == "pass"
     assert judge_image("mysql:8.4", None).verdict == "note"
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict", "said"),
+    [
+        ({"enabled": False}, "warn", "switched off"),
+        ({"mysqld": "/nowhere/mysqld"}, "warn", "there is no mysqld on this host"),
+    ],
+)
+def test_where_no_drill_is_made(options: dict[str, object], verdict: str, said: str) -> None:
+    found = drill(settings(drill=options))(Subject(Settings(), Scratch()))
+    assert isinstance(found, Finding)
+    assert (found.verdict, said in found.found) == (verdict, True)
+
+
+def test_a_mysqld_to_drill_with(tmp_path: Path) -> None:
+    program = tmp_path / "mysqld"
+    program.write_text("#!/bin/sh\necho 'mysqld  Ver 9.7.1 for Linux on x86_64 (MySQL Community Server - GPL)'\n")
+    program.chmod(0o755)
+    found = drill(settings(drill={"mysqld": str(program)}))(Subject(Settings(), Scratch()))
+    assert isinstance(found, Finding)
+    assert (found.verdict, found.found) == ("pass", f"in {program}, MySQL 9.7.1")
 
 
 def test_what_is_planned() -> None:

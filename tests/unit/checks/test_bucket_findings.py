@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wbagent.bucket.mc_lines import McLines
@@ -103,6 +105,9 @@ def test_endpoints() -> None:
 
 
 @given(st.floats(-1e7, 1e7))
+@example(61.0)
+@example(-899.0)
+@example(901.0)
 def test_clocks(ahead: float) -> None:
     verdict = judge_clock(ahead).verdict
     assert verdict == ("pass" if abs(ahead) <= 60 else "warn" if abs(ahead) < 900 else "fail")
@@ -185,6 +190,7 @@ def test_preflights() -> None:
     assert judge_preflight("PUT", reply(HOST, methods="GET"), HOST).verdict == "fail"
     assert "content-md5" in judge_preflight("PUT", reply(HOST, headers="Content-Type"), HOST).found
     assert judge_preflight("PUT", reply(HOST, headers="*"), HOST).verdict == "pass"
+    assert "answered 500" in judge_preflight("PUT", replace(reply(HOST), status=500), HOST).found
     seen = Reply(200, headers={"access-control-allow-origin": HOST, "access-control-expose-headers": "ETag"})
     assert judge_seen(seen, HOST).verdict == "pass"
     assert judge_seen(Reply(200, headers={"access-control-allow-origin": HOST}), HOST).verdict == "warn"

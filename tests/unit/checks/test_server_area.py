@@ -6,13 +6,15 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbagent.checks.check import Finding, Verdict
+from wbagent.checks.check import Finding, Subject, Verdict
+from wbagent.checks.scratch import Scratch
 from wbagent.checks.server import checks
 from wbagent.checks.server.configured import (
     judge_address,
@@ -22,7 +24,7 @@ from wbagent.checks.server.configured import (
     judge_region,
 )
 from wbagent.checks.server.environment import judge_environment
-from wbagent.checks.server.room import judge_limits, judge_space, may_write
+from wbagent.checks.server.room import judge_limits, judge_space, may_write, volume
 from wbagent.checks.server.running import judge_container, judge_log, judge_probe, judge_restarts, judge_unit
 from wbagent.config import Settings
 from wbagent.monitor.disk import Space
@@ -178,6 +180,23 @@ def test_who_may_write_to_the_volume() -> None:
     assert may_write(0o777, 0, 5, 999)
     assert not may_write(0o755, 0, 0, 999)
     assert not may_write(0o570, 999, 0, 999)
+
+
+def test_directory_of_the_volume(tmp_path: Path) -> None:
+    def look(path: Path) -> Finding:
+        server = {"host": "https://wandb.example.com", "image": "wandb/local:0.83.0", "embedded": True}
+        settings = Settings.model_validate({"server": {**server, "volume": str(path)}})
+        assert settings.server is not None
+        found = volume(settings.server)(Subject(settings, Scratch()))
+        assert isinstance(found, Finding)
+        return found
+
+    missing = look(tmp_path / "vol")
+    assert (missing.verdict, missing.remedy) == ("fail", f"install -d -o 999 -g 0 -m 0770 {tmp_path}/vol")
+    tmp_path.chmod(0o700)
+    assert (look(tmp_path).verdict, "with mode 0700" in look(tmp_path).found) == ("fail", True)
+    tmp_path.chmod(0o777)
+    assert look(tmp_path).verdict == "pass"
 
 
 def test_space_of_the_volume() -> None:
