@@ -25,15 +25,16 @@ def open_docker() -> Docker:
 def with_docker(
     look: Callable[[Docker], Finding | Iterable[Finding]],
 ) -> Callable[[Subject], Finding | Iterable[Finding]]:
-    """A check that asks Docker, and notes where it is away: that is the area docker's failure, told there once."""
+    """A check that asks Docker, and notes where it is away: that is the area docker's failure, told there once.
+
+    Raises AccessError as `open_docker`.
+    """
 
     def run(_: Subject) -> Finding | Iterable[Finding]:
         try:
             with open_docker() as docker:
                 found = look(docker)
                 return found if isinstance(found, Finding) else list(found)
-        except AccessError as error:
-            return note(f"not looked at: {error.message}", remedy=error.hint)
         except DockerAwayError:
             return note("not looked at: Docker does not answer", remedy="wbagent check docker")
 

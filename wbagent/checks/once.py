@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from wbagent.checks.check import Finding, Subject, note
-from wbagent.errors import WbagentError
+from wbagent.errors import AccessError, WbagentError
 
 T = TypeVar("T")
 
@@ -33,9 +33,9 @@ class Once(Generic[T]):
             if not self._known:
                 try:
                     self._known = [self._ask()]
-                except WbagentError:
+                except WbagentError as error:
                     self._failed = True
-                    if self._told_by:
+                    if self._told_by and not isinstance(error, AccessError):
                         return [note(f"not looked at: {self._missing}", remedy=self._told_by)]
                     raise
             found = judge(self._known[0])

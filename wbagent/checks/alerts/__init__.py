@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import exists
 
 from wbagent.alerts.destination import configured
 from wbagent.checks.alerts import agent, destinations, waiting
 from wbagent.checks.check import Check
 from wbagent.checks.once import Once
 from wbagent.config import Settings
+from wbagent.state_directory import state_directory
 
 _TOLD = "an alert that nobody reads is none"
 
 
 def checks(settings: Settings) -> Sequence[Check]:
     """Those that apply to this configuration."""
-    state = Once(waiting.read, "the state file cannot be read")
+    # Before the agent has started first there is none, and that it does not run is told by the check of it.
+    there = exists(state_directory() / "state.db")  # noqa: PTH110 - Path.exists() raises where this user may not look
+    told_by = "" if there else "systemctl enable --now wbagent"
+    state = Once(waiting.read, "the state file cannot be read", told_by)
     alerts = settings.alerts
     found = [
         Check("agent", agent.unit, "without the agent nothing is watched and no backup is made", "Monitoring"),

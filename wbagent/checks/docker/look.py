@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from wbagent.checks.asking_docker import open_docker
-from wbagent.checks.check import Finding, Subject, fail, note, passed
+from wbagent.checks.check import Finding, Subject, fail, passed
 from wbagent.config import Settings
-from wbagent.errors import AccessError, DockerError
+from wbagent.errors import DockerError
 from wbagent.server.container import SOCKET, Docker
 
 _SOCKET: Final = SOCKET.removeprefix("unix://")
@@ -44,8 +44,6 @@ class Look:
         try:
             with open_docker() as docker:
                 self._daemon = _ask(docker)
-        except AccessError as error:
-            return note(f"not looked at: {error.message}", remedy=error.hint)
         except DockerError as error:
             remedy = f"systemctl start docker.service\n{error.hint}    # why it does not run"
             return fail(error.message, needed="a daemon that answers", remedy=remedy)

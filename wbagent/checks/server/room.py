@@ -10,7 +10,7 @@ from typing import Final
 from wbagent.checks.asking_docker import with_docker
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config.server import ServerSettings
-from wbagent.errors import WbagentError
+from wbagent.errors import AccessError
 from wbagent.monitor.disk import Space, look_up
 from wbagent.quantities import format_size
 from wbagent.server.container import Docker
@@ -85,7 +85,7 @@ def _directory(settings: ServerSettings) -> Finding:
             remedy=make,
         )
     except PermissionError as error:
-        raise WbagentError(f"{path}: {error.strerror}", hint="run this as root") from None
+        raise AccessError(f"{path}: {error.strerror}", hint="run this as root") from None
     if not may_write(found.st_mode, found.st_uid, found.st_gid, uid):
         return fail(
             f"{path} is of {found.st_uid}:{found.st_gid} with mode {found.st_mode & 0o7777:04o}",
