@@ -22,6 +22,7 @@ from wbagent.checks.check import Finding, Subject
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
+from wbagent.config.monitor import CertificateSettings
 from wbagent.monitor.outside import Certificate, Doubt, Outside, Stage
 from wbagent.monitor.store_probe import Trouble
 
@@ -84,7 +85,9 @@ def test_addresses_that_users_reach(address: Address, verdict: str, said: str) -
 
 def test_endpoints() -> None:
     def judged(seen: Outside, *, pages_by_tls: bool = True) -> Finding:
-        (finding,) = judge_endpoint("https://minio.example.com:9000", seen, now=NOW, pages_by_tls=pages_by_tls)
+        (finding,) = judge_endpoint(
+            "https://minio.example.com:9000", seen, CertificateSettings(), now=NOW, pages_by_tls=pages_by_tls
+        )
         return finding
 
     good = Certificate(expires=None)
@@ -95,6 +98,10 @@ def test_endpoints() -> None:
     assert judged(Outside(Stage.REFUSED, "connection refused", 0.01)).verdict == "fail"
     soon = Certificate(expires=NOW + 5 * 86400)
     assert "expires in 5 days" in judged(Outside(None, "", 0.01, 200, soon)).found
+    # As the area tls judges the server's own.
+    for days, verdict in ((29, "warn"), (5, "warn"), (2, "fail"), (31, "pass")):
+        certificate = Certificate(expires=NOW + days * 86400)
+        assert judged(Outside(None, "", 0.01, 200, certificate)).verdict == verdict
     assert judged(Outside(None, "", 0.01, 200, Certificate(expires=NOW + 90 * 86400))).verdict == "pass"
     for said in ("301 Moved to https://minio.example.com", "400 Client sent an HTTP request to an HTTPS server."):
         stage = Stage.REDIRECT if said.startswith("3") else Stage.UNREADY
