@@ -237,6 +237,9 @@ def test_container() -> None:
     other = judge_container([Difference("memory", "4.00G", "8.00G")])
     assert other.verdict == "warn"
     assert "memory: 4.00G -> 8.00G" in other.found
+    assert other.remedy == "systemctl restart wandb-local.service"
+    away = judge_container([Difference("image", "a:1", "a:2 (NOT on this host)")], "a:2")
+    assert away.remedy == "docker pull a:2 && systemctl restart wandb-local.service"
     # The area docker tells it, with what mends it without an outage.
     assert judge_container([Difference("restart policy", "always", "no")]).verdict == "pass"
 

@@ -115,20 +115,24 @@ def container(settings: ServerSettings) -> Run:
         wanted = wanted.unpublished() if door.closed() else wanted
         image, of_image = docker.inspect_image(settings.image), docker.inspect_image(found["Image"]) or {}
         wanted_id = str(image["Id"]) if image else None
-        return judge_container(differences(found, of_image, wanted, wanted_id, docker.unlimited()))
+        changed = differences(found, of_image, wanted, wanted_id, docker.unlimited())
+        return judge_container(changed, "" if image else settings.image)
 
     return with_docker(look)
 
 
-def judge_container(found: Sequence[Difference]) -> Finding:
-    """What a restart would change; another restart policy the area docker tells, which mends it without one."""
+def judge_container(found: Sequence[Difference], missing: str = "") -> Finding:
+    """What a restart would change; another restart policy the area docker tells, which mends it without one.
+
+    `missing`: the configured image where it is not on this host. Then a restart alone would be an outage.
+    """
     found = [one for one in found if one.name != "restart policy"]
     if not found:
         return passed("it runs with the settings of the configuration")
     return warn(
         f"it runs with other settings: {'; '.join(one.sentence() for one in found)}",
         needed="the settings of the configuration",
-        remedy=f"systemctl restart {UNIT}",
+        remedy=f"docker pull {missing} && systemctl restart {UNIT}" if missing else f"systemctl restart {UNIT}",
     )
 
 
