@@ -102,7 +102,7 @@ def assert_served(address: str, authority: Authority) -> None:
         assert answer.status == 200
 
 
-def test_from_the_bare_package_to_a_running_server_by_options(
+def test_from_the_bare_package_to_a_verified_server_by_options(
     hosts: Bed, public: str, secrets: dict[str, str], authority: Authority
 ) -> None:
     web = hosts.web
@@ -125,6 +125,10 @@ def test_from_the_bare_package_to_a_running_server_by_options(
     assert "not needed any more: /root/init/mysql /root/init/bucket" in done.stdout
     assert_served(public, authority)
     assert hosts.receiver.wait_for(lambda alert: "test" in alert.text, 10)
+    verified = json.loads(web.run(["wbagent", "verify", "--no-client", "--json"], check=False).stdout)
+    # The bed's store has no TLS.
+    bad = [(each["area"], each["check"]) for each in verified["results"] if each["verdict"] in {"warn", "fail"}]
+    assert (verified["status"], bad) == (1, [("bucket", "endpoint")])
     assert web.run(["sh", "-c", f"cd {STORE} && ls wbagent.*"]).stdout.split() == [f"wbagent.{name}" for name in NAMES]
     everything = web.run(["sh", "-c", f"cat /etc/wbagent.toml {STORE}/wbagent.*"]).stdout + done.stdout + done.stderr
     for secret in (hosts.mysql_url.password, secrets["mysql"], secrets["destination"], LICENCE, "/alerts"):

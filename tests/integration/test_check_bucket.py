@@ -118,7 +118,7 @@ def made_certificate(directory: Path) -> Path:
     """A key and a certificate that is its own authority, for 127.0.0.1."""
     if not shutil.which("openssl"):
         pytest.skip("needs openssl to make a certificate")
-    own = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "30", "-nodes"]
+    own = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "90", "-nodes"]
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-keyout", "key.pem", "-out", "cert.pem", *own]
     subprocess.run(make, cwd=directory, check=True, capture_output=True)
     both = directory / "both.pem"

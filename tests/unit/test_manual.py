@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from wbagent import errors
+from wbagent.checks.areas import AREAS, checks_of
 from wbagent.cli.main import cli
 from wbagent.config import Settings, load
 from wbagent.config.layers import SECRET_KEYS, KeyPath
@@ -123,6 +124,41 @@ def test_every_command_is_in_the_manual() -> None:
     assert [command for command in commands if f"**{command}**" not in text] == []
 
 
+# Between them they have every check that looks at anything.
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {
+        "server": {
+            "host": "https://wandb.example.com",
+            "image": "wandb/local:0.83.0",
+            "mysql": "mysql://w:SECRET@db1/wandb_local",
+            "bucket": "s3://KEY:SECRET@minio.example.com/files",
+        },
+        "database": {"url": "mysql://b:SECRET@db1/wandb_local"},
+        "backup": {"destination": "s3://KEY:SECRET@offsite.example.com/backups/web1"},
+        "alerts": {"to": ["json://a.example.com"]},
+    },
+    {"server": {"host": "http://wandb.example.com", "image": "wandb/local:0.83.0", "embedded": True}},
+    {"database": {"url": "mysql://b:SECRET@db1/wandb_local"}, "backup": {"enabled": False}},
+    {},
+]
+# The topics of W&B's guide that checks name; what only W&B's newer documents ask for is named as such.
+TOPICS = {"Container", "Probes", "User", "MySQL", "Database", "Backups", "Performance", "Monitoring", "Availability"}
+TOPICS |= {"Object store", "Load balancer", "TLS", "Verify"}
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_every_check_is_in_the_manual_and_says_why(area: str) -> None:
+    found = {each.name: each for given in CONFIGURATIONS for each in checks_of(area, Settings.model_validate(given))}
+    text = (MANUAL / "wbagent.8.md").read_text()
+    told = re.search(rf"^## {area}\n(.*?)(?=^##? )", text[text.index("# CHECKS") :], re.MULTILINE | re.DOTALL)
+    assert told, area
+    # What has nothing to look at, and only says so, has no reason either.
+    looking = {name.partition(" of [")[0] for name, each in found.items() if each.why}
+    named = set(re.findall(r"\*([^*]+)\*", re.sub(r"\*\*[^*]+\*\*", "", told[1])))
+    assert looking - named == set()
+    assert {each.section for each in found.values() if not each.section.startswith("W&B docs: ")} <= {"", *TOPICS}
+
+
 def test_every_metric_is_in_the_manual() -> None:
     text = (MANUAL / "wbagent.8.md").read_text()
     section = text[text.index("# METRICS") : text.index("# OPTIONS")]
@@ -135,3 +171,5 @@ def test_every_exit_status_is_in_the_manual() -> None:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.WbagentError):
             assert f"\n{kind.exit_status}\n:" in statuses, kind.__name__
+    for status in range(3):
+        assert f"\n{status}\n:" in statuses, "of wbagent check"

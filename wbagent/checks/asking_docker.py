@@ -1,4 +1,4 @@
-"""How checks ask Docker: once as this user may, and with one word where that is not possible."""
+"""How checks ask Docker: as this user may, and with one word where that is not possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wbagent.checks.check import Finding, Subject, note
 from wbagent.errors import AccessError
 from wbagent.server.container import SOCKET, Docker, DockerAwayError
 
-_MEMBERS: Final = "run this as root, or as a member of group docker"
+_MEMBERS: Final = "sudo wbagent check, or as a member of group docker"
 
 
 def open_docker() -> Docker:
@@ -23,20 +23,19 @@ def open_docker() -> Docker:
 
 
 def with_docker(
-    look: Callable[[Docker], Finding | Iterable[Finding]], *, tells: bool = False
+    look: Callable[[Docker], Finding | Iterable[Finding]],
 ) -> Callable[[Subject], Finding | Iterable[Finding]]:
-    """A check that asks Docker. Only the one that `tells` fails where Docker is away: others note it."""
+    """A check that asks Docker, and notes where it is away: that is the area docker's failure, told there once.
+
+    Raises AccessError as `open_docker`.
+    """
 
     def run(_: Subject) -> Finding | Iterable[Finding]:
         try:
             with open_docker() as docker:
                 found = look(docker)
                 return found if isinstance(found, Finding) else list(found)
-        except AccessError as error:
-            return note(f"not looked at: {error.message}", remedy=error.hint)
         except DockerAwayError:
-            if tells:
-                raise
-            return note("not looked at: Docker does not answer")
+            return note("not looked at: Docker does not answer", remedy="wbagent check docker")
 
     return run

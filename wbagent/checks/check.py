@@ -78,7 +78,8 @@ class Check:
 
     `name` is unique in its area and is what the table shows ("memory", "signed GET"). `why` is one line: what goes
     wrong without it. `section` says where W&B asks for it ("Performance" of the guide, "W&B docs: MySQL"), "" where
-    this product does. `run` changes nothing that it does not put back, and raises WbagentError when it could not look.
+    this product does. `run` changes nothing that it does not put back, and raises WbagentError when it could not look:
+    that is a failure, and a note where it is an AccessError, for then another user could.
     """
 
     name: str

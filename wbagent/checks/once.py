@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from wbagent.checks.check import Finding, Subject, note
-from wbagent.errors import WbagentError
+from wbagent.errors import AccessError, WbagentError
 
 T = TypeVar("T")
 
 
 class Once(Generic[T]):
-    """What `ask` gives; `missing` says what the other checks lack where it raises WbagentError."""
+    """What `ask` gives; `missing` says what the other checks lack where it raises WbagentError.
 
-    def __init__(self, ask: Callable[[], T], missing: str) -> None:
+    `told_by`: the command of an area that fails with the same cause, so that here it is a note; "" where none does.
+    """
+
+    def __init__(self, ask: Callable[[], T], missing: str, told_by: str = "") -> None:
         self._ask = ask
         self._missing = missing
+        self._told_by = told_by
         self._known: list[T] = []
         self._failed = False
 
@@ -29,8 +33,10 @@ class Once(Generic[T]):
             if not self._known:
                 try:
                     self._known = [self._ask()]
-                except WbagentError:
+                except WbagentError as error:
                     self._failed = True
+                    if self._told_by and not isinstance(error, AccessError):
+                        return [note(f"not looked at: {self._missing}", remedy=self._told_by)]
                     raise
             found = judge(self._known[0])
             return [found] if isinstance(found, Finding) else list(found)

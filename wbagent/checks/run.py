@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from wbagent.checks.check import Check, Finding, Result, Subject, Verdict, fail
+from wbagent.checks.check import Check, Finding, Result, Subject, Verdict, fail, note
 from wbagent.checks.scratch import Scratch
-from wbagent.errors import WbagentError, foreseen
+from wbagent.errors import AccessError, WbagentError, foreseen
 from wbagent.quantities import format_duration
 
 # How long what was interrupted may take to end by itself, so that it makes nothing after the clearing up (seconds).
@@ -117,6 +117,9 @@ def _findings(check: Check, subject: Subject) -> list[Finding]:
     try:
         found = check.run(subject)
         return [found] if isinstance(found, Finding) else list(found)
+    except AccessError as error:
+        # What this user may not see is not known to be wrong.
+        return [note(f"not looked at: {error.message}", remedy=error.hint)]
     except WbagentError as error:
         return [fail(error.message, needed="", remedy=error.hint)]
     except OSError as error:

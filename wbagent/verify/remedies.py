@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_BODY: Final = """\
-the load balancer refuses requests of 10 MB:
-  nginx: client_max_body_size 0; in its server block
-  nginx ingress: the annotation nginx.ingress.kubernetes.io/proxy-body-size: "0"
-  HAProxy: take out the http-request rule on req.body_size (it has no limit of its own)
-  Caddy: take out request_body { max_size … } (it has no limit of its own)
-then: wbagent check proxy"""
+from wbagent.checks.fronts import LINES, Need
+
+_BODY: Final = "\n".join(
+    (
+        "the load balancer refuses requests of 10 MB:",
+        *(f"  {front}: {line}" for front, line in LINES[Need.BODY].items()),
+        '  nginx ingress: the annotation nginx.ingress.kubernetes.io/proxy-body-size: "0"',
+        "then: wbagent check proxy",
+    )
+)
 _STORE: Final = "wbagent check bucket; wbagent server diff shows whether the running server has this bucket and queue"
 _SERVER: Final = "journalctl -u wandb-local --since -15min; wbagent server history"
 _SUPPORT: Final = "wbagent support-bundle; ask W&B's support with it"

@@ -14,7 +14,7 @@ from wbagent.alerts.message import Kind, Message, event
 from wbagent.alerts.outbox import Waiting
 from wbagent.alerts.silences import Silence
 from wbagent.checks.alerts.agent import judge_agent, judge_units, metrics
-from wbagent.checks.alerts.destinations import Endpoint, judge_any, judge_ping, reach, understood
+from wbagent.checks.alerts.destinations import Endpoint, judge_any, judge_ping, judge_reach, reach, understood
 from wbagent.checks.alerts.waiting import Known, judge_firing, judge_outbox, judge_refused, judge_silences
 from wbagent.checks.check import Finding, Subject
 from wbagent.checks.scratch import Scratch
@@ -109,6 +109,13 @@ def test_units() -> None:
     assert (mute.verdict, "wbagent.service" in mute.found) == ("warn", True)
     (failed,) = judge_units(told, ("wbagent-deliver.service",))
     assert (failed.verdict, failed.about) == ("fail", "wbagent-deliver.service")
+
+
+def test_a_machine_that_takes_no_connection() -> None:
+    where = Endpoint("hooks.example.com", 443)
+    assert judge_reach("jsons://hooks.example.com", where, "").verdict == "pass"
+    away = judge_reach("jsons://hooks.example.com", where, "Connection refused")
+    assert (away.verdict, "hooks.example.com:443: Connection refused" in away.found) == ("fail", True)
 
 
 def test_prometheus(port: int, closed: int) -> None:

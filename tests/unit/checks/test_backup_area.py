@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,13 @@ from wbagent.binlog.lag import Report
 from wbagent.bucket.verdict import Finding as Found
 from wbagent.bucket.verdict import Verdict as Judged
 from wbagent.checks.backup import checks
-from wbagent.checks.backup.making import judge_image, judge_program
+from wbagent.checks.backup.making import drill, judge_image, judge_program
 from wbagent.checks.backup.place import judge_destination, judge_keys
 from wbagent.checks.backup.planned import (
     judge_binary_logs,
     judge_encryption,
     judge_retention,
     judge_schedule,
-    judge_standby,
 )
 from wbagent.checks.backup.stored import judge_newest, judge_room
 from wbagent.checks.check import Finding, Subject, passed
@@ -30,7 +30,6 @@ from wbagent.config.dsn import S3URL
 from wbagent.config.model import BackupSettings
 from wbagent.errors import BucketError
 from wbagent.monitor.disk import Space
-from wbagent.monitor.replication import Threads
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 URL = S3URL.parse("s3://KEY:SECRET@offsite.example.com/backups/host1?tls=true")
@@ -99,6 +98,28 @@ def test_image_for_drills() -> None:
     assert judge_image("mysql:8.4", None).verdict == "note"
 
 
+@pytest.mark.parametrize(
+    ("options", "verdict", "said"),
+    [
+        ({"enabled": False}, "warn", "switched off"),
+        ({"mysqld": "/nowhere/mysqld"}, "warn", "there is no mysqld on this host"),
+    ],
+)
+def test_where_no_drill_is_made(options: dict[str, object], verdict: str, said: str) -> None:
+    found = drill(settings(drill=options))(Subject(Settings(), Scratch()))
+    assert isinstance(found, Finding)
+    assert (found.verdict, said in found.found) == (verdict, True)
+
+
+def test_a_mysqld_to_drill_with(tmp_path: Path) -> None:
+    program = tmp_path / "mysqld"
+    program.write_text("#!/bin/sh\necho 'mysqld  Ver 9.7.1 for Linux on x86_64 (MySQL Community Server - GPL)'\n")
+    program.chmod(0o755)
+    found = drill(settings(drill={"mysqld": str(program)}))(Subject(Settings(), Scratch()))
+    assert isinstance(found, Finding)
+    assert (found.verdict, found.found) == ("pass", f"in {program}, MySQL 9.7.1")
+
+
 def test_what_is_planned() -> None:
     assert judge_retention(7).verdict == "pass"
     assert judge_retention(6).verdict == "warn"
@@ -127,14 +148,6 @@ def test_binary_logs() -> None:
     assert binlogs(gap="binlog.7 was purged", gap_at=now - 10, sound_at=now - 5).verdict == "pass"
 
 
-def test_standby() -> None:
-    assert judge_standby("db2:3306", Threads("", "")).verdict == "pass"
-    assert judge_standby("db2:3306", None).verdict == "warn"
-    stopped = judge_standby("db2:3306", Threads("applier", "Duplicate entry"))
-    assert stopped.verdict == "fail"
-    assert "Duplicate entry" in stopped.found
-
-
 def test_what_hangs_on_one_look_tells_its_failure_once() -> None:
     asked = []
 
@@ -149,6 +162,10 @@ def test_what_hangs_on_one_look_tells_its_failure_once() -> None:
     (told,) = second(subject)
     assert (told.verdict, told.found) == ("note", "not looked at: the store does not answer")
     assert len(asked) == 1
+    elsewhere = Once(ask, "the database cannot be looked at", told_by="wbagent check database")
+    told_there = [elsewhere.then(passed)(subject)[0] for _ in range(2)]
+    assert [each.verdict for each in told_there] == ["note", "note"]
+    assert told_there[0].remedy == "wbagent check database"
     (well,) = Once(lambda: "fine", "").then(passed)(subject)
     assert well.found == "fine"
 
@@ -162,7 +179,7 @@ def test_switched_off() -> None:
     found = checks(
         Settings.model_validate({"database": {"url": "mysql://u:p@db1.example.com/d"}, "backup": {"enabled": False}})
     )
-    assert [each.name for each in found] == ["backups", "standby"]
+    assert [each.name for each in found] == ["backups"]
     result = found[0].run(Subject(Settings(), Scratch()))
     assert isinstance(result, Finding)
     assert result.verdict == "warn"

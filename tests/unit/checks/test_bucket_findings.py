@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wbagent.bucket.mc_lines import McLines
@@ -20,6 +22,7 @@ from wbagent.checks.check import Finding, Subject
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
+from wbagent.config.monitor import CertificateSettings
 from wbagent.monitor.outside import Certificate, Doubt, Outside, Stage
 from wbagent.monitor.store_probe import Trouble
 
@@ -82,7 +85,9 @@ def test_addresses_that_users_reach(address: Address, verdict: str, said: str) -
 
 def test_endpoints() -> None:
     def judged(seen: Outside, *, pages_by_tls: bool = True) -> Finding:
-        (finding,) = judge_endpoint("https://minio.example.com:9000", seen, now=NOW, pages_by_tls=pages_by_tls)
+        (finding,) = judge_endpoint(
+            "https://minio.example.com:9000", seen, CertificateSettings(), now=NOW, pages_by_tls=pages_by_tls
+        )
         return finding
 
     good = Certificate(expires=None)
@@ -93,6 +98,10 @@ def test_endpoints() -> None:
     assert judged(Outside(Stage.REFUSED, "connection refused", 0.01)).verdict == "fail"
     soon = Certificate(expires=NOW + 5 * 86400)
     assert "expires in 5 days" in judged(Outside(None, "", 0.01, 200, soon)).found
+    # As the area tls judges the server's own.
+    for days, verdict in ((29, "warn"), (5, "warn"), (2, "fail"), (31, "pass")):
+        certificate = Certificate(expires=NOW + days * 86400)
+        assert judged(Outside(None, "", 0.01, 200, certificate)).verdict == verdict
     assert judged(Outside(None, "", 0.01, 200, Certificate(expires=NOW + 90 * 86400))).verdict == "pass"
     for said in ("301 Moved to https://minio.example.com", "400 Client sent an HTTP request to an HTTPS server."):
         stage = Stage.REDIRECT if said.startswith("3") else Stage.UNREADY
@@ -103,6 +112,9 @@ def test_endpoints() -> None:
 
 
 @given(st.floats(-1e7, 1e7))
+@example(61.0)
+@example(-899.0)
+@example(901.0)
 def test_clocks(ahead: float) -> None:
     verdict = judge_clock(ahead).verdict
     assert verdict == ("pass" if abs(ahead) <= 60 else "warn" if abs(ahead) < 900 else "fail")
@@ -111,16 +123,15 @@ def test_clocks(ahead: float) -> None:
 @pytest.mark.parametrize(
     ("region", "verdict", "remedy"),
     [
-        (Region("us-east-1", None, "us-east-1", minded=True), "pass", ""),
-        (Region(None, None, "", minded=True), "pass", ""),
-        (Region("us-east1", None, "", minded=False), "warn", "region=us-east-1 in"),
-        (Region("us-east1", None, "default", minded=False), "warn", "region=us-east-1 in"),
-        (Region("us-gov-west1", None, "", minded=False), "warn", "region=us-gov-west-1 in"),
-        (Region("us-east1", None, "us-east1", minded=True), "pass", ""),
-        (Region("us-east-1", None, "eu-west-1", minded=True), "warn", "region=eu-west-1 in"),
-        (Region("us-east-1", None, "default", minded=False), "pass", ""),
-        (Region("us-east-1", "eu-west-1", "us-east-1", minded=True), "warn", 'region = "us-east-1"'),
-        (Region("europe-west1", None, "", minded=True), "pass", ""),
+        (Region("us-east-1", "us-east-1", minded=True), "pass", ""),
+        (Region(None, "", minded=True), "pass", ""),
+        (Region("us-east1", "", minded=False), "warn", "region=us-east-1 in"),
+        (Region("us-east1", "default", minded=False), "warn", "region=us-east-1 in"),
+        (Region("us-gov-west1", "", minded=False), "warn", "region=us-gov-west-1 in"),
+        (Region("us-east1", "us-east1", minded=True), "pass", ""),
+        (Region("us-east-1", "eu-west-1", minded=True), "warn", "region=eu-west-1 in"),
+        (Region("us-east-1", "default", minded=False), "pass", ""),
+        (Region("europe-west1", "", minded=True), "pass", ""),
     ],
 )
 def test_regions(region: Region, verdict: str, remedy: str) -> None:
@@ -186,6 +197,7 @@ def test_preflights() -> None:
     assert judge_preflight("PUT", reply(HOST, methods="GET"), HOST).verdict == "fail"
     assert "content-md5" in judge_preflight("PUT", reply(HOST, headers="Content-Type"), HOST).found
     assert judge_preflight("PUT", reply(HOST, headers="*"), HOST).verdict == "pass"
+    assert "answered 500" in judge_preflight("PUT", replace(reply(HOST), status=500), HOST).found
     seen = Reply(200, headers={"access-control-allow-origin": HOST, "access-control-expose-headers": "ETag"})
     assert judge_seen(seen, HOST).verdict == "pass"
     assert judge_seen(Reply(200, headers={"access-control-allow-origin": HOST}), HOST).verdict == "warn"

@@ -129,6 +129,13 @@ def test_platform_of_the_image(platforms: list[str], verdict: str) -> None:
     assert image.judge_platforms("wandb/local:0.83.0", platforms).verdict == verdict
 
 
+def test_an_image_that_is_not_on_this_host() -> None:
+    there = image.judge_pullable("wandb/local:0.83.0")
+    assert (there.verdict, there.remedy) == (Verdict.WARN, "docker pull wandb/local:0.83.0")
+    nowhere = image.judge_unreachable("wandb/local:0.83.0", "its registry has no such image")
+    assert (nowhere.verdict, "no such image" in nowhere.found) == (Verdict.FAIL, True)
+
+
 @pytest.mark.parametrize(("installed", "remedy"), [(True, "systemctl enable"), (False, "apt install docker.io")])
 def test_no_docker(installed: bool, remedy: str) -> None:
     told = not_there(installed=installed)

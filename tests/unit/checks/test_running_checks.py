@@ -11,7 +11,7 @@ from wbagent.checks.check import Check, Finding, Subject, fail, note, passed, wa
 from wbagent.checks.run import exit_status, run
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings
-from wbagent.errors import DatabaseError, WbagentError
+from wbagent.errors import AccessError, DatabaseError, WbagentError
 
 
 def subject() -> Subject:
@@ -45,6 +45,15 @@ def test_one_that_hangs_fails_and_the_next_one_runs() -> None:
     hold.set()
     assert [result.finding.verdict for result in results] == ["fail", "pass"]
     assert "no answer within" in results[0].finding.found
+
+
+def test_what_this_user_may_not_see_is_a_note() -> None:
+    def locked(_: Subject) -> Finding:
+        raise AccessError("this user may not read the state file", hint="run it as root")
+
+    (told,) = run({"alerts": [check("a", locked)]}, subject())
+    assert (told.finding.verdict, told.finding.remedy) == ("note", "run it as root")
+    assert told.finding.found == "not looked at: this user may not read the state file"
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,11 @@ def test_versions(versions: tuple[str, ...], expected: str) -> None:
 def test_hsts(hsts: str, seconds: int) -> None:
     assert verdict.max_age(hsts) == seconds
     assert verdict.of_hsts(replace(GOOD, hsts=hsts), lines).verdict == ("pass" if seconds else "warn")
+
+
+def test_scheme_and_name() -> None:
+    plain = verdict.of_scheme(Public("http://wandb.example.com"))
+    assert (plain.verdict, 'host = "https://wandb.example.com"' in plain.remedy) == ("warn", True)
+    assert verdict.of_name(PUBLIC, GOOD).verdict == "pass"
+    other = verdict.of_name(PUBLIC, replace(GOOD, fits=False, names=("www.example.com",)))
+    assert (other.verdict, "for www.example.com, not for wandb.example.com" in other.found) == ("fail", True)

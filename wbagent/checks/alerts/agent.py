@@ -10,6 +10,7 @@ from wbagent.alerts.failed_units import UNITS as SILENT
 from wbagent.alerts.unit_facts import AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config.model import MetricsSettings
+from wbagent.errors import BusError
 from wbagent.systemd.bus import Bus, Properties
 
 _UPGRADE_UNIT: Final = "wbagent-upgrade.service"
@@ -41,9 +42,15 @@ def judge_agent(properties: Properties) -> Finding:
 
 def units(_: Subject) -> Iterator[Finding]:
     """Those of the product, failed or not, and whether each would tell."""
-    with Bus() as bus:
-        told = {name: tuple(bus.properties(name).get("OnFailure", ())) for name in _TELLING}
-        failed = bus.failed((*SILENT, *_TELLING))
+    try:
+        with Bus() as bus:
+            told = {name: tuple(bus.properties(name).get("OnFailure", ())) for name in _TELLING}
+            # The agent's own failure is the check "agent".
+            failed = bus.failed([name for name in (*SILENT, *_TELLING) if name != AGENT_UNIT])
+    except BusError as error:
+        # The check "agent" has failed with it.
+        yield note(f"not looked at: {error.message}")
+        return
     yield from judge_units(told, failed)
 
 

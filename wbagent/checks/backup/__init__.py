@@ -1,4 +1,4 @@
-"""Checks of the area "backup": where backups go, how they are made, what there is of them, and the standby."""
+"""Checks of the area "backup": where backups go, how they are made, and what there is of them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,11 @@ def checks(settings: Settings) -> Sequence[Check]:
                 "wbagent init, or [server] or [database] in /etc/wbagent.toml (wbagent.toml(5))",
             ),
         )
-    standby = Check("standby", planned.standby(settings), "it takes over when the database's host dies", "Availability")
     if not backup.enabled:
-        return (
-            Check("backups", planned.switched_off, "a database without a backup is lost with its disk", _GUIDE),
-            standby,
-        )
+        return (Check("backups", planned.switched_off, "a database without a backup is lost with its disk", _GUIDE),)
     catalog = Once(lambda: stored.look(settings), "the destination of backups does not answer")
-    database = Once(lambda: making.look_at(url), "the database cannot be looked at")
+    # The area database looks with the same account, and fails with why it cannot come in.
+    database = Once(lambda: making.look_at(url), "the database cannot be looked at", told_by="wbagent check database")
     found = [
         Check("destination", place.destination(settings), "a fire takes what is in one room", _GUIDE),
         Check("reachable", catalog.then(stored.reachable), "a backup that cannot be stored is none", _GUIDE),
@@ -62,5 +59,4 @@ def checks(settings: Settings) -> Sequence[Check]:
         Check("schedule", lambda _: planned.judge_schedule(backup), "daily, says W&B's guide", _GUIDE),
         Check("encryption", lambda _: planned.judge_encryption(backup.encrypt_to), "the store's people can read it"),
         Check("binary logs", planned.binary_logs(settings, time.time), "a backup alone loses up to a day of work"),
-        standby,
     ]

@@ -1,4 +1,4 @@
-"""What is configured about backups beside where and how: how long, when, for whom; binary logs and the standby."""
+"""What is configured about backups beside where and how: how long, when, for whom; and binary logs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config import Settings
 from wbagent.config.model import BackupSettings
 from wbagent.errors import AccessError, StateError
-from wbagent.monitor.replication import Threads, read_standby
 from wbagent.quantities import format_duration
 from wbagent.state import State
 
@@ -101,40 +100,3 @@ def judge_binary_logs(settings: Settings, report: Report | None, now: float) -> 
         if late
         else passed(report.line(now))
     )
-
-
-def standby(settings: Settings) -> Callable[[Subject], Finding]:
-    """[standby]."""
-    replica = settings.standby
-
-    def look(_: Subject) -> Finding:
-        if replica is None:
-            return note(
-                "no standby is configured",
-                needed="a replica on another machine that can take over (W&B's guide)",
-                remedy='[standby] url = "mysql://wbagent:PASSWORD@db2.example.com/wandb_local"',
-            )
-        return judge_standby(replica.url.address, read_standby(replica.url, ()).threads)
-
-    return look
-
-
-def judge_standby(address: str, threads: Threads | None) -> Finding:
-    """Whether it replicates; how far it is behind the agent watches."""
-    if threads is None:
-        return warn(
-            f"{address} answers, and the account may not see its replication",
-            needed="REPLICATION CLIENT",
-            remedy="GRANT REPLICATION CLIENT ON *.* TO the account, on the primary",
-        )
-    if threads.stopped:
-        words = {
-            "replica": "it replicates from nobody",
-            "applier": "its applier stands",
-            "receiver": "it receives nothing",
-        }
-        why = f": {threads.why}" if threads.why else ""
-        return fail(
-            f"{address}: {words[threads.stopped]}{why}", needed="both threads", remedy="SHOW REPLICA STATUS\\G there"
-        )
-    return passed(f"{address} replicates")

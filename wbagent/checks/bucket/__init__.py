@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wbagent.checks.bucket.store import Store
@@ -83,7 +83,9 @@ def checks(settings: Settings) -> Sequence[Check]:
                 "once the server runs, this tries signed uploads and downloads: wbagent verify",
             )
         ]
-    return of_store(Store(server.bucket, server.host, server.region))
+    # The server signs for AWS_REGION where the connection string names no region.
+    named = (*server.bucket.options, *(() if server.bucket.region else (("region", server.aws_region),)))
+    return of_store(Store(replace(server.bucket, options=named), server.host))
 
 
 def of_store(store: Store) -> Sequence[Check]:

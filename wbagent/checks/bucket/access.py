@@ -83,11 +83,10 @@ def _signs_without_port(store: Store, trouble: Trouble) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """`named` in the connection string, AWS_REGION by [server] region, `own` what the bucket says ("" when it may not
-    be asked); `minded`: whether the store refuses a signature for another one."""
+    """`named` in the configuration, `own` what the bucket says ("" when it may not be asked); `minded`: whether the
+    store refuses a signature for another one."""
 
     named: str | None
-    aws: str | None
     own: str
     minded: bool
 
@@ -96,11 +95,11 @@ def region(store: Store, subject: Subject) -> Iterator[Finding]:
     """The region that is named, the bucket's, and whether the store minds at all."""
     elsewhere = replace(store.url, options=(("region", _ELSEWHERE), *store.url.options))
     asked = StoreProbe().read(elsewhere, store.key("none"), _TIMEOUT_S, store.now())
-    yield judge_region(Region(store.url.region, store.aws_region, _location(store), asked.trouble is not None))
+    yield judge_region(Region(store.url.region, _location(store), asked.trouble is not None))
 
 
 def judge_region(region: Region) -> Finding:
-    """Whether signatures name the region that the bucket is in."""
+    """Whether signatures name the region that the bucket is in; two that are configured the area server tells."""
     signed = region.named or "us-east-1"
     slip = _WITHOUT_DASH.fullmatch(region.named or "")
     if slip and region.own != region.named:
@@ -110,12 +109,6 @@ def judge_region(region: Region) -> Finding:
             f"region={region.named} is no region of Amazon's: {named} is (W&B's guide writes both)",
             needed=f"region={right}",
             remedy=f"region={right} in [server] bucket",
-        )
-    if region.aws and region.aws != signed:
-        return warn(
-            f"[server] region (AWS_REGION) is {region.aws}, and the connection string signs for {signed}",
-            needed="one region",
-            remedy=f'[server] region = "{signed}", or take it out',
         )
     if not region.minded:
         own = f" (the bucket says {region.own})" if region.own not in {"", signed} else ""

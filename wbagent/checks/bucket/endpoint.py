@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from wbagent.alerts.certificate import step
 from wbagent.bucket.plain_http import send
 from wbagent.bucket.signing import SignedUrl, host_of
 from wbagent.checks.bucket.store import Store
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config.connection_string import with_port
+from wbagent.config.monitor import CertificateSettings
 from wbagent.monitor.outside import Doubt, Outside, Stage, ask
 from wbagent.quantities import format_duration
 
@@ -26,8 +28,8 @@ _TIMEOUT_S: Final = 10.0
 _REFUSED_S: Final = 900.0
 _LATE_S: Final = 60.0
 _DAY_S: Final = 86400.0
-# As [monitor.certificate] warns for the second time.
-_RENEW_DAYS: Final = 14
+# Of `step`: the last days before a certificate ends.
+_CRITICAL: Final = 3
 _HOSTS: Final = Path("/etc/hosts")
 _ONLY_HERE: Final = re.compile(r"(localhost|.*\.localhost|.*\.docker\.internal|.*\.svc(\.cluster\.local)?)\.?")
 _DOCKER: Final = re.compile(r"docker\d+|br-[0-9a-f]{12}")
@@ -51,12 +53,13 @@ _DOUBTS: Final = {
 }
 
 
-def reachable(store: Store, _: Subject) -> Iterator[Finding]:
+def reachable(store: Store, subject: Subject) -> Iterator[Finding]:
     """The endpoint: name, connection, TLS."""
     host, port = host_of(store.url)
     address = f"{'https' if store.url.tls else 'http'}://{with_port(host, port)}"
     seen = ask(address, _TIMEOUT_S)
-    yield from judge_endpoint(address, seen, now=store.now(), pages_by_tls=store.host.startswith("https:"))
+    limits, by_tls = subject.settings.monitor.certificate, store.host.startswith("https:")
+    yield from judge_endpoint(address, seen, limits, now=store.now(), pages_by_tls=by_tls)
     if seen.broken in _MENDS:
         store.closed = "the store does not answer"
     elif _wants_tls(seen):
@@ -65,8 +68,13 @@ def reachable(store: Store, _: Subject) -> Iterator[Finding]:
         store.closed = "the store's certificate is refused"
 
 
-def judge_endpoint(address: str, seen: Outside, *, now: float, pages_by_tls: bool) -> Iterator[Finding]:
-    """What one look at the endpoint means; whatever an S3 store answers to a stranger is good here."""
+def judge_endpoint(
+    address: str, seen: Outside, limits: CertificateSettings, *, now: float, pages_by_tls: bool
+) -> Iterator[Finding]:
+    """What one look at the endpoint means; whatever an S3 store answers to a stranger is good here.
+
+    `limits`: the days of the alerts on the server's own certificate, as in the area tls.
+    """
     if seen.broken in _MENDS:
         yield fail(f"{address}: {seen.said}", needed="an S3 store that answers", remedy=_MENDS[seen.broken])
         return
@@ -89,11 +97,11 @@ def judge_endpoint(address: str, seen: Outside, *, now: float, pages_by_tls: boo
             remedy=_DOUBTS.get(seen.certificate.doubt, "renew the store's certificate"),
         )
         return
-    left = (seen.certificate.expires - now) / _DAY_S if seen.certificate.expires else None
-    if left is not None and left < _RENEW_DAYS:
-        yield warn(
-            f"{address}: the certificate expires in {max(left, 0):.0f} days",
-            needed=f"more than {_RENEW_DAYS} days left: whatever renews it should have done so",
+    left = seen.certificate.expires - now if seen.certificate.expires else None
+    if left is not None and (urgency := step(limits, left)):
+        yield (fail if urgency >= _CRITICAL else warn)(
+            f"{address}: the certificate expires in {max(left / _DAY_S, 0):.0f} days",
+            needed=f"more than {limits.warn_days:g} days left: whatever renews it should have done so",
             remedy="renew the store's certificate",
         )
         return

@@ -16,7 +16,7 @@ from wbagent.checks.bucket.store import Store
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 
 _SIZE: Final = 64 * 1024
-_POLICY: Final = "give the keys the policy of: wbagent bucket create --policy (minio|aws|ceph)"
+_POLICY: Final = "give the keys the policy of: wbagent bucket create --policy minio   # or: aws, ceph"
 
 
 def multipart(store: Store, subject: Subject) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def judge_put(put: Reply) -> Finding:
     return fail(
         put.said,
         needed="keys that may put objects",
-        remedy="give the keys the policy of: wbagent bucket create --policy (minio|aws|ceph)",
+        remedy="give the keys the policy of: wbagent bucket create --policy minio   # or: aws, ceph",
         about="PUT",
     )
 
@@ -124,7 +124,7 @@ def judge_head(head: Reply, size: int) -> Finding:
 def judge_get(got: Reply, body: bytes) -> Finding:
     """An hour's URL for a download."""
     if not got.good:
-        remedy = "give the keys the policy of: wbagent bucket create --policy (minio|aws|ceph)"
+        remedy = "give the keys the policy of: wbagent bucket create --policy minio   # or: aws, ceph"
         return fail(got.said, needed="keys that may get objects", remedy=remedy, about="GET")
     if got.body != body:
         return fail(

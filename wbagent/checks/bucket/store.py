@@ -38,7 +38,6 @@ class Store:
 
     url: S3URL
     host: str
-    aws_region: str | None = None
     now: Callable[[], float] = time.time
     closed: str = ""
     unwritable: str = ""

@@ -9,7 +9,7 @@ from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.checks.database.look import Look
 from wbagent.config import Settings
 from wbagent.database.facts import Version
-from wbagent.database.wanted import PERSISTS_SINCE, WANTED, Standing, Wanted, standing
+from wbagent.database.wanted import GUIDE, PERSISTS_SINCE, WANTED, Standing, Wanted, standing
 from wbagent.quantities import format_duration, format_size
 
 _TUNE: Final = "wbagent database tune"
@@ -42,7 +42,7 @@ def _one(each: Wanted, current: str, found: Standing, look: Look) -> Finding:
         say = fail if each.loses else warn
         return say(
             f"{_shown(each, current)}: {each.why}",
-            needed=f"{_shown(each, each.value, at_least=each.at_least)}; {_when(each)}",
+            needed=f"{_shown(each, each.value, at_least=each.at_least)}{_source(each)}; {_when(each)}",
             remedy=_remedy(each, look, each.value),
             about=each.name,
         )
@@ -65,6 +65,11 @@ def _one(each: Wanted, current: str, found: Standing, look: Look) -> Finding:
 def _shown(each: Wanted, value: str, *, at_least: bool = False) -> str:
     size = f" ({format_size(int(value))})" if each.name.endswith("_size") and value.isdecimal() else ""
     return f"{'at least ' if at_least else ''}{value}{size}"
+
+
+def _source(each: Wanted) -> str:
+    """Who asks for it, where that is not the guide, as the check says of all."""
+    return "" if each.source == GUIDE else f" ({each.source})"
 
 
 def _when(each: Wanted) -> str:

@@ -20,7 +20,7 @@ def checks(settings: Settings) -> Sequence[Check]:
         Check("version", look.then(daemon.version), "older ones do not let the image's programs start", "Container"),
         Check("start at boot", look.then(daemon.start_at_boot), "the server would stay down after a reboot"),
         Check("storage", look.then(daemon.storage), "others copy whole images, or are no longer looked after"),
-        Check("limits", look.then(daemon.limits), "without them the server can take all that the host has"),
+        Check("limits", look.then(daemon.limits), "without them the server can take all of this host", "Container"),
     )
     if settings.server is None and settings.database is not None:
         return of_the_daemon

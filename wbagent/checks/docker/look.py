@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wbagent.checks.check import Finding, Subject, fail, note, passed
+from wbagent.checks.asking_docker import open_docker
+from wbagent.checks.check import Finding, Subject, fail, passed
 from wbagent.config import Settings
 from wbagent.errors import DockerError
 from wbagent.server.container import SOCKET, Docker
@@ -41,10 +41,9 @@ class Look:
         """Whether it is there."""
         if not Path(_SOCKET).exists():
             return not_there(installed=shutil.which("dockerd", path="/usr/local/sbin:/usr/sbin:/usr/bin") is not None)
-        if not os.access(_SOCKET, os.R_OK | os.W_OK):
-            return note("not looked at: this user may not ask Docker", remedy="sudo wbagent check docker")
         try:
-            self._daemon = _ask()
+            with open_docker() as docker:
+                self._daemon = _ask(docker)
         except DockerError as error:
             remedy = f"systemctl start docker.service\n{error.hint}    # why it does not run"
             return fail(error.message, needed="a daemon that answers", remedy=remedy)
@@ -66,9 +65,8 @@ def not_there(*, installed: bool) -> Finding:
     return fail("Docker is not installed", needed="Docker 20.10.10 or later", remedy="apt install docker.io")
 
 
-def _ask() -> Daemon:
-    with Docker() as docker:
-        names = [str(each["Names"][0]).removeprefix("/") for each in docker.containers() if each.get("Names")]
-        # One may have gone meanwhile.
-        details = {name: docker.inspect(name) for name in names[:_CONTAINERS]}
-        return Daemon(docker.info(), docker.version(), {name: found for name, found in details.items() if found})
+def _ask(docker: Docker) -> Daemon:
+    names = [str(each["Names"][0]).removeprefix("/") for each in docker.containers() if each.get("Names")]
+    # One may have gone meanwhile.
+    details = {name: docker.inspect(name) for name in names[:_CONTAINERS]}
+    return Daemon(docker.info(), docker.version(), {name: found for name, found in details.items() if found})

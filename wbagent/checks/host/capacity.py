@@ -18,31 +18,22 @@ _PROCESSORS: Final = 4
 # W&B's newer docs, for production.
 _NEWER_MEMORY: Final = 64_000_000_000
 _NEWER_PROCESSORS: Final = 8
-# A container that may take more than there is by this factor was configured for another machine.
-_BEYOND: Final = 1.1
 # MySQL's manual and Percona's ask for 1; up to 10 is what database hosts are commonly set to.
 _SWAPPINESS: Final = 10
 # So much of the memory's size in swap is no longer what nobody needs.
 _SWAPPED: Final = 0.1
 
 
-def memory(subject: Subject) -> Finding:
-    """What the machine has."""
-    server = subject.settings.server
-    return judge_memory(psutil.virtual_memory().total, server.memory if server is not None else None)
+def memory(_: Subject) -> Finding:
+    """What the machine has; what of it the container may take is the area server's business."""
+    return judge_memory(psutil.virtual_memory().total)
 
 
-def judge_memory(total: int, limit: int | None) -> Finding:
-    """`limit`: what the container may take ([server] memory); None where nothing is configured."""
+def judge_memory(total: int) -> Finding:
+    """Against the guide's figure for the server, and the newer one."""
     if total < _MEMORY:
         return fail(
             f"{format_size(total)} of memory", needed="8 GB for the server", remedy="give this machine more memory"
-        )
-    if limit is not None and limit > _BEYOND * total:
-        return warn(
-            f"the container may take {format_size(limit)}, and this machine has {format_size(total)}",
-            needed="a limit below what the machine has",
-            remedy=f'memory = "{int(0.9 * total) >> 30}G"    # in [server] of /etc/wbagent.toml',
         )
     if total < _NEWER_MEMORY:
         return note(f"{format_size(total)}: enough for the guide's 8 GB; W&B's newer docs size production at 64 GB")

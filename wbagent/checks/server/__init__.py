@@ -30,7 +30,6 @@ def checks(settings: Settings) -> Sequence[Check]:
         Check("restarts", running.restarts, "each was an outage for users"),
         Check("address", configured.address(server), "signed URLs and logins are made for HOST", "TLS"),
         Check("licence", configured.licence(server), "without one the server refuses most of its work", "Container"),
-        Check("user", configured.user(server), "another UID or group cannot write to /vol and /etc", "User"),
         Check("region", configured.region(server), "signatures are made for AWS_REGION", "Container"),
         Check("limits", room.limits(server), "the server needs 8 GB and 4 processors", "Container"),
         Check("volume", room.volume(server), "the server writes its files to /vol", "User"),

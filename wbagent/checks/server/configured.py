@@ -46,7 +46,7 @@ def judge_image(name: str, now: datetime) -> Finding:
         return fail(
             f"{release} is one of the two releases that W&B took back",
             needed="any release but 0.78.0 and 0.78.1",
-            remedy="wbagent server upgrade 0.79.0  (or newer)",
+            remedy="wbagent server upgrade 0.79.0   # or newer",
         )
     if version[0] != _NEWEST[0]:
         return note(f"{name} is pinned; how old it is cannot be told", remedy="compare W&B's release notes")
@@ -55,7 +55,7 @@ def judge_image(name: str, now: datetime) -> Finding:
         return warn(
             f"{name} is about {months} months old",
             needed=f"a release of the last {_SUPPORTED_MONTHS} months: W&B supports none that is older",
-            remedy="wbagent server upgrade TAG  (see W&B's release notes for the newest)",
+            remedy="wbagent server upgrade TAG   # see W&B's release notes for the newest",
         )
     age = f"about {months} months old" if months > 0 else "not older than a month"
     return passed(f"{name} is pinned, {age}, supported for 12 months")
@@ -67,18 +67,12 @@ def address(settings: ServerSettings) -> Run:
 
 
 def judge_address(host: str) -> Finding:
-    """Whether users and signed URLs come by HTTPS, at an address that other machines can open."""
+    """Whether it is an address that other machines can open; that it should be https:// the area tls tells."""
     if _LOCAL_NAMES.fullmatch(host):
         return warn(
             f"HOST is {host}, which every machine takes for itself",
             needed="the address that users open",
             remedy='[server] host = "https://wandb.example.com"',
-        )
-    if host.startswith("http://"):
-        return warn(
-            f"HOST is {host}: passwords, API keys and data go in the clear",
-            needed="https://, with a load balancer that ends TLS",
-            remedy=f'[server] host = "https://{host.partition("://")[2]}", when the load balancer has a certificate',
         )
     return passed(f"HOST is {host}")
 
@@ -130,14 +124,6 @@ def _expires(licence_text: str) -> float | None:
     return expires
 
 
-def user(settings: ServerSettings) -> Run:
-    """Whom the container runs as: the rule itself is held when the configuration is read."""
-    configured = settings.user
-    if configured is None:
-        return lambda _: passed("the image's own user (W&B's is 999)")
-    return lambda _: passed(f"{configured}: as W&B's rule has it (999, or at least 100000 with group 0)")
-
-
 def region(settings: ServerSettings) -> Run:
     """AWS_REGION."""
     bucket = settings.bucket if isinstance(settings.bucket, S3URL) else None
@@ -147,25 +133,22 @@ def region(settings: ServerSettings) -> Run:
 
 
 def judge_region(own: str | None, bucket: str | None, used: str, *, amazon: bool) -> Finding:
-    """Whether both places name one region. W&B's guide writes us-east1 in one place and us-east-1 in another."""
+    """Whether both places name one region; whether that is the bucket's the area bucket measures.
+
+    W&B's guide writes us-east1 in one place and us-east-1 in another; a store of one's own may have either.
+    """
     if own and bucket and own != bucket:
         return fail(
             f"[server] region is {own}, and bucket says region={bucket}",
             needed="one region, that of the bucket: a signature for another one is refused",
             remedy=f'take the line region = "{own}" out of [server], or write region={own} in bucket',
         )
-    if re.fullmatch(r"[a-z]+-[a-z]+\d", used):
+    if amazon and re.fullmatch(r"[a-z]+-[a-z]+\d", used):
         meant = re.sub(r"(\d)$", r"-\1", used)
-        if amazon:
-            return fail(
-                f"AWS_REGION is {used}, which Amazon does not have",
-                needed=meant,
-                remedy=f"write region={meant} in [server] bucket",
-            )
-        return warn(
-            f"AWS_REGION is {used}: W&B's guide makes the bucket there and runs the server with {meant}",
-            needed="the very region that the bucket was made in",
-            remedy="wbagent check bucket  (says which that is)",
+        return fail(
+            f"AWS_REGION is {used}, which Amazon does not have",
+            needed=meant,
+            remedy=f"write region={meant} in [server] bucket",
         )
     if not (own or bucket):
         return note(

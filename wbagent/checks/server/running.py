@@ -15,7 +15,6 @@ from wbagent.server import door, history, pause
 from wbagent.server.container import Docker
 from wbagent.server.diagnosis import diagnose
 from wbagent.server.diff import Difference, differences
-from wbagent.server.foreign import whose
 from wbagent.server.history import Record
 from wbagent.server.outages import outages
 from wbagent.server.probe import LIVENESS, READINESS, Answer, probe
@@ -106,7 +105,8 @@ def container(settings: ServerSettings) -> Run:
         if found is None:
             return note(f"there is no container {NAME} now", remedy=f"systemctl enable --now {UNIT}")
         if HASH_LABEL not in (found["Config"].get("Labels") or {}):
-            return _foreign(whose(found))
+            # Whose it is, and what takes it over, the area docker tells.
+            return note(f"not compared: wbagent did not make the container {NAME}", remedy="wbagent check docker")
         try:
             key = (state_directory() / "server" / "digest.key").read_bytes()
         except OSError:
@@ -115,27 +115,24 @@ def container(settings: ServerSettings) -> Run:
         wanted = wanted.unpublished() if door.closed() else wanted
         image, of_image = docker.inspect_image(settings.image), docker.inspect_image(found["Image"]) or {}
         wanted_id = str(image["Id"]) if image else None
-        return judge_container(differences(found, of_image, wanted, wanted_id, docker.unlimited()))
+        changed = differences(found, of_image, wanted, wanted_id, docker.unlimited())
+        return judge_container(changed, "" if image else settings.image)
 
-    return with_docker(look, tells=True)
-
-
-def _foreign(maker: str) -> Finding:
-    return fail(
-        f"the container {NAME} was made by somebody else: {maker}",
-        needed="one that wbagent made, so that systemd owns its restarts",
-        remedy=f"docker stop --time 60 {NAME} && docker rm {NAME} && systemctl enable --now {UNIT}  (the volume stays)",
-    )
+    return with_docker(look)
 
 
-def judge_container(found: Sequence[Difference]) -> Finding:
-    """What a restart would change."""
+def judge_container(found: Sequence[Difference], missing: str = "") -> Finding:
+    """What a restart would change; another restart policy the area docker tells, which mends it without one.
+
+    `missing`: the configured image where it is not on this host. Then a restart alone would be an outage.
+    """
+    found = [one for one in found if one.name != "restart policy"]
     if not found:
         return passed("it runs with the settings of the configuration")
     return warn(
         f"it runs with other settings: {'; '.join(one.sentence() for one in found)}",
         needed="the settings of the configuration",
-        remedy=f"systemctl restart {UNIT}",
+        remedy=f"docker pull {missing} && systemctl restart {UNIT}" if missing else f"systemctl restart {UNIT}",
     )
 
 
