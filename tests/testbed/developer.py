@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +55,9 @@ def main(arguments: list[str]) -> int:
     if command is None:
         print(USAGE, end="")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 64
+    # A shell that puts it into the background has SIGINT ignored, and so would all that is started from here. Some tests
+    # send that signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command(arguments[1:])
     except KeyboardInterrupt:
