@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 # 128-bit ids as journald wants them (sd-id128(3)). An id never changes its meaning: a new event gets a new one.
@@ -20,10 +21,6 @@ BACKUP_DONE: Final = "3a9e7c5d1f6b4e8a0d2c7b9f5e1a4c6b"
 BACKUP_FAILED: Final = "f8b4d6a2e0c94f7b1d3e5a9c6f8b2d6c"
 BACKUP_MISSED: Final = "4c7e1a9d5b3f4d8c6a0e2f7b9d1c5e6d"
 RETENTION_DONE: Final = "e9a3c5f7d1b84e6a0c2d4f8b6e9a1c6e"
-BACKUP_STALE: Final = "c9d1f3a5b7e84c2d9f0b1a3c5e7d9f7b"
-BACKUP_SHRUNK: Final = "1d3f5b7a9c0e4f2d8b4a6c8e0f2d4b7d"
-BACKUP_DISPROVEN: Final = "7a9c1e3d5f0b4d6f8c2e4a6b8d0f2c7e"
-BACKUP_BESIDE: Final = "e3a5c7b9d1f04b2e8d6f8a0c2e4b6d7f"
 STATE_DAMAGED: Final = "5c7e9b1d3f0a4c6e8f2b4d6a8c0e2f80"
 RESTORE_DONE: Final = "7d5f3b1e9c8a4f2d6b0a7e5c3d9f1b6f"
 DRILL_DONE: Final = "256dbedcc11cb89b2be98d2acbf11731"
@@ -46,3 +43,48 @@ DATABASE_BACK: Final = "9e1c3a5f7d8b4e6c0a2d4b6f9e1c3a75"
 BINLOG_STARTED: Final = "5d7f9b1e3a6c4e8fb0d2c4a68e1f7a80"
 BINLOG_INTERRUPTED: Final = "8b0d2f4a6c9e4b1d9f3a5c7e0b2d4f81"
 BINLOG_GAP: Final = "c3e5a7092b4d4f6e8a1c3e5f7b9d0a82"
+
+# The beginning of each kind of alert. Its repetitions are ALERT_FIRING, its end is ALERT_RESOLVED.
+ALERTS: Final[Mapping[str, str]] = {
+    "no-data": "1a5f2989ac814acb9cc763bf2b48e502",
+    "cpu": "a03f7a1c2f0d4ecba54b2e021c2e8c38",
+    "cpu-unit": "093be89ac8564211a86357007825357f",
+    "disk-low": "a64771b161db4fa2ac91152597702711",
+    "disk-hangs": "6f0541aac51547d0adb5d6822b64f098",
+    "disk-full": "ab8711d709fb4b0f8875ecfeb76778d8",
+    "disk-inodes": "99d0f6c1e80a49f4b6fe5b58511b1163",
+    "disk-filling": "542b19066bf84a0eb6d3fc58f93f1fcc",
+    "memory-low": "dab4e8f16b7144ecb946586665d80661",
+    "memory-waiting": "5b4c9d2da8a8484eb0c8d8330304bcbd",
+    "oom-kill": "28c4d3ad4a4b420ebd05419419324e40",
+    "clock": "aa93aa937d4745cfa5cd475fffdad69e",
+    "unit-down": "708abb25108044929a8377cf9b308ee0",
+    "server-failed": "c53889abc4da43cc92c170a8e5e7360b",
+    "server-down": "5da79ded10934280a5aabce8b56a0568",
+    "server-unready": "7431a9afe8c34f6a8d3bf49b0f959787",
+    "server-crash-loop": "f2fe92588075485eae0b0cd8519c29aa",
+    "database-away": "3beec115c9244b099e4c74568e4ca584",
+    "network": "744e01db6dfc460e8f0ee86d98d7de68",
+    "mysql-connections": "9fe1ea9c5f4e4359873a67a182b3b8f5",
+    "mysql-transaction": "e590607eb07149398ac294044317d8a0",
+    "mysql-history": "829b84d3b61043638f187f56fc6f46ff",
+    "mysql-deadlocks": "8e644c53deca4a12bb14251807c74076",
+    "mysql-fsync": "305caf459e4a4550b024816d3ea34eb6",
+    "mysql-unseen": "3b70a99dc5f44ad69df3d55d32dd1fb6",
+    "standby-away": "b8c7a996ad004745b45255b3c65d2fa8",
+    "replication-stopped": "13e56345f38f4ba8b13a06584e6fe75f",
+    "replication-lag": "cfdb9f2e027442e5a17a9e64f6e459de",
+    "certificate-expiry": "3ec64f74deed4dfdb5926ffa120ba2f4",
+    "certificate-refused": "3d744e7500e743aaaf8578a1bad147cd",
+    "outside": "0a8df141041c4038b7faa810a36851c1",
+    "outside-slow": "233057fea6b1483b80b9bcee6f1e3a4f",
+    "store": "9ddcfe6038814086b297bdf77bd1d61c",
+    "store-slow": "2e6b22930e504526922a5ecfa5db2586",
+    "backup-stale": "c9d1f3a5b7e84c2d9f0b1a3c5e7d9f7b",
+    "backup-shrunk": "1d3f5b7a9c0e4f2d8b4a6c8e0f2d4b7d",
+    "backup-drill": "7a9c1e3d5f0b4d6f8c2e4a6b8d0f2c7e",
+    "backup-beside": "e3a5c7b9d1f04b2e8d6f8a0c2e4b6d7f",
+    "binlog-lag": "42296930cecf47b3ad0fb9b0f4a0d732",
+    "binlog-gap": "96a974f8886642278f11c485f4f366af",
+    "delivery": "051bc12f85484bbaa22ed10218544190",
+}

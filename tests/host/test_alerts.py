@@ -32,6 +32,7 @@ def test_a_failed_backup_tells_its_reason_and_what_to_do(hosts: Bed) -> None:
     assert "W&B's guide asks for a backup every day" in told.text
     assert f"journalctl -x -u {BACKUP}" in told.text
     assert entry["WBAGENT_ALERT"] == f"unit:{BACKUP}"
+    assert (entry["WBAGENT_ALERT_KIND"], entry["WBAGENT_ABOUT"]) == ("unit-failed", BACKUP)
 
 
 def test_an_agent_that_cannot_read_its_configuration_is_told_all_the_same(hosts: Bed) -> None:
@@ -79,10 +80,12 @@ def test_backups_that_are_not_fresh_are_told_and_over_with_the_next_one(hosts: B
     never = {"fresh_within": "5s", "catch_up_after": "1h"}
     metrics = {"textfile": path}
     configure(db, hosts.db_settings(backup=never, metrics=metrics, **{"backup.drill": {"enabled": False}}))
-    with journal_from_now(db, f"MESSAGE_ID={events.BACKUP_STALE}") as journal:
+    with journal_from_now(db, f"MESSAGE_ID={events.ALERTS['backup-stale']}") as journal:
         reload(db)
         told = hosts.receiver.wait_for(lambda alert: "no backup for 5s" in alert.text, timeout=120)
-        assert journal.wait_for("no backup for 5s")["WBAGENT_ALERT"] == "backup-stale"
+        entry = journal.wait_for("no backup for 5s")
+    assert (entry["WBAGENT_ALERT"], entry["WBAGENT_TRANSITION"]) == ("backup-stale", "firing")
+    assert (entry["WBAGENT_THRESHOLD"], entry["WBAGENT_MEASURED_IN"]) == ("5", "seconds")
     assert "There is none yet." in told.text
     assert "no backup for 5s" in db.run(["wbagent", "status"], check=False).stdout
     db.run(["wbagent", "backup", "run"])

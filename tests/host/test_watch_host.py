@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from tests.testbed.kernel_clock import synchronised
 from tests.testbed.out_of_memory import kill_for_want_of_memory
 from tests.testbed.receiver import Alert
 from tests.testbed.watch import wait_for_unit
+from wbagent import events
 
 AGENT = "wbagent.service"
 OFTEN: dict[str, Any] = {"sample_every": "1s"}
@@ -72,6 +74,29 @@ def test_a_unit_that_takes_the_processors_is_told_by_name(hosts: Bed) -> None:
     assert sum("burner.slice" in title for title in titles(hosts.receiver.alerts)) == 2
 
 
+def found_in_the_journal(db: Host) -> None:
+    """The full disk, by the manual's commands: its fields, and its explanation in the reader's language."""
+    by_id = ["journalctl", "--no-pager", "-t", "wbagent", f"MESSAGE_ID={events.ALERTS['disk-full']}", "-n1"]
+    entry = json.loads(db.run([*by_id, "-o", "json"]).stdout)
+    assert (entry["WBAGENT_ALERT_KIND"], entry["WBAGENT_ABOUT"]) == ("disk-full", SMALL)
+    assert (entry["WBAGENT_TRANSITION"], entry["WBAGENT_SEVERITY"], entry["WBAGENT_HOST"]) == (
+        "firing",
+        "critical",
+        "db1",
+    )
+    assert 99 < float(entry["WBAGENT_VALUE"]) <= 100
+    assert (entry["WBAGENT_THRESHOLD"], entry["WBAGENT_MEASURED_IN"]) == ("97", "percent")
+    english = db.run([*by_id, "-x"]).stdout
+    assert f"Subject: The file system {SMALL} is full" in english
+    assert "To do: make room at once." in english
+    # The tree has no Japanese locale. journalctl goes by the name of one that can be loaded, so a copy serves.
+    db.run(["install", "-d", "/run/locales"])
+    db.run(["cp", "-rT", "/usr/lib/locale/C.utf8", "/run/locales/ja_JP.UTF-8"])
+    japanese = db.run(["env", "LOCPATH=/run/locales", "LC_ALL=ja_JP.UTF-8", *by_id, "-x"]).stdout
+    assert f"Subject: ファイルシステム {SMALL} が満杯です" in japanese
+    assert "対処: 直ちに空きを作ってください。" in japanese
+
+
 def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
     db = hosts.db
     db.run(["install", "-d", SMALL])
@@ -84,6 +109,7 @@ def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
         db.run(["fallocate", "-l", "1800K", f"{SMALL}/two"])
         assert "[critical]" in told(hosts, "is FULL: 100 %").text
         assert f"disk {SMALL} is full" in db.run(["wbagent", "status"], check=False).stdout
+        found_in_the_journal(db)
         db.run(["rm", f"{SMALL}/one", f"{SMALL}/two"])
         told(hosts, "is no longer full")
         told(hosts, "has room again")

@@ -154,7 +154,13 @@ def test_one_version_everywhere() -> None:
 
 # --- the journal's catalogs ---
 
-EVENTS = {value: name for name, value in vars(events).items() if name.isupper()}
+NAMED = {
+    name.lower().replace("_", "-"): value
+    for name, value in vars(events).items()
+    if isinstance(value, str) and name.isupper()
+}
+NAMED |= {f"alert-{kind}": value for kind, value in events.ALERTS.items()}
+EVENTS = {value: name for name, value in NAMED.items()}
 
 
 def _catalog(name: str) -> dict[str, str]:
@@ -183,5 +189,12 @@ def test_catalogs_use_the_same_fields() -> None:
 
 
 def test_ids_are_unique() -> None:
-    ids = [value for name, value in vars(events).items() if name.isupper()]
-    assert len(set(ids)) == len(ids) == len(EVENTS)
+    assert len(EVENTS) == len(NAMED)
+    assert [name for name, value in NAMED.items() if not re.fullmatch("[0-9a-f]{32}", value)] == []
+
+
+def test_every_event_is_in_the_manual_with_its_id() -> None:
+    """What is there can be typed behind MESSAGE_ID=."""
+    text = (ROOT / "docs/man/wbagent.8.md").read_text()
+    logs = text[text.index("# LOGS") : text.index("# SECURITY")]
+    assert {name: id_ for id_, name in re.findall(r"^    ([0-9a-f]{32})  (\S+)$", logs, re.MULTILINE)} == NAMED

@@ -145,7 +145,7 @@ class Duties:
         due = last_occurrence(self.settings.backup.at, now)
         if last is not None and (now - due).total_seconds() > _LATE_S:
             missed = f"the backup of {due:%Y-%m-%d %H:%M} was missed and is made now"
-            log.warning(missed, message_id=events.BACKUP_MISSED)
+            log.warning(missed, message_id=events.BACKUP_MISSED, due=f"{due:%Y-%m-%dT%H:%M:%S%z}")
         else:
             log.info("the daily backup is started", message_id=events.BACKUP_STARTED)
 
@@ -171,7 +171,8 @@ class Duties:
         back = bool(found["ok"])
         if back is not self._database_ok:
             tell = log.info if back else log.warning
-            tell(found["text"], message_id=events.DATABASE_BACK if back else events.DATABASE_AWAY)
+            message_id = events.DATABASE_BACK if back else events.DATABASE_AWAY
+            tell(found["text"], message_id=message_id, address=url.address, reason=reason or None)
         self._database_ok = back
 
     async def watch(self, watch: Watch) -> bool:

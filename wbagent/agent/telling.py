@@ -143,7 +143,7 @@ class Teller:
                 text = (
                     f"the server's supervision is paused for {format_duration(last.seconds)} by {last.by}: {last.why}"
                 )
-                log.warning(text, message_id=events.PAUSE_BEGAN)
+                log.warning(text, message_id=events.PAUSE_BEGAN, by=last.by, why=last.why, seconds=last.seconds)
             else:
                 log.info("the pause is over: the server is watched again", message_id=events.PAUSE_ENDED)
         return told.active

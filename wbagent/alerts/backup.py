@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from wbagent import events
 from wbagent.alerts import judging
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.database import AWAY
@@ -53,14 +52,12 @@ def conditions(settings: Settings, facts: BackupFacts, old: float | None) -> Ite
     yield Condition(
         "backup-shrunk",
         float(wanted and size < previous * _SHRUNK_SHARE),
-        event=events.BACKUP_SHRUNK,
         facts={"id": last.get("id"), "size": format_size(size), "previous": format_size(previous)},
     )
     yield _disproven(drill, wanted=wanted and backup.drill.enabled)
     yield Condition(
         "backup-beside",
         float(wanted and bool(last.get("beside_database"))),
-        event=events.BACKUP_BESIDE,
         repeat_at_least=_SELDOM_S,
         facts={"destination": last.get("destination")},
     )
@@ -79,7 +76,6 @@ def _disproven(drill: Mapping[str, Any], *, wanted: bool) -> Condition:
         "backup-drill",
         float(wanted and drill.get("result") == "disproven"),
         severity=Severity.CRITICAL,
-        event=events.BACKUP_DISPROVEN,
         facts={
             "id": drill.get("id"),
             "reason": drill.get("reason"),
@@ -103,8 +99,8 @@ def _stale(settings: Settings, facts: BackupFacts, old: float | None) -> Conditi
         "backup-stale",
         old or 0.0,
         backup.fresh_within,
+        measured_in="seconds",
         severity=Severity.CRITICAL,
-        event=events.BACKUP_STALE,
         because_of=(AWAY, NETWORK, BACKUPS),
         facts=said | {"over": say(language, over, said)},
     )

@@ -26,6 +26,7 @@ def lag(settings: Settings, seconds: float, problem: str, hint: str, *, silent: 
         "binlog-lag",
         seconds,
         limit,
+        measured_in="seconds",
         severity=Severity.CRITICAL,
         because_of=(AWAY, NETWORK, BACKUPS),
         facts={

@@ -26,8 +26,9 @@ class Condition:
     in common. `facts` are what the texts have in braces; {span} is added: for how long it has been so. `every`: seconds
     between two looks. While one of `because_of` (fingerprints) is pending or fires, this one follows from it and is not
     told. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `escalates`: `value` counts
-    steps, and each higher one is told at once. `event` is the MESSAGE_ID of its beginning where the catalog says more
-    of it. `not_to`: the id of a destination that is not told, since it is about that. Everything else is as in Rule.
+    steps, and each higher one is told at once. `measured_in`: the unit of `value` and `above`, where these are a figure
+    that says something to a person. `not_to`: the id of a destination that is not told, since it is about that.
+    Everything else is as in Rule.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class Condition:
     because_of: tuple[str, ...] = ()
     repeat_at_least: float = 0.0
     escalates: bool = False
-    event: str = ""
+    measured_in: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     no_data: str = ""
     no_data_for: float = _NO_DATA_FOR_S
@@ -56,6 +57,13 @@ class Condition:
         """The rule that this look belongs to."""
         repeat = max(repeat_every, self.repeat_at_least)
         return Rule(self.above, self.for_seconds, repeat, self.resolve_for, self.every, self.escalates)
+
+    def journal_fields(self) -> Mapping[str, object]:
+        """What its entry in the journal can be found by; the figures in plain numbers, without rounding for the eye."""
+        fields: dict[str, object] = {"alert_kind": self.kind, "about": self.about or None}
+        if self.measured_in and self.value is not None:
+            fields |= {"value": f"{self.value:.6g}", "threshold": f"{self.above:.6g}", "measured_in": self.measured_in}
+        return fields
 
     def name(self, language: str) -> str:
         """What it is called in lists, whatever its figures are now."""

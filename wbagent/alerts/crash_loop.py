@@ -39,6 +39,7 @@ def condition(language: str, ends: Sequence[Event], value: int, began: float | N
         FINGERPRINT,
         float(value),
         float(ENDS),
+        measured_in="count",
         severity=Severity.CRITICAL,
         facts={
             "count": count,

@@ -182,20 +182,29 @@ def conditions_of(settings: Settings, each: FileSystem, full_in: float | None) -
         kind=FULL,
         value=space.used_percent if space else None,
         above=disk.critical_percent,
+        measured_in="percent",
         because_of=(hangs.fingerprint,),
     )
     # What cannot be looked at is told once.
     warning = replace(full, severity=Severity.WARNING, no_data_for=float("inf"))
     inodes = replace(warning, kind=INODES, value=space.inodes_percent if space else None, above=disk.inodes_percent)
     causes = (hangs.fingerprint, full.fingerprint)
+    lowness = _lowness(disk, space) if space else None
     low = replace(
-        warning, kind=LOW, value=_lowness(disk, space) if space else None, above=disk.above_percent, because_of=causes
+        warning,
+        kind=LOW,
+        value=lowness,
+        above=disk.above_percent,
+        # Where `free_below` made it low, the percentage is not what was judged.
+        measured_in="percent" if space and lowness == space.used_percent else "",
+        because_of=causes,
     )
     filling = replace(
         warning,
         kind=FILLING,
         value=(disk.full_within / full_in if full_in else 0.0) if space else None,
         above=1.0,
+        measured_in="",
         for_seconds=_TREND_FOR_S,
         resolve_for=_TREND_FOR_S,
         because_of=(*causes, low.fingerprint, inodes.fingerprint),

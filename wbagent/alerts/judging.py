@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wbagent import events
 from wbagent.alerts import history, outbox, silences, states
 from wbagent.alerts.condition import Condition, compose, kind_of
 from wbagent.alerts.destination import configured
@@ -23,7 +24,8 @@ from wbagent.systemd import journal
 @dataclass(frozen=True, slots=True)
 class _Told:
     message: Message
-    event: str = ""
+    message_id: str
+    fields: Mapping[str, object]
     not_to: str = ""
 
 
@@ -59,7 +61,7 @@ def judge(
             to = [destination for destination in configured(settings) if destination.id != each.not_to]
             outbox.enqueue(state, each.message, to, now.wall)
     for each in told:
-        write_to_journal(each.message, each.event or None)
+        write_to_journal(each.message, each.message_id, **each.fields)
     return tuple(each.message for each in told)
 
 
@@ -78,10 +80,9 @@ def _judge_one(
     counted = INACTIVE if _cause_is_over(stored_as, held_by) else before
     result = evaluate(condition.rule(settings.repeat_every), counted, condition.value, now, held=bool(held_by))
     after = result.state
-    if after != before or (stored_as and held_by != stored_as.held_by):
-        alert = StoredAlert(
-            condition.fingerprint, condition.name(settings.language), condition.severity, after, held_by
-        )
+    alert = StoredAlert(condition.fingerprint, condition.name(settings.language), condition.severity, after, held_by)
+    # Also when only its name is another, as after [alerts] language was changed.
+    if after != before or (stored_as and alert != stored_as):
         # Seen by the conditions that come after this one: a cause stands before what follows from it.
         known[condition.fingerprint] = alert
         states.save(state, alert)
@@ -91,9 +92,15 @@ def _judge_one(
         history.note(state, condition.fingerprint, condition.name(settings.language), began=after.fires, at=now.wall)
     if result.transition is None:
         return []
-    event = condition.event if result.transition is Transition.FIRING else ""
     message = compose(condition, result.transition, before, now, settings.language)
-    return [_Told(message, event, condition.not_to)]
+    fields = {"transition": result.transition.value, **condition.journal_fields()}
+    return [_Told(message, _message_id(condition.kind, result.transition), fields, condition.not_to)]
+
+
+def _message_id(kind: str, transition: Transition) -> str:
+    if transition is Transition.RESOLVED:
+        return events.ALERT_RESOLVED
+    return events.ALERTS[kind] if transition is Transition.FIRING else events.ALERT_FIRING
 
 
 def _held_by(condition: Condition, known: dict[str, StoredAlert], quiet: Sequence[Silence]) -> str:
@@ -133,4 +140,6 @@ def _withdraw(state: State, settings: AlertSettings, alert: StoredAlert, now: Mo
         at=now.wall,
         language=settings.language,
     )
-    return [_Told(message)]
+    kind, _, about = alert.fingerprint.partition(":")
+    fields = {"transition": "withdrawn", "alert_kind": kind, "about": about or None}
+    return [_Told(message, events.ALERT_RESOLVED, fields)]

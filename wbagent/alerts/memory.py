@@ -88,6 +88,7 @@ def conditions(
         WAITING,
         waiting or 0.0,
         limits.waiting_percent,
+        measured_in="percent",
         for_seconds=limits.for_minutes * 60,
         resolve_for=120.0,
         every=limits.sample_every,
@@ -101,6 +102,7 @@ def conditions(
     killed = Condition(
         KILLED,
         float(len(kills)) if kills is not None else None,
+        measured_in="count",
         severity=Severity.CRITICAL,
         every=limits.sample_every,
         facts={
@@ -121,6 +123,7 @@ def _low(limits: MemorySettings, found: tuple[int, int] | None) -> Condition:
         LOW,
         100 - percent if percent is not None else None,
         100 - limits.available_percent,
+        measured_in="percent",
         for_seconds=limits.for_minutes * 60,
         resolve_for=120.0,
         every=limits.sample_every,

@@ -9,7 +9,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from wbagent import events
 from wbagent.alerts.words import say
 from wbagent.systemd import journal
 
@@ -111,22 +110,22 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def write_to_journal(message: Message, message_id: str | None = None) -> None:
-    """The message as a journal event with its fields: there it is kept even where nobody can be reached.
-
-    `message_id` is the event's own where the message tells more than that an alert fires.
-    """
+def write_to_journal(message: Message, message_id: str, **more: object) -> None:
+    """The message as a journal event with its fields: there it is kept even where nobody can be reached."""
     good = message.kind in {Kind.RESOLVED, Kind.TEST}
     journal.send(
         f"{message.subject()}\n{message.body()}",
         level="info" if good else "error" if message.severity == "critical" else "warning",
-        message_id=message_id or (events.ALERT_RESOLVED if message.kind is Kind.RESOLVED else events.ALERT_FIRING),
+        message_id=message_id,
         alert=message.fingerprint,
         kind=message.kind.value,
         severity=message.severity,
+        host=message.host,
+        since=f"{datetime.fromtimestamp(message.since).astimezone():%Y-%m-%dT%H:%M:%S%z}" if message.since else None,
         title=message.title,
         what=message.what,
         why=message.why or None,
         remedy=message.remedy or None,
         look=message.look or None,
+        **more,
     )

@@ -104,6 +104,7 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
             SLOW,
             None if stage or serving is not Serving.YES else found.seconds,
             limits.slow,
+            measured_in="seconds",
             for_seconds=_SLOW_FOR_S,
             resolve_for=_SLOW_FOR_S,
             every=limits.every,

@@ -116,6 +116,7 @@ def conditions(
             LAG,
             lag,
             limits.lag,
+            measured_in="seconds",
             for_seconds=limits.every,
             resolve_for=60.0,
             every=limits.every,

@@ -40,7 +40,7 @@ def tell_restarts(
             message = _compose(decision.tell, now, settings.alerts.language)
             outbox.enqueue(state, message, configured(settings.alerts), now.wall)
     if message is not None:
-        write_to_journal(message, events.SERVER_RESTARTED)
+        write_to_journal(message, events.SERVER_RESTARTED, alert_kind=_FINGERPRINT)
     return message
 
 

@@ -21,5 +21,5 @@ def tell_damage(state: State, settings: Settings, now: Moment) -> Message | None
         message = event("state-damaged", facts, fact.at, settings.alerts.language)
         outbox.enqueue(state, message, configured(settings.alerts), now.wall)
         state.put(SET_ASIDE, {**fact.value, "told": True}, fact.at)
-    write_to_journal(message, events.STATE_DAMAGED)
+    write_to_journal(message, events.STATE_DAMAGED, alert_kind="state-damaged")
     return message

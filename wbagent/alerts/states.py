@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
+from wbagent.alerts.condition import NO_DATA
 from wbagent.errors import StateError
-from wbagent.monitor.rules import INACTIVE, AlertState, Severity
+from wbagent.moment import Moment
+from wbagent.monitor.rules import INACTIVE, AlertState, Phase, Severity
 from wbagent.state import State
+
+# The samplers that need two looks for a figure make them a minute apart or less, unless set otherwise.
+_FIRST_FIGURE_S: Final = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,16 @@ def stored(state: State) -> tuple[StoredAlert, ...]:
 def firing_titles(state: State) -> tuple[str, ...]:
     """What fires and is not held, in a few words each."""
     return tuple(found.title for found in stored(state) if found.state.fires and not found.held_by)
+
+
+def awaits_first_figure(alert: StoredAlert, now: Moment) -> bool:
+    """Whether all that is known of it is that there is no figure yet, as after a start: a rate takes two looks."""
+    state = alert.state
+    lacking = state.no_data_since if state.phase is Phase.INACTIVE else None
+    if alert.fingerprint.startswith(f"{NO_DATA}:") and state.phase is Phase.PENDING:
+        lacking = state.since
+    lasted = now.since(lacking) if lacking else None
+    return lasted is not None and lasted < _FIRST_FIGURE_S
 
 
 def _parsed(fingerprint: str, text: str) -> StoredAlert:

@@ -112,6 +112,7 @@ def of_store(settings: Settings, name: str, url: S3URL, asked: Asked) -> tuple[C
             # A store that fails is told as that, however long it takes over it.
             0.0 if trouble else asked.seconds,
             limits.slow,
+            measured_in="seconds",
             about=name,
             for_seconds=_SLOW_FOR_S,
             resolve_for=_SLOW_FOR_S,

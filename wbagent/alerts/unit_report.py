@@ -49,7 +49,7 @@ def report(state: State | None, unit: str, settings: AlertSettings, now: Moment)
     message = compose(unit, ended, reason, hint, now.wall, settings.language)
     event = Event(ended.invocation or f"{now.wall:.6f}", now.wall, message.what)
     if state is None:
-        write_to_journal(message, events.UNIT_FAILED)
+        write_to_journal(message, events.UNIT_FAILED, alert_kind="unit-failed", about=unit)
         return message
     with state.transaction():
         failures = (event,) if unit in _EACH_IS_TOLD else _to_tell(state, unit, event, now)
@@ -58,7 +58,7 @@ def report(state: State | None, unit: str, settings: AlertSettings, now: Moment)
             outbox.enqueue(state, message, configured(settings), now.wall)
     if not failures:
         return None
-    write_to_journal(message, events.UNIT_FAILED)
+    write_to_journal(message, events.UNIT_FAILED, alert_kind="unit-failed", about=unit)
     return message
 
 

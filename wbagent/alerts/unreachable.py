@@ -31,4 +31,13 @@ def _condition(to: Destination, waiting: Sequence[Waiting], now: Moment) -> Cond
     oldest = max((now.wall - row.created_at for row in refused), default=0.0)
     error = refused[0].last_error if refused else ""
     facts = {"label": to.label, "waited": format_duration(oldest), "error": error}
-    return Condition(_KIND, oldest, LIMIT_S, severity=Severity.CRITICAL, about=to.id, facts=facts, not_to=to.id)
+    return Condition(
+        _KIND,
+        oldest,
+        LIMIT_S,
+        measured_in="seconds",
+        severity=Severity.CRITICAL,
+        about=to.id,
+        facts=facts,
+        not_to=to.id,
+    )

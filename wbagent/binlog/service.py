@@ -294,6 +294,7 @@ class Service:
                 f"binary logs are not stored: {problem.message}" + (f"\n  try: {problem.hint}" if problem.hint else ""),
                 level="warning",
                 message_id=events.BINLOG_INTERRUPTED,
+                problem=problem.message,
             )
         notify(f"STATUS={self.report.line(now)}")
         self._hooks.note(self.report)
@@ -302,6 +303,8 @@ class Service:
         journal.send(
             f"storing binary logs of {self._url.address} in {self._store.address}, from {plan.file}:{plan.position} on",
             message_id=events.BINLOG_STARTED,
+            file=plan.file,
+            position=plan.position,
         )
 
     def _tell_gap(self, gap: str) -> None:
@@ -313,4 +316,5 @@ class Service:
             f"there is a gap in the stored binary logs: {gap}; no restore can end within it",
             level="error",
             message_id=events.BINLOG_GAP,
+            gap=gap,
         )

@@ -57,9 +57,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_json(found, waiting, to), indent=2, ensure_ascii=False))
         return
-    for alert in found:
+    shown = [alert for alert in found if not states.awaits_first_figure(alert, now)]
+    for alert in shown:
         click.echo(_alert_line(alert, now))
-    if not found:
+    if not shown:
         click.echo("no alert is firing or pending")
     for line in quiet:
         click.echo(line)

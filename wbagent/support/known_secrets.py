@@ -7,25 +7,26 @@ import re
 import shlex
 import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from wbagent.alerts.destination import secret_parts
+from wbagent.config.credstore import stored_credentials, unseal
 from wbagent.config.layers import SECRET_KEYS
 from wbagent.config.sources import CREDENTIAL_PREFIX, configuration_files
-from wbagent.errors import WbagentError
+from wbagent.errors import ConfigError, WbagentError
 from wbagent.server.container import Docker
 from wbagent.server.specification import NAME
 from wbagent.support.contents import UNITS
 from wbagent.support.masking import SHORTEST
 
-# Where systemd.exec(5), ImportCredential=, looks, and where it puts what it found.
-_CREDENTIALS: Final = ("/run/credentials/*", "/run/credstore", "/etc/credstore", "/usr/lib/credstore")
-_ENCRYPTED: Final = ("/run/credstore.encrypted", "/etc/credstore.encrypted", "/usr/lib/credstore.encrypted")
+# What units were given; the stores may hold something newer.
+_GIVEN: Final = Path("/run/credentials")
 _QUOTED: Final = re.compile(r'"((?:[^"\\\n]|\\.)*)"' + "|'([^'\n]*)'")
+_FILE_KEY: Final = re.compile(r"""_file\s*=\s*["']([^"'\n]+)""")
 # Of text that is no TOML nobody knows what is a secret.
 _SHORTEST_UNKNOWN: Final = 8
 # In the addresses of alerts these are no secrets, and hiding them everywhere would leave no text.
@@ -79,8 +80,11 @@ def of_file(path: Path) -> Known:
 
 
 def of_broken(text: str) -> Known:
-    """Everything in quotes: what is no TOML could hold its secrets anywhere."""
+    """Everything in quotes: what is no TOML could hold its secrets anywhere; and what KEY_file keys name."""
     found = NOTHING
+    for name in _FILE_KEY.findall(text):
+        for content in _read(Path(name)):
+            found |= of_value(content)
     for quoted, literal in _QUOTED.findall(text):
         for each in {literal or quoted, _unescaped(quoted)}:
             if "://" in each:
@@ -174,21 +178,14 @@ def _read(path: Path) -> Iterator[str]:
         return
 
 
-def _files(directories: Iterable[str]) -> Iterator[Path]:
-    for directory in directories:
-        yield from Path("/").glob(f"{directory.lstrip('/')}/{CREDENTIAL_PREFIX}*")
-
-
 def _credentials() -> Iterator[str]:
-    for path in _files(_CREDENTIALS):
+    for path in _GIVEN.glob(f"*/{CREDENTIAL_PREFIX}*"):
         yield from _read(path)
-    for path in _files(_ENCRYPTED):
-        command = ["systemd-creds", "decrypt", f"--name={path.name}", str(path), "-"]
+    for path in stored_credentials():
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True)
-        except (OSError, subprocess.SubprocessError):
+            yield unseal(path)
+        except (ConfigError, OSError, ValueError):
             continue
-        yield done.stdout.decode(errors="replace")
 
 
 def _of_units() -> Known:

@@ -70,6 +70,9 @@ class Job:
         journal.send(
             f"upgrading from {self._upgrade.old} to {self._upgrade.new}: {self._upgrade.step}",
             message_id=events.UPGRADE_BEGUN,
+            old=self._upgrade.old,
+            new=self._upgrade.new,
+            step=self._upgrade.step,
         )
         with ExitStack() as stack:
             held = False

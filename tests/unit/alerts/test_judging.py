@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wbagent import events
 from wbagent.alerts import cpu, history, outbox, silences, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
@@ -20,6 +24,7 @@ from wbagent.errors import StateError
 from wbagent.moment import Moment
 from wbagent.monitor.rules import INACTIVE, Phase
 from wbagent.state import State
+from wbagent.systemd import journal
 
 SETTINGS = Settings.model_validate({"alerts": {"to": ["json://one.example.com/", "json://two.example.com/"]}})
 ALERTS = SETTINGS.alerts
@@ -100,6 +105,18 @@ def test_no_sample_keeps_it_firing_and_is_told_as_such(state: State) -> None:
     (again,) = look(state, 63.0, 2310.0)
     assert again.title == "watched again: CPU at 40 % or more for 5min"
     assert [alert.fingerprint for alert in states.stored(state)] == ["cpu"]
+
+
+def test_that_the_first_figure_is_not_there_yet_is_nothing_to_see(state: State) -> None:
+    def seen(seconds: float) -> list[str]:
+        found = [each for each in states.stored(state) if not states.awaits_first_figure(each, at(seconds))]
+        return [each.fingerprint for each in found]
+
+    look(state, None, 0.0)
+    assert (seen(0.0), seen(89.0), seen(90.0)) == ([], [], ["cpu", "no-data:cpu"])
+    look(state, 63.0, 10.0)
+    look(state, None, 20.0)
+    assert seen(20.0) == ["cpu"], "what was pending is seen, with or without a figure now"
 
 
 def test_what_cannot_be_stored_is_decided_anew(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,3 +224,79 @@ def test_restarts_of_the_server(state: State, crashes: list[Event]) -> None:
     assert summary.title == "W&B server ended 10 times in 9min 1s"
     assert summary.severity == "critical"
     assert len(outbox.waiting(state)) == 4
+
+
+# --- what is written to the journal ---
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
+    """What goes to journald, entry by entry."""
+    entries: list[Mapping[str, Any]] = []
+    monkeypatch.setattr(journal, "send", lambda _text, **entry: entries.append(entry))
+    return entries
+
+
+def told_in(entries: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(entry["transition"], entry["message_id"]) for entry in entries if "transition" in entry]
+
+
+def test_the_beginning_has_the_id_of_its_kind_what_follows_the_common_ones(
+    state: State, written: list[Mapping[str, Any]]
+) -> None:
+    often = ALERTS.model_copy(update={"repeat_every": 60.0})
+    for number in range(38):
+        look(state, 63.0, 10.0 * number, often)
+    for number in range(20):
+        look(state, 12.0, 380.0 + 10 * number, often)
+    assert told_in(written) == [
+        ("firing", events.ALERTS["cpu"]),
+        ("repeated", events.ALERT_FIRING),
+        ("resolved", events.ALERT_RESOLVED),
+    ]
+
+
+def test_the_fields_have_the_figure_and_its_limit(state: State, written: list[Mapping[str, Any]]) -> None:
+    found = cpu.unit_condition(CpuSettings(), "burner.slice", 7.5, 12.3456789)
+    for number in range(31):
+        judge(state, ALERTS, {cpu.UNIT_KIND}, [found], at(10.0 * number))
+    (entry,) = [entry for entry in written if "transition" in entry]
+    wanted = {
+        "alert": "cpu-unit:burner.slice",
+        "alert_kind": "cpu-unit",
+        "about": "burner.slice",
+        "severity": "warning",
+    }
+    wanted |= {"value": "12.3457", "threshold": "7.5", "measured_in": "percent", "host": socket.gethostname()}
+    assert {name: entry[name] for name in wanted} == wanted
+    assert datetime.fromisoformat(entry["since"]).timestamp() == int(at(0.0).wall)
+
+
+def test_what_is_so_or_not_has_no_figure(state: State, written: list[Mapping[str, Any]]) -> None:
+    judge(state, ALERTS, {"binlog-gap"}, [Condition("binlog-gap", 1.0, facts={"gap": "", "backup": ""})], at(0.0))
+    (entry,) = [entry for entry in written if "transition" in entry]
+    assert {"value", "threshold", "measured_in"} & set(entry) == set()
+    assert entry["about"] is None
+
+
+def test_what_is_no_longer_watched_is_over_under_its_kind(state: State, written: list[Mapping[str, Any]]) -> None:
+    found = cpu.unit_condition(CpuSettings(), "burner.slice", 7.5, 12.0)
+    for number in range(31):
+        judge(state, ALERTS, {cpu.UNIT_KIND}, [found], at(10.0 * number))
+    judge(state, ALERTS, {cpu.UNIT_KIND}, [], at(310.0))
+    assert told_in(written)[1:] == [("withdrawn", events.ALERT_RESOLVED)]
+    assert (written[-1]["alert_kind"], written[-1]["about"]) == ("cpu-unit", "burner.slice")
+
+
+def test_another_language_counts_from_the_next_look_on(state: State) -> None:
+    """Also for what fires already: in lists, when it is repeated, and when it is over or not watched any more."""
+    for number in range(31):
+        look(state, 63.0, 10.0 * number)
+    assert states.firing_titles(state) == ("CPU at 40 % or more for 5min",)
+    japanese = ALERTS.model_copy(update={"language": "ja", "repeat_every": 60.0})
+    look(state, 63.0, 310.0, japanese)
+    assert states.firing_titles(state) == ("CPU 使用率 40 % 以上が 5min 続いている",)
+    (repeated,) = look(state, 63.0, 370.0, japanese)
+    assert repeated.title.startswith("継続中: CPU 使用率 63 %")
+    (withdrawn,) = judge(state, japanese, {cpu.KIND}, [], at(380.0))
+    assert withdrawn.title == "監視を終了: CPU 使用率 40 % 以上が 5min 続いている"

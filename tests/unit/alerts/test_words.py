@@ -6,8 +6,15 @@ import string
 
 import pytest
 
+from wbagent import events
+from wbagent.agent.watches import watches
+from wbagent.alerts.outside import Serving
 from wbagent.alerts.words import LANGUAGES, say, texts
+from wbagent.monitor.reach import Reach
 
+# Told once as they happen: their events are SERVER_RESTARTED, STATE_DAMAGED and, of each unit, UNIT_FAILED.
+NOT_ALERTS = {"_", "test", "digest", "server-restarted", "state-damaged", "unit-failed", "wandb-local", "wbagent"}
+NOT_ALERTS |= {f"wbagent-{unit}" for unit in ("upgrade", "binlog", "backup", "drill")}
 PARTS = {(table, part) for table, found in texts("en").items() for part in found}
 
 
@@ -30,6 +37,18 @@ def test_every_alert_has_a_name_why_and_a_remedy() -> None:
     for table, found in texts("en").items():
         if table not in {"_", "test"}:
             assert {"name", "why", "remedy"} <= set(found), table
+
+
+def test_every_kind_of_alert_has_an_id_for_the_journal() -> None:
+    """What is a kind of alert, and what is told of by an event of another name, is all there is."""
+    assert set(texts("en")) - NOT_ALERTS == set(events.ALERTS)
+    assert set(texts("en")) >= NOT_ALERTS
+
+
+def test_what_the_agent_watches_has_an_id_for_the_journal() -> None:
+    found = watches(Reach(), lambda: Serving.YES)
+    assert found
+    assert set().union(*(watch.kinds for watch in found)) <= set(events.ALERTS)
 
 
 def test_a_text_that_is_not_there_is_empty_and_a_table_an_error() -> None:
