@@ -55,8 +55,8 @@ def main(arguments: list[str]) -> int:
     if command is None:
         print(USAGE, end="")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 64
-    # A shell that puts it into the background has SIGINT ignored, and so would all that is started from here. Some tests
-    # send that signal.
+    # A shell that puts it into the background has SIGINT ignored, and so would all that is started from here. There are
+    # tests that send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command(arguments[1:])

@@ -26,9 +26,9 @@ class Condition:
     in common. `facts` are what the texts have in braces; {span} is added: for how long it has been so. `every`: seconds
     between two looks. While one of `because_of` (fingerprints) is pending or fires, this one follows from it and is not
     told. `settles_within`: seconds that it is given to end once its cause is over, where `for_seconds` is no measure of
-    that, being 0. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `escalates`: `value` counts
-    steps, and each higher one is told at once. `measured_in`: the unit of `value` and `above`, where these are a figure
-    that says something to a person. `not_to`: the id of a destination that is not told, since it is about that.
+    that, being 0. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `escalates`: `value`
+    counts steps, and each higher one is told at once. `measured_in`: the unit of `value` and `above`, where these are a
+    figure that says something to a person. `not_to`: the id of a destination that is not told, since it is about that.
     Everything else is as in Rule.
     """
 
