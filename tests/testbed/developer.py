@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.rootfs import BENCH_HOST
+from tests.testbed.beside import can_be_beside, run_beside
 from tests.testbed.environment import install_packages, python, variables
 from tests.testbed.errors import BedError
 from tests.testbed.keep import enter, stop_all
@@ -80,7 +81,10 @@ def test(arguments: list[str]) -> int:
     else:
         chosen = [*(f"tests/{part}" for part in parts if (ROOT / "tests" / part).is_dir()), *others]
     prepare(trees=TREES_OF_TESTS if "host" in parts or "integration" in parts else ())
-    return subprocess.call([python(say), "-m", "pytest", *chosen], cwd=ROOT, env=variables())
+    command = [python(say), "-m", "pytest"]
+    if can_be_beside(parts, others):
+        return run_beside(command, parts, others)
+    return subprocess.call([*command, *chosen], cwd=ROOT, env=variables())
 
 
 def demo(arguments: list[str]) -> int:
