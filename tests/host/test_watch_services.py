@@ -22,9 +22,9 @@ WIDE: dict[str, dict[str, Any]] = {
     "monitor.outside": {"every": "5s"},
     "monitor.store": {"every": "10s"},
 }
-# Once the cause is seen, all the rest may fire at once.
+# Once the cause is seen, the rest may fire soon; not sooner, since a look at what does not answer takes its seconds.
 NARROW = WIDE | {
-    f"monitor.{name}": {**WIDE.get(f"monitor.{name}", {}), "for_minutes": 0.05}
+    f"monitor.{name}": {**WIDE.get(f"monitor.{name}", {}), "for_minutes": 0.2}
     for name in ("database", "network", "outside", "store")
 }
 
