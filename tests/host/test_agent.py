@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.testbed.bed import Bed, configure
 from tests.testbed.host import Host
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
@@ -122,6 +124,7 @@ def test_a_missed_backup_is_made_up_for_once(hosts: Bed) -> None:
     assert backups(db) == [first]
 
 
+@pytest.mark.alone
 def test_real_load_fires_once_and_resolves_once(hosts: Bed) -> None:
     db = hosts.db
     configure(db, hosts.db_settings(**{"monitor.cpu": QUICK_RULE}))
@@ -145,6 +148,7 @@ def test_real_load_fires_once_and_resolves_once(hosts: Bed) -> None:
     assert "no alerts" in wait_for_unit(db, AGENT, lambda unit: "no alerts" in unit["StatusText"])["StatusText"]
 
 
+@pytest.mark.alone
 def test_a_short_burst_of_load_fires_nothing(hosts: Bed) -> None:
     db = hosts.db
     configure(db, hosts.db_settings(**{"monitor.cpu": QUICK_RULE | {"for_minutes": 1}}))

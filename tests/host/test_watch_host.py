@@ -7,6 +7,8 @@ import os
 import time
 from typing import Any
 
+import pytest
+
 from tests.testbed.bed import Bed, configure
 from tests.testbed.host import Host
 from tests.testbed.kernel_clock import synchronised
@@ -51,6 +53,7 @@ def told(hosts: Bed, text: str) -> Alert:
     return hosts.receiver.wait_for(lambda alert: text in alert.text, timeout=60)
 
 
+@pytest.mark.alone
 def test_a_unit_that_takes_the_processors_is_told_by_name(hosts: Bed) -> None:
     db = hosts.db
     quick = OFTEN | {"above_percent": 50, "for_minutes": 0.1, "resolve_minutes": 0.05}

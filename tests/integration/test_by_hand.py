@@ -150,7 +150,8 @@ def test_binary_logs_are_put_together_by_hand(
         name = host.catalog()[0].id.name
     owner = f"offsite/{bucket.bucket}/{bucket.prefix}/host1/binlogs"
     uuid = shell.run(f"minio-client ls {owner}/").split()[-1].rstrip("/")
-    directory = shell.run(f"minio-client ls {owner}/{uuid}/ | head -1").split()[-1].rstrip("/")
+    first = shell.run(f"minio-client ls {owner}/{uuid}/").splitlines()[0]
+    directory = first.split()[-1].rstrip("/")
     assert directory.startswith(f"{name}.")
     shell.run(f"minio-client cp --quiet --recursive {owner}/{uuid}/{directory}/ pieces/")
     # As the manual says it: from one start the longest.

@@ -102,6 +102,8 @@ def test_a_disk_in_memory_and_a_full_one(tmp_path: Path) -> None:
 def on_a_terminal(line: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run it with stderr on a terminal, whose other end this gives."""
     ours, theirs = pty.openpty()
+    # As from a shell on it: under nohup or in the background some signals are ignored, and stay so.
+    line = ["env", "--default-signal", *line]
     with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         try:

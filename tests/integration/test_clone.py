@@ -238,7 +238,7 @@ def test_clone_of_a_server_that_stands_still(server: MysqlServer, url: MysqlURL,
     stopping = threading.Thread(target=stop, daemon=True)
     stopping.start()
     try:
-        made = cloned(url, target, Meter("cloning", ignore), still=2.0)
+        made = cloned(url, target, Meter("cloning", ignore), still=2.0, ended_within=2.0)
         with pytest.raises(UnfitError, match="could not be ended: until mysqld is restarted"), made:
             pass
         stopping.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.rootfs import BENCH_HOST
+from tests.testbed.beside import can_be_beside, run_beside
 from tests.testbed.environment import install_packages, python, variables
 from tests.testbed.errors import BedError
 from tests.testbed.keep import enter, stop_all
@@ -54,6 +56,9 @@ def main(arguments: list[str]) -> int:
     if command is None:
         print(USAGE, end="")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 64
+    # A shell that puts it into the background has SIGINT ignored, and so would all that is started from here. There are
+    # tests that send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command(arguments[1:])
     except KeyboardInterrupt:
@@ -76,7 +81,10 @@ def test(arguments: list[str]) -> int:
     else:
         chosen = [*(f"tests/{part}" for part in parts if (ROOT / "tests" / part).is_dir()), *others]
     prepare(trees=TREES_OF_TESTS if "host" in parts or "integration" in parts else ())
-    return subprocess.call([python(say), "-m", "pytest", *chosen], cwd=ROOT, env=variables())
+    command = [python(say), "-m", "pytest"]
+    if can_be_beside(parts, others):
+        return run_beside(command, parts, others)
+    return subprocess.call([*command, *chosen], cwd=ROOT, env=variables())
 
 
 def demo(arguments: list[str]) -> int:

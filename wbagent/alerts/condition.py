@@ -25,9 +25,10 @@ class Condition:
     `kind` names its table in texts/*.toml, `about` which of several it is (a path, a unit); no two conditions have both
     in common. `facts` are what the texts have in braces; {span} is added: for how long it has been so. `every`: seconds
     between two looks. While one of `because_of` (fingerprints) is pending or fires, this one follows from it and is not
-    told. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `escalates`: `value` counts
-    steps, and each higher one is told at once. `measured_in`: the unit of `value` and `above`, where these are a figure
-    that says something to a person. `not_to`: the id of a destination that is not told, since it is about that.
+    told. `settles_within`: seconds that it is given to end once its cause is over, where `for_seconds` is no measure of
+    that, being 0. `repeat_at_least`: seconds, for what is wrong by configuration and stays so. `escalates`: `value`
+    counts steps, and each higher one is told at once. `measured_in`: the unit of `value` and `above`, where these are a
+    figure that says something to a person. `not_to`: the id of a destination that is not told, since it is about that.
     Everything else is as in Rule.
     """
 
@@ -40,6 +41,7 @@ class Condition:
     resolve_for: float = 0.0
     every: float = 0.0
     because_of: tuple[str, ...] = ()
+    settles_within: float = 0.0
     repeat_at_least: float = 0.0
     escalates: bool = False
     measured_in: str = ""
@@ -53,10 +55,11 @@ class Condition:
         """The alert's name: the same thing has the same one at every look."""
         return f"{self.kind}:{self.about}" if self.about else self.kind
 
-    def rule(self, repeat_every: float) -> Rule:
-        """The rule that this look belongs to."""
+    def rule(self, repeat_every: float, *, settling: bool = False) -> Rule:
+        """The rule that this look belongs to; `settling`: its cause is over, and this is what is left of it."""
         repeat = max(repeat_every, self.repeat_at_least)
-        return Rule(self.above, self.for_seconds, repeat, self.resolve_for, self.every, self.escalates)
+        for_seconds = max(self.for_seconds, self.settles_within) if settling else self.for_seconds
+        return Rule(self.above, for_seconds, repeat, self.resolve_for, self.every, self.escalates)
 
     def journal_fields(self) -> Mapping[str, object]:
         """What its entry in the journal can be found by; the figures in plain numbers, without rounding for the eye."""

@@ -16,7 +16,7 @@ from wbagent.alerts.states import StoredAlert
 from wbagent.alerts.words import say
 from wbagent.config.model import AlertSettings
 from wbagent.moment import Moment
-from wbagent.monitor.rules import INACTIVE, AlertState, Transition, evaluate
+from wbagent.monitor.rules import INACTIVE, AlertState, Phase, Transition, evaluate
 from wbagent.state import State
 from wbagent.systemd import journal
 
@@ -77,8 +77,11 @@ def _judge_one(
     before = stored_as.state if stored_as else INACTIVE
     held_by = _held_by(condition, known, quiet)
     # What followed from a cause that is over gets the time to end as well that it would have had to begin.
-    counted = INACTIVE if _cause_is_over(stored_as, held_by) else before
-    result = evaluate(condition.rule(settings.repeat_every), counted, condition.value, now, held=bool(held_by))
+    over = _cause_is_over(stored_as, held_by)
+    counted = INACTIVE if over else before
+    # Where no time is needed to begin, only this makes an alert a pending one.
+    rule = condition.rule(settings.repeat_every, settling=over or before.phase is Phase.PENDING)
+    result = evaluate(rule, counted, condition.value, now, held=bool(held_by))
     after = result.state
     alert = StoredAlert(condition.fingerprint, condition.name(settings.language), condition.severity, after, held_by)
     # Also when only its name is another, as after [alerts] language was changed.

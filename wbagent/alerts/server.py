@@ -15,6 +15,8 @@ from wbagent.quantities import format_duration
 
 KINDS: Final = frozenset({"server-failed", "server-down", "server-unready"})
 _DEFAULT_BUDGET_S: Final = 600.0
+# MySQL is back, and so is the server a few seconds later: its own way there, and the next probe that says so.
+_READY_WITHIN_S: Final = 60.0
 _CAUSES: Final = (NETWORK, AWAY, FILES)
 
 
@@ -47,7 +49,9 @@ def conditions(settings: Settings, active: str, reason: str, unready: str) -> tu
             "server-unready",
             float(bool(unready)),
             severity=critical,
+            every=24.0,
             because_of=_CAUSES,
+            settles_within=_READY_WITHIN_S,
             facts={"reason": unready},
         ),
     )

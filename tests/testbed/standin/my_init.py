@@ -123,8 +123,8 @@ def _start_backend(server: web.Server, mysql: str) -> None:
         sys.stderr.write(f"panic: {panic}\n\ngoroutine 1 [running]:\nmain.main()\n")
         warning("Unable to start backend, see logs")
         return
-    entry("INFO", f"stand-in for wandb/local serves {os.environ.get('HOST', '(no HOST)')}")
     server.become_ready()
+    entry("INFO", f"stand-in for wandb/local serves {os.environ.get('HOST', '(no HOST)')}")
 
 
 def _wrong_setting() -> str | None:

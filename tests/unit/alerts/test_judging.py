@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wbagent import events
-from wbagent.alerts import cpu, history, outbox, silences, states
+from wbagent.alerts import cpu, history, outbox, server, silences, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
 from wbagent.alerts.message import Kind, Message
@@ -167,6 +167,26 @@ def test_what_follows_from_another_alert_is_told_when_that_is_over_and_it_is_not
     assert looks(120, away=False, unready=False) == ["W&B server is ready again, or has ended"]
     assert looks(150, away=True, unready=True) == []
     assert looks(180, away=False, unready=False) == []
+
+
+def test_what_needs_no_time_to_begin_gets_some_to_end_when_its_cause_is_over(state: State) -> None:
+    """MySQL is seen to answer before the server is seen to be ready again."""
+
+    def looks(second: float, *, away: bool, unready: bool) -> list[str]:
+        cause = Condition("database-away", float(away), for_seconds=20.0, every=10.0, facts=AWAY)
+        effect = server.conditions(SETTINGS, "active", "", "/ready: 503" if unready else "")
+        return [message.title for message in judge(state, ALERTS, (), [cause, *effect], at(second))]
+
+    for begun in (0, 1000):
+        assert looks(begun, away=True, unready=True) == []
+        assert looks(begun + 20, away=True, unready=True) == ["MySQL does not answer"]
+        for second in (30, 40, 60, 80):
+            assert looks(begun + second, away=False, unready=True) == ["MySQL answers again"][: second == 30]
+        # In time the first time, not so the second.
+        told = looks(begun + 90, away=False, unready=begun == 1000)
+        assert told == (["W&B server is alive but not ready"] if begun else [])
+    assert looks(1100, away=False, unready=False) == ["W&B server is ready again, or has ended"]
+    assert looks(1110, away=False, unready=True) == ["W&B server is alive but not ready"], "it has no cause but itself"
 
 
 AWAY = {"reason": "refused", "hint": "start it", "address": "db1:3306"}

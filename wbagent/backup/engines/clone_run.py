@@ -35,10 +35,13 @@ _CANNOT_WRITE: Final = "OS errno 13"
 
 
 @contextmanager
-def cloned(url: MysqlURL, target: Path, meter: Meter, still: float = _STILL_S) -> Iterator[None]:
+def cloned(
+    url: MysqlURL, target: Path, meter: Meter, still: float = _STILL_S, ended_within: float = _ENDED_WITHIN_S
+) -> Iterator[None]:
     """A clone of the server's data in the new directory `target`, removed when the block is left.
 
-    Raises UnfitError when the server cannot make it, or writes nothing for `still` seconds.
+    Raises UnfitError when the server cannot make it, or writes nothing for `still` seconds. One that is to end and has
+    not `ended_within` so many seconds is left as it is.
     """
     over = True
     try:
@@ -46,7 +49,7 @@ def cloned(url: MysqlURL, target: Path, meter: Meter, still: float = _STILL_S) -
             _clone(url, target, meter, still)
         except BaseException as error:
             # A signal, a time limit, a connection that was lost: the server would go on.
-            over = end_abandoned(url, target.parent)
+            over = end_abandoned(url, target.parent, ended_within)
             if isinstance(error, TimeoutError):
                 raise _hangs(still, over=over) from None
             if isinstance(error, DatabaseError):
@@ -84,15 +87,16 @@ def _ask(connection: Connection, url: MysqlURL, target: Path, answer: Future[Non
         close(connection)
 
 
-def end_abandoned(url: MysqlURL, directory: Path) -> bool:
+def end_abandoned(url: MysqlURL, directory: Path, within: float = _ENDED_WITHIN_S) -> bool:
     """End the clones into `directory` that nobody waits for any more; returns whether they are known to have ended.
 
-    The server goes on after its client was killed, and hangs when the files are then removed under it.
+    The server goes on after its client was killed, and hangs when the files are then removed under it. Of one that
+    stands still not even the greeting comes: that, too, is waited for only `within` seconds.
     """
     statement = f"CLONE LOCAL DATA DIRECTORY = '{directory}/"
-    deadline = time.monotonic() + _ENDED_WITHIN_S
+    deadline = time.monotonic() + within
     try:
-        with session(url, database="") as connection:
+        with session(url, database="", read_timeout=within) as connection:
             while time.monotonic() < deadline:
                 shown = rows(connection, "SHOW FULL PROCESSLIST")
                 running = [row[0] for row in shown if str(row[7] or "").startswith(statement)]
