@@ -182,6 +182,14 @@ def test_a_credential_that_is_there_answers_and_stays(hosts: Bed, secrets: dict[
     half = web.run(member, check=False)
     assert half.returncode == 77
     assert "only root and the units may read" in half.stderr
+    # What needs no secret is checked for them, and also for those who may not read the file.
+    for group, told in (("wbagent", "the credentials are root's"), ("nogroup", "may not read it")):
+        user = ["setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups"]
+        checked = web.run([*user, "wbagent", "check", "host", "docker", "database"], check=False)
+        assert checked.returncode in {0, 1, 2}, checked.stderr
+        assert told in checked.stdout
+        assert "sudo wbagent check" in checked.stdout
+        assert "processors" in checked.stdout
 
 
 def test_a_database_host_backs_up_with_what_was_given(hosts: Bed) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import boto3
 from botocore.config import Config
 
+from wbagent.bucket.s3_errors import UNANSWERED
 from wbagent.config.dsn import S3URL
 
 if TYPE_CHECKING:
@@ -22,15 +25,21 @@ _CONNECTIONS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds to wait for a connection and for an answer, and how often boto3 itself makes a request."""
+    """Seconds to wait for a connection and for an answer, and how often boto3 itself makes a request.
+
+    `silence`: after so many seconds in which nobody answered a request, it is not made again.
+    """
 
     connect: float
     answer: float
     attempts: int
+    silence: float = math.inf
 
 
-# For what a person waits for: boto3 tries for about a quarter of a minute.
-USUAL: Final = Patience(10, 30, 5)
+# For what a person waits for: boto3 tries for about a quarter of a minute, and about 10 s where nobody is there at all.
+USUAL: Final = Patience(5, 30, 5, silence=8)
+# For what goes on for long, and is not to end because the network was away for ten seconds.
+STEADY: Final = Patience(10, 30, 5)
 # For what tries again by itself and has other things to do meanwhile.
 IMPATIENT: Final = Patience(5, 10, 1)
 
@@ -63,10 +72,34 @@ def open_client(
             response_checksum_validation=checksums,
         ),
     )
+    if patience.attempts > 1 and patience.silence < math.inf:
+        silence = _Silence(patience.silence)
+        client.meta.events.register("before-call.s3", silence.begin)
+        # Before boto3's own, which says whether to make the request again.
+        client.meta.events.register_first("needs-retry.s3", silence.end)
     if throttle:
         # The last moment before the body goes out: what reads it earlier computes checksums, which costs no bandwidth.
         client.meta.events.register("before-send.s3", _Pacing(throttle))
     return client
+
+
+class _Silence:
+    """Event handlers of botocore that end a request which nobody has answered for `limit` seconds."""
+
+    _BEGUN = "wbagent_begun"
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    def begin(self, context: dict[str, Any], **_: object) -> None:
+        """Note when the request is made for the first time."""
+        context[self._BEGUN] = time.monotonic()
+
+    def end(self, caught_exception: Exception | None, request_dict: dict[str, Any], **_: object) -> None:
+        """Raise what it failed with when that was silence, and has taken so long."""
+        begun = request_dict["context"][self._BEGUN]
+        if isinstance(caught_exception, UNANSWERED) and time.monotonic() - begun >= self._limit:
+            raise caught_exception
 
 
 class _Pacing:

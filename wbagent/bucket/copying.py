@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from wbagent.bucket.client import open_client
+from wbagent.bucket.client import STEADY, open_client
 from wbagent.bucket.s3_errors import explained
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
@@ -38,7 +38,7 @@ class Bucket:
         self._prefix = f"{url.prefix}/" if url.prefix else ""
         with explained(url, "be opened"):
             # Every object is read back and compared: the newer checksums would add nothing that old stores understand.
-            self._client: S3Client = open_client(url, "when_required")
+            self._client: S3Client = open_client(url, "when_required", STEADY)
 
     @property
     def address(self) -> str:

@@ -19,8 +19,9 @@ def open_store(
     """The bucket of [backup] destination, else `state_directory`/backups on this host; raises BucketError.
 
     `patient`: requests that fail in passing are made again for [backup] retry_for, for work of hours that nobody waits
-    for; else for a quarter of a minute; `impatient`: for some seconds, for a caller that tries again by itself.
-    `paced`: keep to [backup] bandwidth, for what runs in the background: a restore is in a hurry.
+    for; else for a quarter of a minute, or 10 s where nobody is there at all; `impatient`: for some seconds, for a
+    caller that tries again by itself. `paced`: keep to [backup] bandwidth, for what runs in the background: a restore
+    is in a hurry.
     """
     if backup.destination is None:
         from wbagent.bucket.directory import DirectoryStore  # noqa: PLC0415 - the other one is boto3, 40 MB

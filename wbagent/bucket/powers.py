@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from wbagent.bucket.client import Checksums, open_client
+from wbagent.bucket.client import USUAL, Checksums, Patience, open_client
 from wbagent.bucket.s3_errors import explained
 from wbagent.bucket.s3_upload import content_md5
 from wbagent.bucket.versions import error_code, versions_of
@@ -50,20 +50,20 @@ class Powers:
     left: int = 0
 
 
-def probe(url: S3URL, owner: str, checksums: Checksums) -> Powers:
+def probe(url: S3URL, owner: str, checksums: Checksums, patience: Patience = USUAL) -> Powers:
     """Find out; what was stored for it is removed again, where that is allowed. Raises BucketError.
 
     Harmless: everything is done to objects below OWNER/.check/ that this makes, but for one request that gives the
     bucket the versioning that it has already.
     """
     with explained(url, "be probed"):
-        return _Probing(open_client(url, checksums), url, owner).run()
+        return _Probing(open_client(url, checksums, patience), url, owner).run()
 
 
-def clear(url: S3URL, owner: str, checksums: Checksums) -> None:
+def clear(url: S3URL, owner: str, checksums: Checksums, patience: Patience = USUAL) -> None:
     """Remove what a probe that was interrupted left, as far as that is allowed. Raises BucketError."""
     with explained(url, "be cleared of probes"):
-        _Probing(open_client(url, checksums), url, owner).clear()
+        _Probing(open_client(url, checksums, patience), url, owner).clear()
 
 
 class _Probing:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 from botocore.exceptions import ClientError
 
-from wbagent.bucket.client import IMPATIENT, USUAL, Checksums, Patience, open_client
+from wbagent.bucket.client import IMPATIENT, STEADY, USUAL, Checksums, Patience, open_client
 from wbagent.bucket.pace import Throttle
 from wbagent.bucket.retry import Persistence
 from wbagent.bucket.s3_errors import explained
@@ -65,7 +66,8 @@ class S3Store:
         """`part_size` in bytes; `timeout`: seconds that the store may be silent.
 
         `retry_for`: for how many seconds a request that failed in passing is made again; 0 leaves that to boto3, which
-        gives up after a quarter of a minute. `bandwidth`: bytes a second, each way; `lock`: for all that is written.
+        gives up after a quarter of a minute, and sooner where nobody is there. `bandwidth`: bytes a second, each way.
+        `lock`: for all that is written.
         `impatient`: for a caller that tries again by itself, and has other things to do meanwhile.
         `reads`: whether the keys may read objects; if not, the store's MD5 of what it takes is compared.
         """
@@ -79,7 +81,8 @@ class S3Store:
         # Each way for itself: what is stored is read back while more is sent.
         self._sending = Throttle(bandwidth) if bandwidth else None
         self._reading = Throttle(bandwidth) if bandwidth else None
-        usual = Patience(min(timeout, USUAL.connect), timeout, 1 if retry_for else USUAL.attempts)
+        usual = replace(STEADY, attempts=1) if retry_for else USUAL
+        usual = replace(usual, connect=min(timeout, usual.connect), answer=timeout)
         self._usual = IMPATIENT if impatient else usual
         self._persist = Persistence(retry_for, self._tell)
         self._told = False
@@ -119,7 +122,7 @@ class S3Store:
 
     @contextmanager
     def writer(self, key: str, *, largest: int) -> Iterator[MultipartUpload]:
-        completion = Patience(self._usual.connect, self._usual.answer * _COMPLETION, self._usual.attempts)
+        completion = replace(self._usual, answer=self._usual.answer * _COMPLETION)
         clients = Clients(self._client, self._client_for(completion), self._client_for(_FOR_COURTESY))
         size = part_size_for(largest, self._part_size)
         persistence = Persistence(self._retry_for, self._tell, answered=True)

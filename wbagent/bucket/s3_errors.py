@@ -9,10 +9,17 @@ from typing import Final
 from boto3.exceptions import Boto3Error
 from botocore import exceptions
 
-from wbagent.bucket.store import NotAllowedError, NotStoredError
+from wbagent.bucket.store import NotAllowedError, NotStoredError, UnansweredError
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
 
+# Nobody is there, or says anything: a further request would wait as long.
+UNANSWERED: Final = (
+    exceptions.ConnectTimeoutError,
+    exceptions.EndpointConnectionError,
+    exceptions.ProxyConnectionError,
+    exceptions.ReadTimeoutError,
+)
 _NO_CRC: Final = 'if [backup] sets request_checksum_calculation = "when_supported", take that out'
 _NO_SUCH_REGION: Final = (
     "name the store's own region in the connection string, or none: ?region=… (Amazon's is us-east-1, not us-east1)"
@@ -40,7 +47,7 @@ _REFUSED: Final = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "Met
 
 @contextmanager
 def explained(url: S3URL, action: str) -> Iterator[None]:
-    """Raise BucketError, NotStoredError or NotAllowedError for what goes wrong in the block; `action`: "be listed"."""
+    """Raise BucketError, one of its kinds where it is one, for what goes wrong in the block; `action`: "be listed"."""
     where = f"{url.address} could not {action}"
     try:
         yield
@@ -53,7 +60,8 @@ def explained(url: S3URL, action: str) -> Iterator[None]:
     except exceptions.SSLError as error:
         raise BucketError(f"{where}: {_short(error)}", hint=_tls_hint(str(error))) from None
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
-        raise BucketError(
+        kind = UnansweredError if isinstance(error, UNANSWERED) else BucketError
+        raise kind(
             f"{where}: {_short(error)}", hint="check the network to the store, and that it is up, then do it again"
         ) from None
     except RecursionError:

@@ -15,6 +15,10 @@ class NotStoredError(BucketError):
     """There is no object of that name."""
 
 
+class UnansweredError(BucketError):
+    """No connection, or no answer in time."""
+
+
 class NotAllowedError(BucketError):
     """The store refuses this to the key or user that was given."""
 
@@ -49,7 +53,7 @@ class Writer(Protocol):
 
 
 class Store(Protocol):
-    """A place for backups. Every method raises BucketError, with NotStoredError and NotAllowedError as its kinds."""
+    """A place for backups. Every method raises BucketError, or the kind of it that fits."""
 
     @property
     def address(self) -> str:

@@ -36,6 +36,9 @@ SECTIONS: Final[Mapping[str, frozenset[str]]] = {
     "alerts": frozenset({"alerts", "metrics"}),
 }
 
+# Those that would come to wrong conclusions without the secrets of the configuration.
+SECRETIVE: Final = frozenset({"server", "database", "bucket", "backup", "alerts"})
+
 
 def checks_of(area: str, settings: Settings) -> Sequence[Check]:
     """The checks of one area for this configuration."""

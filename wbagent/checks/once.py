@@ -22,19 +22,19 @@ class Once(Generic[T]):
         self._missing = missing
         self._told_by = told_by
         self._known: list[T] = []
-        self._failed = False
+        self._failed: WbagentError | None = None
 
     def then(self, judge: Callable[[T], Finding | Iterable[Finding]]) -> Callable[[Subject], list[Finding]]:
         """A check of it. The first one fails with the cause, the others note that they could not look."""
 
         def run(_: Subject) -> list[Finding]:
-            if self._failed:
+            if self._failed is not None:
                 return [note(f"not looked at: {self._missing}")]
             if not self._known:
                 try:
                     self._known = [self._ask()]
                 except WbagentError as error:
-                    self._failed = True
+                    self._failed = error
                     if self._told_by and not isinstance(error, AccessError):
                         return [note(f"not looked at: {self._missing}", remedy=self._told_by)]
                     raise
@@ -42,3 +42,15 @@ class Once(Generic[T]):
             return [found] if isinstance(found, Finding) else list(found)
 
         return run
+
+    def unless(
+        self, kind: type[WbagentError], run: Callable[[Subject], Finding | Iterable[Finding]]
+    ) -> Callable[[Subject], Finding | Iterable[Finding]]:
+        """A check that asks for itself, left out after a failure of this `kind`: it would wait as long, for nothing."""
+
+        def gated(subject: Subject) -> Finding | Iterable[Finding]:
+            if isinstance(self._failed, kind):
+                return [note(f"not looked at: {self._missing}")]
+            return run(subject)
+
+        return gated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,10 +70,15 @@ def carry_out(
             _tell_left(scratch)
         ctx.exit(128 + ended.number)
     _tell_left(scratch)
-    if as_json:
-        click.echo(json.dumps(_document(results), indent=2, ensure_ascii=False))
-    else:
-        show(results)
+    try:
+        if as_json:
+            click.echo(json.dumps(_document(results), indent=2, ensure_ascii=False))
+        else:
+            show(results)
+    except (BrokenPipeError, SystemExit):
+        # `| head`: the reader has left with all that it wanted. Of the first rich makes the second, with a status that
+        # would mean warnings.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     ctx.exit(exit_status(results))
 
 

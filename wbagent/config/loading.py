@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from wbagent.config.connection_string import MASK
+from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.layers import (
     SECRET_KEYS,
     KeyPath,
@@ -50,6 +51,10 @@ class Loaded:
     origins: Mapping[KeyPath, Origin]
 
 
+class SealedError(AccessError):
+    """A part of the configuration is in credentials, which this user may not read."""
+
+
 class _LayerSource(PydanticBaseSettingsSource):
     """Gives pydantic-settings one layer; it merges the layers deeply, the first one winning."""
 
@@ -65,17 +70,24 @@ class _LayerSource(PydanticBaseSettingsSource):
 
 
 def load(
-    path: Path = DEFAULT_PATH, credentials: Path | None = None, *, only: str = "", may_be_absent: bool = False
+    path: Path = DEFAULT_PATH,
+    credentials: Path | None = None,
+    *,
+    only: str = "",
+    may_be_absent: bool = False,
+    sealed: bool = False,
 ) -> Loaded:
     """Read `path`, then `path`.d/*.toml in order, then credentials; a later one wins key by key.
 
     With `only` the other sections are passed over: a mistake in [backup] is no reason for the server to stay down.
-    `may_be_absent`: a `path` that is not there sets nothing.
-    Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked.
+    `may_be_absent`: a `path` that is not there sets nothing. `sealed`: without credentials, and
+    so without mysql and bucket of [server], where the files do not name them.
+    Raises ConfigError whose `problems` has one line for each thing to mend, secrets masked; SealedError where there are
+    credentials that this user may not read; AccessError for such a file.
     """
     files = [file for file in configuration_files(path) if not may_be_absent or os.path.lexists(file)]
     layers = [file_layer(file) for file in files]
-    layers.append(_credentials(credentials or credentials_directory(), layers, only))
+    layers.append(_stand_ins(layers) if sealed else _credentials(credentials or credentials_directory(), layers, only))
     if only:
         layers = [Layer({only: layer.tree[only]} if only in layer.tree else {}, layer.origins) for layer in layers]
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
@@ -98,17 +110,29 @@ def load(
         ) from None
     for file, layer in zip(files, layers, strict=False):
         _refuse_open_secrets(file, layer)
+    if sealed and settings.server:
+        unknown = dict.fromkeys(layers[-1].tree.get("server", ()))
+        settings = settings.model_copy(update={"server": settings.server.model_copy(update=unknown)})
     return Loaded(settings, origins)
 
 
+def _stand_ins(files: Sequence[Layer]) -> Layer:
+    """What [server] lacks where that is in credentials, so that the rest of it counts; nobody gets to see these."""
+    tables = [each.tree["server"] for each in files if isinstance(each.tree.get("server"), dict)]
+    if not tables or any(table.get("embedded") for table in tables):
+        return Layer({})
+    needed = {"mysql": MysqlURL.example, "bucket": S3URL.example}
+    return Layer({"server": {key: text for key, text in needed.items() if not any(key in table for table in tables)}})
+
+
 def _credentials(directory: Path | None, files: Sequence[Layer], only: str) -> Layer:
-    """What systemd handed over; typed by hand nothing is, and root reads the host's stores. Others raise AccessError.
+    """What systemd handed over; typed by hand nothing is, and root reads the host's stores. Others raise SealedError.
 
     Secrets of [server] count beside a file's [server] only: alone they make no whole section, and so `wbagent init` can
     put them in their place before the file that makes them count.
     """
     if directory is None and os.geteuid() != 0 and _agent_has_credentials():
-        raise AccessError(
+        raise SealedError(
             "a part of the configuration is in credentials, which only root and the units may read",
             hint="run the command as root (sudo)",
         )

@@ -6,7 +6,7 @@ import pytest
 from botocore import exceptions
 
 from wbagent.bucket.s3_errors import explained
-from wbagent.bucket.store import NotAllowedError, NotStoredError
+from wbagent.bucket.store import NotAllowedError, NotStoredError, UnansweredError
 from wbagent.config.dsn import S3URL
 from wbagent.errors import BucketError
 
@@ -34,7 +34,9 @@ def refusal(code: str, status: int = 400) -> exceptions.ClientError:
         (refusal("NoSuchBucket", 404), BucketError, "create the bucket"),
         (refusal("SlowDown", 503), BucketError, "administrator"),
         (exceptions.NoCredentialsError(), NotAllowedError, "s3://KEY:SECRET@"),
-        (exceptions.EndpointConnectionError(endpoint_url="http://s3.example.com"), BucketError, "network"),
+        (exceptions.EndpointConnectionError(endpoint_url="http://s3.example.com"), UnansweredError, "network"),
+        (exceptions.ConnectTimeoutError(endpoint_url="http://s3.example.com"), UnansweredError, "network"),
+        (exceptions.ReadTimeoutError(endpoint_url="http://s3.example.com"), UnansweredError, "network"),
         (exceptions.SSLError(endpoint_url="http://s3", error=OSError("bad")), BucketError, "certificate"),
         (ConnectionResetError("reset"), BucketError, "network"),
         (RecursionError(), BucketError, "region"),

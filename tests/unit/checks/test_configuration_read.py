@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wbagent.checks.areas import AREAS
 from wbagent.checks.check import Subject
 from wbagent.checks.configured import AREA, checks_by_area, read
 from wbagent.checks.run import run
@@ -88,3 +89,61 @@ def test_what_needs_no_section_runs_all_the_same(file: Path, text: str, mode: in
     assert (of_the_file.area, of_the_file.finding.verdict) == (AREA, "fail")
     assert of_the_server.finding.verdict == "note"
     assert "[server]" in of_the_server.finding.found
+
+
+OPEN = """
+[server]
+host = "http://wandb.example.com"
+image = "wandb/local:0.83.0"
+port = 8123
+[backup]
+keep_days = 30
+[monitor.cpu]
+above_percent = 70
+"""
+
+
+@pytest.fixture
+def sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A plain user, on a host whose agent has credentials."""
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/wbagent.server.mysql").touch()
+    # The directory's size tells in tmpfs only that there is something; elsewhere it is larger in any case.
+    monkeypatch.setattr("wbagent.config.loading._AGENTS_OWN", tmp_path / "credentials")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+
+@pytest.mark.usefixtures("sealed")
+def test_without_the_credentials_what_needs_none_is_looked_at(file: Path) -> None:
+    found = read(write(file, OPEN), may_be_absent=True)
+    server = found.settings.server
+    assert server is not None
+    assert (server.host, server.port, server.mysql, server.bucket) == ("http://wandb.example.com", 8123, None, None)
+    assert found.settings.monitor.cpu.above_percent == 70
+    areas = checks_by_area(list(AREAS), found)
+    assert list(areas) == [AREA, "host", "docker", "tls", "proxy"]
+    [told] = run({AREA: areas[AREA]}, Subject(found.settings, Scratch()))
+    assert (told.finding.verdict, told.finding.remedy) == ("note", "sudo wbagent check")
+    assert told.finding.found == ("not looked at: server, database, bucket, backup, alerts: the credentials are root's")
+    assert list(checks_by_area(["host"], found)) == ["host"]
+
+
+@pytest.mark.usefixtures("sealed")
+@pytest.mark.parametrize(
+    "text", ["", "[database]\n", "[server]\nembedded = true\n", "[monitor]\nwrong = 1\n", "[server"]
+)
+def test_without_the_credentials_no_file_ends_in_an_error(file: Path, text: str) -> None:
+    found = read(write(file, text), may_be_absent=True)
+    assert found.settings.server is None
+    assert {"host", "tls"} <= checks_by_area(list(AREAS), found).keys()
+
+
+@pytest.mark.usefixtures("sealed")
+def test_neither_file_nor_credentials_may_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    found = read(write(file, OPEN), may_be_absent=True)
+    assert [(told.verdict, "may not read it" in told.found) for told in found.findings] == [("note", True)]
+    assert {"host", "docker"} <= checks_by_area(list(AREAS), found).keys()

@@ -85,6 +85,12 @@ def test_where_nobody_looks_each_finding_is_one_line_without_colours() -> None:
     assert any(line.endswith(LONG) for line in text.splitlines())
 
 
+def test_prose_is_broken_and_commands_are_not() -> None:
+    told = fail(LONG, needed=f"needed: {LONG}", remedy=COMMAND)
+    lines = page((result(told, why=f"why: {LONG}", section="Container"),)).splitlines()
+    assert [line for line in lines if len(line) > 80] == [f"{'':8}{'try':8}{COMMAND}"]
+
+
 def test_why_is_told_once() -> None:
     text = page(RESULTS)
     assert text.count("why ") == 1

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from wbagent.bucket.store import UnansweredError
 from wbagent.checks.check import Check, Finding, Subject, fail, note, passed, warn
+from wbagent.checks.once import Once
 from wbagent.checks.run import exit_status, run
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings
-from wbagent.errors import AccessError, DatabaseError, WbagentError
+from wbagent.errors import AccessError, BucketError, DatabaseError, WbagentError
 
 
 def subject() -> Subject:
@@ -140,3 +142,21 @@ def test_what_could_not_be_removed_is_told() -> None:
 def test_exit_status(findings: list[Finding], status: int) -> None:
     results = run({"host": [check("a", lambda _: findings)]}, subject())
     assert exit_status(results) == status
+
+
+@pytest.mark.parametrize(("raised", "asked"), [(UnansweredError("nobody is there"), 0), (BucketError("refused"), 1)])
+def test_who_did_not_answer_is_not_asked_again(raised: BucketError, asked: int) -> None:
+    def ask() -> str:
+        raise raised
+
+    questions: list[Subject] = []
+
+    def another(about: Subject) -> Finding:
+        questions.append(about)
+        return passed("answered")
+
+    store = Once(ask, "the store does not answer")
+    checks = [check("a", store.then(lambda _: passed("there"))), check("b", store.unless(UnansweredError, another))]
+    first, second = run({"backup": checks}, subject())
+    assert (first.finding.verdict, len(questions)) == ("fail", asked)
+    assert second.finding.found == ("answered" if asked else "not looked at: the store does not answer")

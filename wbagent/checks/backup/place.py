@@ -48,12 +48,13 @@ def keys(backup: BackupSettings) -> Callable[[Subject], Iterator[Finding]]:
     """What these keys may do in the bucket, tried with small objects of its own below OWNER/.check/."""
 
     def look(subject: Subject) -> Iterator[Finding]:
-        from wbagent.bucket.powers import clear, probe  # noqa: PLC0415 - boto3, 40 MB
+        from wbagent.bucket.client import IMPATIENT  # noqa: PLC0415 - boto3, 40 MB
+        from wbagent.bucket.powers import clear, probe  # noqa: PLC0415 - as above
 
         url = backup.destination
         if url is None:
             return
-        place = url, backup.owner, backup.request_checksum_calculation
+        place = url, backup.owner, backup.request_checksum_calculation, IMPATIENT
         with subject.scratch.removed(partial(clear, *place)):
             powers = probe(*place)
         lock = backup.lock_mode if backup.lock_days else ""
