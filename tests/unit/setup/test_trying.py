@@ -115,7 +115,7 @@ def test_a_licence() -> None:
     ],
 )
 def test_what_the_container_would_look_for_within_itself(name: str, text: str) -> None:
-    assert "the container itself" in attempt(NAMED[name], text, {}).problem
+    assert "within the server's container that one" in attempt(NAMED[name], text, {}).problem
 
 
 # Apprise's own, before Python 3.13.
