@@ -69,8 +69,8 @@ class Wishes:
         return cls(**{name: options[name] for name in cls.__slots__})
 
 
-# The way to the server by the administrator's own, and MySQL's port.
-ToURL = Callable[[MysqlURL, int], MysqlURL]
+# The way to the server by the administrator's own, and by where MySQL listens.
+ToURL = Callable[[MysqlURL, Found], MysqlURL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _make(
     place = _place(asked, wishes)
     there = found.grants is not None
     password = _password(asked, wishes, place, there=there)
-    way = to_url(door, found.port or 3306)
+    way = to_url(door, found)
     url = replace(way, user=asked.account.user, password=password.text, database=asked.database)
     _show(todo, found, door, f"write the connection string to {place} ({password.words})" if password.write else "")
     if todo.steps or password.write:
