@@ -38,6 +38,8 @@ def test_database_and_accounts_from_the_package(untouched: Bed) -> None:
     first = db.run(["wbagent", "database", "init", "--user", "made", *NAMES]).stdout
     assert "tried:   'made'@'%' logs in" in first
     assert db.run(["stat", "--format=%a %U:%G", SECRET]).stdout == "640 root:wbagent\n"
+    assert f"    wbagent init --mysql-file {SECRET}\n" in first
+    assert f"Nothing here needs it: when the server has it, rm {SECRET}\n" in first
     url = MysqlURL.parse(db.read(SECRET).strip())
     # Its name is a bare one, in /etc/hosts alone: web1 knows it, and the container there does not.
     assert (db.run(["hostname", "--fqdn"]).stdout, url.host) == ("db1\n", db.address)
