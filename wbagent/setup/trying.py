@@ -34,12 +34,16 @@ _SHORTEST_LICENCE: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of it: `said` for a good answer, else `problem`, and what to do about it. None holds a secret."""
+    """What came of it: `said` for a good answer, else `problem`, and what to do about it. None holds a secret.
+
+    `missing`: all that is wrong is that the store has no such bucket yet.
+    """
 
     said: str = ""
     problem: str = ""
     hint: str = ""
     remarks: tuple[str, ...] = ()
+    missing: bool = False
 
 
 def attempt(question: Question, text: str, answers: Answers) -> Tried:
@@ -104,9 +108,10 @@ def judge_store(asked: Asked) -> Tried:
         left = ("the object of the test could not be removed: wbagent-init-*; Object Lock?",) if asked.left else ()
         return Tried("an object was stored, read and removed", remarks=left)
     mend = _mend(f"store.mend_{asked.trouble}")
-    if asked.trouble is Trouble.BUCKET:
-        mend += " (wbagent bucket create)"
-    return Tried(problem=f"{say('en', f'store.{asked.trouble}')} {asked.said}", hint=mend)
+    missing = asked.trouble is Trouble.BUCKET
+    if missing:
+        mend += "; or let init make it, with these keys: --make-buckets"
+    return Tried(problem=f"{say('en', f'store.{asked.trouble}')} {asked.said}", hint=mend, missing=missing)
 
 
 def judge_mysql(url: MysqlURL, server: ServerFacts, charset: str, *, backups: bool) -> Tried:
@@ -181,7 +186,7 @@ def _destination(url: S3URL, bucket: str | None) -> Tried:
     files = parse_server_bucket(bucket) if bucket else None
     if isinstance(files, S3URL) and files.endpoint_url and files.endpoint_url == url.endpoint_url:
         remark = "it is the store of the server's own bucket: W&B's guide asks for a separate facility"
-        return Tried(tried.said, tried.problem, tried.hint, (*tried.remarks, remark))
+        return replace(tried, remarks=(*tried.remarks, remark))
     return tried
 
 
