@@ -35,11 +35,14 @@ def test_database_and_accounts_from_the_package(untouched: Bed) -> None:
     refused = db.run(["wbagent", "database", "init", *NAMES], user="nobody", check=False)
     assert (refused.returncode, "sudo" in refused.stderr) == (77, True)
 
-    there = f"{db.address}:3306"
-    first = db.run(["wbagent", "database", "init", "--user", "made", "--address", there, *NAMES]).stdout
+    first = db.run(["wbagent", "database", "init", "--user", "made", *NAMES]).stdout
     assert "tried:   'made'@'%' logs in" in first
     assert db.run(["stat", "--format=%a %U:%G", SECRET]).stdout == "640 root:wbagent\n"
+    assert f"    wbagent init --mysql-file {SECRET}\n" in first
+    assert f"Nothing here needs it: when the server has it, rm {SECRET}\n" in first
     url = MysqlURL.parse(db.read(SECRET).strip())
+    # Its name is a bare one, in /etc/hosts alone: web1 knows it, and the container there does not.
+    assert (db.run(["hostname", "--fqdn"]).stdout, url.host) == ("db1\n", db.address)
     assert "to do" not in db.run(["wbagent", "database", "init", "--user", "made", *NAMES]).stdout
 
     # On the server's host, as the command says: its migrations run on what was made.

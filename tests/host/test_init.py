@@ -6,7 +6,7 @@ import json
 import ssl
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -206,6 +206,42 @@ def test_a_database_host_backs_up_with_what_was_given(hosts: Bed) -> None:
     assert "wandb-backups/db1" in db.run(["wbagent", "backup", "list"]).stdout
 
 
+@pytest.fixture
+def missing(hosts: Bed) -> Iterator[str]:
+    """A bucket that is not there yet, and goes with the test."""
+    yield "init-made"
+    with suppress(hosts.store.client().exceptions.NoSuchBucket):
+        hosts.store.client().delete_bucket(Bucket="init-made")
+
+
+def test_what_the_server_could_not_use_is_told_and_a_bucket_is_made(
+    hosts: Bed, secrets: dict[str, str], missing: str
+) -> None:
+    web = hosts.web
+    command = options(f"http://{web.address}:8080")
+    bare = kept(web)
+    # web1 has db1 in /etc/hosts, and lets the account in; the container has not, and would wait for ever.
+    web.write("/root/init/mysql", secrets["mysql"].replace(hosts.db.address, "db1"), mode=0o600)
+    web.write("/root/init/destination", str(hosts.bucket(missing, "web1")), mode=0o600)
+    refused = web.run(["wbagent", *command], input=secrets["alerts"], check=False)
+    assert refused.returncode == 69
+    assert "this host knows db1 from its /etc/hosts, and the server's container asks the DNS" in refused.stdout
+    assert f"name it by its address, {hosts.db.address}" in refused.stdout
+    assert "mysql, destination did not pass" in refused.stderr
+    assert "--make-buckets makes the bucket" in refused.stderr
+    assert kept(web) == bare
+
+    web.write("/root/init/mysql", secrets["mysql"], mode=0o600)
+    made = web.run(["wbagent", *command, "--make-buckets", "--into", "/root/made.toml"], input=secrets["alerts"]).stdout
+    assert f"good: the bucket {missing} is made, and stays" in made
+    assert "PROBLEM" not in made
+
+    hosts.store.client().delete_bucket(Bucket=missing)
+    later = web.run(["wbagent", *command, "--keep", "--no-start"], input=secrets["alerts"]).stdout
+    assert "  wbagent bucket create --backup --yes\n  wbagent backup run\n" in later
+    assert "make the bucket" in web.run(["wbagent", "bucket", "create", "--backup", "--yes"]).stdout
+
+
 def test_a_host_that_cannot_encrypt_keeps_secrets_for_root_alone(hosts: Bed, secrets: dict[str, str]) -> None:
     web = hosts.web
     address = f"http://{web.address}:8080"
@@ -229,6 +265,8 @@ def test_a_person_sets_a_server_up_on_a_terminal(
         typed.press_ctrl_c()
         typed.expect("nothing was written")
         assert typed.wait() == 130
+        # One line, and that is all.
+        assert typed.seen.endswith("nothing was written\r\n")
     assert kept(web) == bare
 
     with terminal(web, ["wbagent", "init"]) as typed:
@@ -238,12 +276,20 @@ def test_a_person_sets_a_server_up_on_a_terminal(
         typed.answer("The server's database (or parts):", secrets["mysql"].replace("p%2Ba", "wrong"))
         typed.expect("PROBLEM: MySQL at")
         typed.expect("Access denied")
+        typed.answer("correct, keep, back [correct]:", "?")
+        typed.expect("keep: take this one with its problem")
         typed.answer("correct, keep, back [correct]:", "")
         typed.answer("The server's database (or parts):", secrets["mysql"])
         typed.expect("mysql://wandb_local:***@")
         typed.expect("good: MySQL")
         typed.answer("The server's bucket (or parts):", "back")
         typed.answer("The server's database (or parts):", secrets["mysql"])
+        typed.answer("The server's bucket (or parts):", str(hosts.bucket("not-there")))
+        typed.expect("PROBLEM:")
+        typed.answer("Make this bucket now, with these keys? [Y/n]:", "?")
+        typed.expect("in the region of the connection string")
+        typed.answer("Make this bucket now, with these keys? [Y/n]:", "n")
+        typed.answer("correct, keep, back [correct]:", "")
         typed.answer("The server's bucket (or parts):", "parts")
         typed.answer("host of the store", f"{hosts.store.address}:{hosts.store.port}")
         typed.answer("TLS (yes, no) [yes]:", "no")
@@ -261,6 +307,8 @@ def test_a_person_sets_a_server_up_on_a_terminal(
         typed.answer("Send a test message there now?", "y")
         typed.expect("good: the test message was taken")
         typed.expect("That is all:")
+        typed.answer("Write this configuration (yes, back, no) [yes]:", "?")
+        typed.expect("no: end, and nothing is written")
         typed.answer("Write this configuration (yes, back, no) [yes]:", "")
         typed.expect("encrypted")
         for command in (
@@ -272,8 +320,10 @@ def test_a_person_sets_a_server_up_on_a_terminal(
             "backup run",
         ):
             typed.answer(f"{command}", "")
-        typed.answer("wbagent check", "n")
-        typed.answer("wbagent verify", "n")
+        typed.answer("wbagent check?", "?")
+        typed.expect("y runs this command now")
+        typed.answer("wbagent check?", "n")
+        typed.answer("wbagent verify?", "n")
         assert typed.wait() == 0, typed.seen
         for secret in (hosts.mysql_url.password, hosts.store.credentials.secret_key, secrets["mysql"], LICENCE):
             assert secret not in typed.seen

@@ -16,6 +16,7 @@ from wbagent.errors import AccessError, ConfigError, UsageError
 if TYPE_CHECKING:
     from wbagent.config import Loaded
     from wbagent.config.dsn import MysqlURL
+    from wbagent.database.provisioning import Found
 
 _Command = Callable[..., Any]
 
@@ -72,7 +73,7 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
     """Create the server's database and account by the SQL of W&B's guide."""
     from wbagent.cli.database_accounts import Asked, Wishes, provide  # noqa: PLC0415 - PyMySQL
     from wbagent.database.account import Account  # noqa: PLC0415
-    from wbagent.database.provisioning import Found, Plan, plan_for_server  # noqa: PLC0415
+    from wbagent.database.provisioning import Plan, plan_for_server  # noqa: PLC0415
     from wbagent.database.ways import Way, for_server  # noqa: PLC0415
 
     loaded = _configuration(ctx)
@@ -89,8 +90,8 @@ def init(ctx: click.Context, /, user: str | None, name: str | None, host: str, *
     )
     named = _address(options.pop("address"))
 
-    def url(door: MysqlURL, port: int) -> MysqlURL:
-        way = Way(door, port, named, _own_name(asked.of_this_host))
+    def url(door: MysqlURL, found: Found) -> MysqlURL:
+        way = Way(door, found.port or 3306, named, _own_name(found, for_container=asked.of_this_host))
         return for_server(way, asked.configured_account)
 
     def plan(found: Found, renew: bool) -> Plan:
@@ -133,7 +134,7 @@ def user(
     from wbagent.cli.database_accounts import Asked, Wishes, provide  # noqa: PLC0415 - PyMySQL
     from wbagent.database.account import Account  # noqa: PLC0415
     from wbagent.database.local import is_local  # noqa: PLC0415
-    from wbagent.database.provisioning import BackupNeeds, Found, Plan, plan_for_backup  # noqa: PLC0415
+    from wbagent.database.provisioning import BackupNeeds, Plan, plan_for_backup  # noqa: PLC0415
     from wbagent.database.ways import Way, comes_by_socket, for_backup  # noqa: PLC0415
 
     loaded = _configuration(ctx)
@@ -159,8 +160,9 @@ def user(
         binlog=binlog if binlog is not None else bool(settings and settings.backup.binlog.enabled),
     )
 
-    def url(door: MysqlURL, port: int) -> MysqlURL:
-        return for_backup(Way(door, port, named, _own_name(False)), mine, by_socket=by_socket)
+    def url(door: MysqlURL, found: Found) -> MysqlURL:
+        way = Way(door, found.port or 3306, named, _own_name(found, for_container=False))
+        return for_backup(way, mine, by_socket=by_socket)
 
     def plan(found: Found, renew: bool) -> Plan:
         return plan_for_backup(found, asked.account, asked.database, needs, renew=renew)
@@ -219,15 +221,15 @@ def _door(admin: str | None, *, sql: bool) -> MysqlURL | None:
         raise
 
 
-def _own_name(for_container: bool) -> str:
-    """How others reach this host: by its name; a container of its own, which need not know that, by its address."""
-    if for_container:
-        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            # Sends nothing: the kernel says which of its addresses it would use (TEST-NET-1, RFC 5737).
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-    name = socket.getfqdn()
-    return socket.gethostname() if name.startswith("localhost") else name
+def _own_name(found: Found, *, for_container: bool) -> str:
+    from wbagent.database.ways import own_name  # noqa: PLC0415
+
+    route = None
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Sends nothing: the kernel says which of its addresses it would use (TEST-NET-1, RFC 5737).
+        probe.connect(("192.0.2.1", 9))
+        route = str(probe.getsockname()[0])
+    return own_name(socket.getfqdn(), route, found.bind_address, for_container=for_container)
 
 
 def _address(given: str | None) -> tuple[str, int] | None:

@@ -69,8 +69,8 @@ class Wishes:
         return cls(**{name: options[name] for name in cls.__slots__})
 
 
-# The way to the server by the administrator's own, and MySQL's port.
-ToURL = Callable[[MysqlURL, int], MysqlURL]
+# The way to the server by the administrator's own, and by where MySQL listens.
+ToURL = Callable[[MysqlURL, Found], MysqlURL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _make(
     place = _place(asked, wishes)
     there = found.grants is not None
     password = _password(asked, wishes, place, there=there)
-    way = to_url(door, found.port or 3306)
+    way = to_url(door, found)
     url = replace(way, user=asked.account.user, password=password.text, database=asked.database)
     _show(todo, found, door, f"write the connection string to {place} ({password.words})" if password.write else "")
     if todo.steps or password.write:
@@ -214,10 +214,21 @@ def _say_what_names_it(asked: Asked, place: SecretPlace, *, wrote: bool) -> None
         click.echo(f"The configuration names it already: systemctl try-restart {_USERS[section]}")
         return
     if not asked.of_this_host:
-        click.echo(f"Move {place} to the server's host, where it has to be 0640 root:wbagent. There:")
+        _say_how_to_hand_over(place)
+        return
     click.echo(f"In /etc/wbagent.toml{f', instead of {key} = …' if in_line else ''}:\n")
     click.echo("\n".join(f"    {line}" for line in place.line.splitlines()))
     click.echo("\nthen: wbagent config check && systemctl reload wbagent")
+
+
+def _say_how_to_hand_over(place: SecretPlace) -> None:
+    """No [server] here: a line of it alone would be half a configuration, which init takes for one that is there."""
+    click.echo("On the server's host (when that is another one, copy the file to the same place there):\n")
+    click.echo(f"    wbagent init --mysql-file {place}")
+    click.echo("\nor, where [server] is configured already, with the file for root and group wbagent (0640):\n")
+    click.echo("\n".join(f"    {line}" for line in place.line.splitlines()))
+    click.echo("\nthen: wbagent config check && systemctl reload wbagent")
+    click.echo(f"\nNothing here needs it: when the server has it, rm {place}")
 
 
 def _show(todo: Plan, found: Found, door: MysqlURL, writes: str) -> None:

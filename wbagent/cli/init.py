@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import click
 
+from wbagent.cli.confirming import yes_or_no
 from wbagent.cli.context import config_path
-from wbagent.cli.init_asking import ask_all, show_tried, try_given
+from wbagent.cli.init_asking import ask_all
+from wbagent.cli.init_given import Told, show_tried, try_given
 from wbagent.config import load
 from wbagent.config.credstore import sealed, seen_by, why_not_sealed
 from wbagent.config.filling import filled
@@ -29,6 +31,7 @@ from wbagent.setup.trying import send_test
 from wbagent.setup.writing import Places, finish, pending, write, write_apart
 
 _STDIN: Final = "-"
+_INTERRUPTED: Final = 130
 
 
 class UnfitError(WbagentError):
@@ -57,6 +60,7 @@ def _answer_options(command: Any) -> Any:
 @_answer_options
 @click.option("--unattended", is_flag=True, help="Ask nothing, even on a terminal: what is not given is left out.")
 @click.option("--keep", is_flag=True, help="Unattended: take answers that do not pass their tests, with a warning.")
+@click.option("--make-buckets", is_flag=True, help="Unattended: make buckets that are missing, with the keys given.")
 @click.option("--test-alert", is_flag=True, help="Unattended: send a test message to those who are told.")
 @click.option(
     "--start/--no-start", default=None, help="Do what is to be done next without asking, or only say what it is."
@@ -75,18 +79,19 @@ def init(ctx: click.Context, /, *, into: Path | None, start: bool | None, **opti
     if into is None and pending(places):
         finish(places)
         click.echo("an earlier run was interrupted while it wrote: what it had begun is complete now")
-        _go_on(_answers_of(places.configuration), start=start, ask=_terminal(options))
+        _go_on(steps(_answers_of(places.configuration)), start=start, ask=_terminal(options))
         return
     kept = _existing(places, into)
     given = _given(options, kept) | kept
     ask = _terminal(options) and _STDIN not in [options[each.name] for each in QUESTIONS]
     try:
-        answers = ask_all(given, frozenset(kept)) if ask else _unattended(given, **options)
+        told = ask_all(given, frozenset(kept)) if ask else _unattended(given, **options)
+        answers = told.answers
         _refuse_unused(given, kept, answers)
         made = plan(answers)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nnothing was written", err=True)
-        raise click.Abort from None
+        raise click.exceptions.Exit(_INTERRUPTED) from None
     if into is not None:
         write_apart(into, filled(template(), made.whole()))
         click.echo(f"written: {into}, for you alone, with the secrets in it")
@@ -95,7 +100,7 @@ def init(ctx: click.Context, /, *, into: Path | None, start: bool | None, **opti
     files = [options[each.name] for each in QUESTIONS if each.secret and options[each.name] not in {None, _STDIN}]
     if files:
         click.echo(f"not needed any more: {shlex.join(dict.fromkeys(files))}")
-    _go_on(answers, start=start, ask=ask)
+    _go_on(steps(answers, told.missing), start=start, ask=ask)
 
 
 def _terminal(options: dict[str, Any]) -> bool:
@@ -164,23 +169,25 @@ def _refuse_unused(given: Mapping[str, str], kept: Mapping[str, str], answers: A
         )
 
 
-def _unattended(given: dict[str, str], *, keep: bool, test_alert: bool, **_options: Any) -> dict[str, str | None]:
+def _unattended(given: dict[str, str], *, keep: bool, make_buckets: bool, test_alert: bool, **_options: Any) -> Told:
     try:
-        answers, failed = try_given(given)
+        told = try_given(given, make_buckets=make_buckets)
     except ValueError as error:
         raise UsageError(str(error), hint="nothing was written; wbagent init --help") from None
     # Before the tests' verdict: what is missing is to be told as well.
-    plan(answers)
-    if test_alert and (to := answers.get("alerts")):
+    plan(told.answers)
+    failed = [*told.failed]
+    if test_alert and (to := told.answers.get("alerts")):
         tried = send_test(to)
         show_tried(tried)
         failed += ["alerts"] if tried.problem else []
     if failed and not keep:
+        makes = "--make-buckets makes the bucket; else " if told.missing else ""
         raise UnfitError(
             f"nothing was written: {', '.join(dict.fromkeys(failed))} did not pass, as told above",
-            hint="mend it and run this again; --keep takes it as it is",
+            hint=f"{makes}mend it and run this again; --keep takes it as it is",
         )
-    return answers
+    return told
 
 
 def _write(places: Places, made: Plan, kept: Set[KeyPath]) -> None:
@@ -213,9 +220,8 @@ def _answers_of(path: Path) -> Answers:
     return {"role": Role.SERVER, "image": settings.server.image, "bucket": bucket}
 
 
-def _go_on(answers: Answers, *, start: bool | None, ask: bool) -> None:
+def _go_on(todo: tuple[Step, ...], *, start: bool | None, ask: bool) -> None:
     """Offer, or do, what is left to do. Ends the process with the status of what did not end well."""
-    todo = steps(answers)
     if start is False or (start is None and not ask):
         click.echo("next, in this order:")
         for step in todo:
@@ -223,19 +229,31 @@ def _go_on(answers: Answers, *, start: bool | None, ask: bool) -> None:
         return
     status = 0
     for number, step in enumerate(todo):
-        if not start and not click.confirm(f"\n{step.asks}: {_shown(step)}?", default=True):
-            continue
-        if start:
-            click.echo(f"\n{step.asks}: {_shown(step)}")
-        ended = subprocess.run(step.command, check=False).returncode
+        rest = " && ".join(_shown(each) for each in todo[number:])
+        try:
+            ended = _do(step, ask=not start)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(f"\nthe configuration is written and stays; left to do: {rest}", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
         if ended and step.vital:
             raise UnfitError(
                 f"{_shown(step)} ended with status {ended}; the configuration is written and stays",
-                hint=f"mend what it says, then: {' && '.join(_shown(each) for each in todo[number:])}",
+                hint=f"mend what it says, then: {rest}",
             )
         status = status or ended
     if status:
         click.get_current_context().exit(status)
+
+
+def _do(step: Step, *, ask: bool) -> int:
+    """Its exit status; 0 when the person passes it over."""
+    words = f"\n{step.asks}: {_shown(step)}"
+    passed = "n passes it over" + (", and what comes after it needs it." if step.vital else ".")
+    if not ask:
+        click.echo(words)
+    elif not yes_or_no(f"{words}?", f"y runs this command now; {passed} It can be typed at any time later."):
+        return 0
+    return subprocess.run(step.command, check=False).returncode
 
 
 def _shown(step: Step) -> str:

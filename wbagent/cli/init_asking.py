@@ -8,28 +8,38 @@ from typing import Final
 
 import click
 
+from wbagent.cli.confirming import HELP, explain, yes_or_no
+from wbagent.cli.init_given import Told, make_and_try, show_tried
 from wbagent.errors import ConfigError
 from wbagent.setup.parts import Parts
 from wbagent.setup.plan import credential_name, shown
-from wbagent.setup.questions import NAMED, QUESTIONS, Answers, Question, needed, next_question, without_last
+from wbagent.setup.questions import QUESTIONS, Answers, Question, needed, next_question, without_last
 from wbagent.setup.trying import Tried, attempt, send_test
 
 _BACK: Final = "back"
 _SKIP: Final = "skip"
-_HELP: Final = "?"
 _HOW: Final = """\
 Enter takes what stands in [ ]; ? explains, back goes to the question before. Ctrl-C ends it, and nothing is written.
 Secrets are not shown while you type or paste them. In a connection string special characters are escaped; with the
 answer "parts" you are asked for it part by part, and nothing is to be escaped.
 """
 _PARTS: Final = "parts"
+_PASSES_OVER: Final = " skip: go on without an answer, which can be added later."
+_VERDICTS: Final = (
+    "correct: give another answer to this question. keep: take this one with its problem, which is to be mended before"
+    f" the server can work.{_PASSES_OVER} back: to the question before."
+)
+_WRITES: Final = (
+    "yes: write what is shown above, secrets as credentials, and then offer what is to be done next. back: to the last"
+    " question. no: end, and nothing is written."
+)
 
 
 class _GoBack(Exception):  # noqa: N818 - no error: the person wants the question before
     pass
 
 
-def ask_all(given: Mapping[str, str], kept: Set[str]) -> dict[str, str | None]:
+def ask_all(given: Mapping[str, str], kept: Set[str]) -> Told:
     """An answer, tried, to every question that applies; those `given` are only tried, and asked when they do not pass.
 
     Those that are `kept` stand in credentials that are there, and stay as they are.
@@ -38,6 +48,8 @@ def ask_all(given: Mapping[str, str], kept: Set[str]) -> dict[str, str | None]:
     """
     click.echo(_HOW)
     answers: dict[str, str | None] = {}
+    missing: dict[str, bool] = {}
+    text: str | None
     # What is not taken is asked for instead.
     waiting = dict(given)
     while True:
@@ -45,11 +57,12 @@ def ask_all(given: Mapping[str, str], kept: Set[str]) -> dict[str, str | None]:
             question = next_question(answers)
             if question is None:
                 _confirm(answers)
-                return answers
+                return Told(answers, missing=frozenset(name for name in missing if missing[name] and answers.get(name)))
             if question.name in kept:
-                answers[question.name] = _keep(question, answers, given[question.name])
+                text, tried = _keep(question, answers, given[question.name])
             else:
-                answers[question.name] = _ask(question, answers, waiting.pop(question.name, None))
+                text, tried = _ask(question, answers, waiting.pop(question.name, None))
+            answers[question.name], missing[question.name] = text, tried.missing
         except _GoBack:
             before = without_last(answers, kept)
             if before == answers:
@@ -66,31 +79,19 @@ def show_answers(answers: Answers) -> None:
         click.echo(f"  {question.name:<{width}}  {shown(question, text) if text else 'nothing'}")
 
 
-def show_tried(tried: Tried) -> None:
-    """What came of a test."""
-    if tried.problem:
-        click.echo(f"  PROBLEM: {tried.problem}")
-        if tried.hint:
-            click.echo(f"  try:     {tried.hint}")
-    elif tried.said:
-        click.echo(f"  good: {tried.said}")
-    for remark in tried.remarks:
-        click.echo(f"  note: {remark}")
-
-
-def _ask(question: Question, answers: Answers, given: str | None) -> str | None:
-    """One answer that passed its test, or that is kept anyway; None: passed over."""
+def _ask(question: Question, answers: Answers, given: str | None) -> tuple[str | None, Tried]:
+    """One answer that passed its test, or that is kept anyway, and what came of it; None: passed over."""
     may_skip = not needed(question, answers)
     if given is not None:
         click.echo(f"{question.asks}: as given")
     while True:
         text, given = given if given is not None else _line(question, may_skip=may_skip), None
-        if text == _HELP:
-            click.echo(click.wrap_text(question.explains, 100, "  ", "  ", preserve_paragraphs=True))
+        if text == HELP:
+            explain(question.explains)
             continue
         if text in {"", _SKIP}:
             if may_skip:
-                return None
+                return None, Tried()
             click.echo("  there is no configuration without it; ? explains")
             continue
         try:
@@ -106,16 +107,25 @@ def _ask(question: Question, answers: Answers, given: str | None) -> str | None:
         if question.name == "alerts" and not tried.problem:
             tried = _test_message(read, tried)
         show_tried(tried)
+        tried = _offer_to_make(question, read, answers, tried)
         match _verdict(tried, may_skip=may_skip):
             case "keep":
-                return read
+                return read, tried
             case "skip":
-                return None
+                return None, Tried()
             case _:
                 continue
 
 
-def _keep(question: Question, answers: Answers, text: str) -> str:
+def _offer_to_make(question: Question, text: str, answers: Answers, tried: Tried) -> Tried:
+    """Of a bucket that is not there: make it if the person wants that, and try again."""
+    explains = "It is made now, in the region of the connection string, with its keys; nothing else is in it yet."
+    if not tried.missing or not yes_or_no("  Make this bucket now, with these keys?", explains):
+        return tried
+    return make_and_try(question, text, answers)
+
+
+def _keep(question: Question, answers: Answers, text: str) -> tuple[str, Tried]:
     """An answer that a credential gives, tried; click.Abort when it does not pass and the person does not go on."""
     click.echo(f"{question.asks}: the credential {credential_name(question.key)}, which stays as it is")
     try:
@@ -125,9 +135,11 @@ def _keep(question: Question, answers: Answers, text: str) -> str:
     click.echo(f"  {shown(question, read)}")
     tried = attempt(question, read, answers)
     show_tried(tried)
-    if tried.problem and not click.confirm("  Go on all the same?", default=False):
+    tried = _offer_to_make(question, read, answers, tried)
+    explains = "y: the credential is taken as it is, with the problem told above. n: nothing is written."
+    if tried.problem and not yes_or_no("  Go on all the same?", explains, default=False):
         raise click.Abort
-    return read
+    return read, tried
 
 
 def _line(question: Question, *, may_skip: bool) -> str:
@@ -181,11 +193,13 @@ def _verdict(tried: Tried, *, may_skip: bool) -> str:
             raise _GoBack
         if len(found) == 1:
             return found[0]
+        explain(_VERDICTS if may_skip else _VERDICTS.replace(_PASSES_OVER, ""))
 
 
 def _test_message(text: str, tried: Tried) -> Tried:
     show_tried(tried)
-    return send_test(text) if click.confirm("  Send a test message there now?", default=True) else Tried()
+    explains = "y: one short message goes to each of them, so that you see whether it comes. n: they are taken untried."
+    return send_test(text) if yes_or_no("  Send a test message there now?", explains) else Tried()
 
 
 def _confirm(answers: Answers) -> None:
@@ -200,27 +214,4 @@ def _confirm(answers: Answers) -> None:
             raise _GoBack
         if text and "no".startswith(text):
             raise click.Abort
-
-
-def try_given(given: Mapping[str, str]) -> tuple[dict[str, str | None], list[str]]:
-    """Without a terminal: read and try what was given; the answers, and the names of those that did not pass.
-
-    Raises ValueError with the name of the option for a text that cannot be read.
-    """
-    answers: dict[str, str | None] = {}
-    failed = []
-    while (question := next_question(answers)) is not None:
-        text = given.get(question.name) or question.default
-        if not text:
-            answers[question.name] = None
-            continue
-        try:
-            answers[question.name] = read = NAMED[question.name].read(text)
-        except ValueError as error:
-            raise ValueError(f"{question.name}: {error}") from None
-        tried = attempt(question, read, answers)
-        if question.name in given:
-            click.echo(f"{question.name}: {shown(question, read)}")
-            show_tried(tried)
-        failed += [question.name] if tried.problem else []
-    return answers, failed
+        explain(_WRITES)

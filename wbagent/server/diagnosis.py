@@ -10,10 +10,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A cause in a few words, and what to do about it."""
+    """A cause in a few words, and what to do about it; `said`: the words of the log that tell it, without a secret."""
 
     cause: str
     remedy: str
+    said: str = ""
 
 
 # The lines are those that self-hosters reported to wandb/server (the numbers) and wandb/wandb, most telling first:
@@ -28,6 +29,11 @@ _KNOWN: Final = (
         r"NoSuchBucket",  # wandb/server #80
         "the bucket does not exist",
         "create the bucket that [server] bucket names, in the region that it names: wbagent bucket create",
+    ),
+    (
+        r"lookup \S+(?: on \S+)?: (?:no such host|server misbehaving|(?:read udp \S+ )?i/o timeout)",
+        "the server's container does not resolve a name of its settings",
+        "name that host by its address, or add it to the DNS: wbagent check database bucket",
     ),
     (
         r"dial tcp (\S+): (?:connect: connection refused|i/o timeout|connect: no route to host)",  # wandb/server #86
@@ -77,6 +83,15 @@ def diagnose(lines: Iterable[str]) -> Diagnosis | None:
     """The first known cause, in the order above, that any of the lines names; None when there is none."""
     text = "\n".join(lines)
     for pattern, cause, remedy in _KNOWN:
-        if re.search(pattern, text):
-            return Diagnosis(cause, remedy)
+        if match := re.search(pattern, text):
+            return Diagnosis(cause, remedy, match[0])
     return None
+
+
+def while_starting(lines: Iterable[str]) -> str:
+    """Of a server that takes long to become ready: what its newest telling line says and means; "" for none.
+
+    Only words that are known are quoted, since every user of the host may read the unit's status.
+    """
+    found = next((known for line in reversed([*lines]) if (known := diagnose([line]))), None)
+    return f"its log says “{found.said}”: {found.cause}" if found else ""

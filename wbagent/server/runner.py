@@ -21,6 +21,7 @@ from wbagent.server.container import (
     PortTakenError,
     SpecificationRefusedError,
 )
+from wbagent.server.diagnosis import while_starting
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.server.ending import evidence, exited
 from wbagent.server.foreign import whose
@@ -39,6 +40,8 @@ from wbagent.systemd.notify import notify
 _EXTENSION_S: Final = 45.0
 # dockerd may be starting, or be restarted at this moment; after this the history tells why nothing is started.
 _DOCKER_WAIT_S: Final = 300.0
+# Without migrations to run W&B's server is ready before; what its log tells by then is worth reading.
+_TELLING_S: Final = 30.0
 _NO_START: Final[dict[type[DockerError], Reason]] = {
     DockerAwayError: Reason.DOCKER_AWAY,
     ForeignContainerError: Reason.FOREIGN_CONTAINER,
@@ -211,10 +214,13 @@ class Runner:
         match decision:
             case Decision.EXTEND_START:
                 spent = time.monotonic() - state.since
+                why = ""
+                if spent >= _TELLING_S and not self._docker_away:
+                    why = while_starting(_log_lines(docker, found))
                 notify(
                     # judge() ends this when the budget is spent; without an end a start could last for ever.
                     _extension(_EXTENSION_S),
-                    f"STATUS=starting for {format_duration(spent)}, migrations may run; {answer.sentence()}",
+                    f"STATUS=starting for {format_duration(spent)}, {why or 'migrations may run'}; {answer.sentence()}",
                 )
             case Decision.ANNOUNCE_READY:
                 prober.watch_liveness()

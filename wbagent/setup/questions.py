@@ -173,7 +173,7 @@ QUESTIONS: Final = (
         "bucket",
         "The server's bucket",
         f"A connection string such as {S3URL.example}. "
-        "Without tls=true it is spoken to in plain HTTP. `wbagent bucket create` makes one.",
+        "Without tls=true it is spoken to in plain HTTP. One that is not there yet can be made then, with its keys.",
         lambda text: str(parse_server_bucket(text)),
         parts=S3,
         key=("server", "bucket"),

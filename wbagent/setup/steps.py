@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +25,11 @@ class Step:
     shown: str = ""
 
 
-def steps(answers: Answers) -> tuple[Step, ...]:
-    """In order; `wbagent check` and `verify` come last, when they find everything running."""
+def steps(answers: Answers, missing: Collection[str] = ()) -> tuple[Step, ...]:
+    """In order; `wbagent check` and `verify` come last, when they find everything running.
+
+    `missing`: the answers ("bucket", "destination") whose bucket is still to be made.
+    """
     server = answers.get("role") in {Role.SERVER, Role.BOTH}
     image = answers.get("image") or ""
     found = [
@@ -33,6 +37,9 @@ def steps(answers: Answers) -> tuple[Step, ...]:
         # Not a reload: systemd hands credentials over when a unit starts.
         Step("Let the agent begin with it", ("systemctl", "restart", "wbagent.service")),
     ]
+    if server and "bucket" in missing:
+        # With its CORS rule.
+        found.append(Step("Make the server's bucket", ("wbagent", "bucket", "create", "--yes")))
     if server:
         found += [
             Step(f"Fetch {image} unless it is here", ("sh", "-c", _PULL, "sh", image), shown=f"docker pull {image}"),
@@ -41,9 +48,12 @@ def steps(answers: Answers) -> tuple[Step, ...]:
                 ("systemctl", "enable", "--now", "wandb-local.service"),
             ),
         ]
-        if (answers.get("bucket") or "").startswith("s3://"):
+        if (answers.get("bucket") or "").startswith("s3://") and "bucket" not in missing:
             cors = ("wbagent", "bucket", "cors", "--yes")
             found.append(Step("Let pages of that address use the bucket (CORS)", cors, vital=False))
+    if "destination" in missing:
+        made = ("wbagent", "bucket", "create", "--backup", "--yes")
+        found.append(Step("Make the bucket for backups", made, vital=False))
     found.append(Step("Make the first backup", ("wbagent", "backup", "run"), vital=False))
     found.append(Step("Measure everything that W&B's guide asks for", ("wbagent", "check"), vital=False))
     if server:

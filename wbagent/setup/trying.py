@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,24 +23,27 @@ from wbagent.errors import DatabaseError, WbagentError
 from wbagent.monitor import outside
 from wbagent.monitor.outside import Outside, Stage
 from wbagent.monitor.store_probe import Asked, StoreProbe, Trouble
+from wbagent.server.resolving import look_up, unseen
 from wbagent.setup.questions import Answers, Question
 from wbagent.upgrade import release
 
 _TIMEOUT_S: Final = 10.0
-_LOOPBACK: Final = re.compile(r"localhost|127\..*|::1")
 # A key of a few characters is a slip of the hand.
 _SHORTEST_LICENCE: Final = 40
-_INSIDE: Final = "the container would look for it within itself"
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of it: `said` for a good answer, else `problem`, and what to do about it. None holds a secret."""
+    """What came of it: `said` for a good answer, else `problem`, and what to do about it. None holds a secret.
+
+    `missing`: all that is wrong is that the store has no such bucket yet.
+    """
 
     said: str = ""
     problem: str = ""
     hint: str = ""
     remarks: tuple[str, ...] = ()
+    missing: bool = False
 
 
 def attempt(question: Question, text: str, answers: Answers) -> Tried:
@@ -48,7 +51,7 @@ def attempt(question: Question, text: str, answers: Answers) -> Tried:
     tries: dict[str, Callable[[], Tried]] = {
         "host": lambda: _host(text),
         "image": lambda: judge_image(text, docker=shutil.which("docker") is not None),
-        "mysql": lambda: _inside(MysqlURL.parse(text).host) or _mysql(MysqlURL.parse(text), backups=False),
+        "mysql": lambda: _for_server(MysqlURL.parse(text).host, lambda: _mysql(MysqlURL.parse(text), backups=False)),
         "database": lambda: _mysql(MysqlURL.parse(text), backups=True),
         "bucket": lambda: _bucket(text),
         "destination": lambda: _destination(S3URL.parse(text), answers.get("bucket")),
@@ -105,9 +108,10 @@ def judge_store(asked: Asked) -> Tried:
         left = ("the object of the test could not be removed: wbagent-init-*; Object Lock?",) if asked.left else ()
         return Tried("an object was stored, read and removed", remarks=left)
     mend = _mend(f"store.mend_{asked.trouble}")
-    if asked.trouble is Trouble.BUCKET:
-        mend += " (wbagent bucket create)"
-    return Tried(problem=f"{say('en', f'store.{asked.trouble}')} {asked.said}", hint=mend)
+    missing = asked.trouble is Trouble.BUCKET
+    if missing:
+        mend += "; or let init make it, with these keys: --make-buckets"
+    return Tried(problem=f"{say('en', f'store.{asked.trouble}')} {asked.said}", hint=mend, missing=missing)
 
 
 def judge_mysql(url: MysqlURL, server: ServerFacts, charset: str, *, backups: bool) -> Tried:
@@ -140,10 +144,15 @@ def _host(address: str) -> Tried:
     return judge_host(address, look, here=THIS_MACHINE in addresses_of(urlsplit(address).hostname or ""))
 
 
-def _inside(host: str) -> Tried | None:
-    if not _LOOPBACK.fullmatch(host):
-        return None
-    return Tried(problem=f"{host} is the container itself: {_INSIDE}", hint="name this host by its address")
+def _for_server(host: str, tried: Callable[[], Tried]) -> Tried:
+    """What came of trying it from here, where the server's container comes to that host too."""
+    trouble = unseen(look_up(host)) if host else None
+    if trouble is None:
+        return tried()
+    if trouble.sure:
+        return Tried(problem=trouble.said, hint=trouble.remedy)
+    found = tried()
+    return replace(found, remarks=(*found.remarks, f"{trouble.said}: {trouble.remedy}"))
 
 
 def _mysql(url: MysqlURL, *, backups: bool) -> Tried:
@@ -160,7 +169,7 @@ def _bucket(text: str) -> Tried:
     bucket = parse_server_bucket(text)
     if not isinstance(bucket, S3URL):
         return Tried("not tried: only W&B's server speaks to this kind of store")
-    return _inside(bucket.host or "") or _store(bucket)
+    return _for_server(bucket.host or "", lambda: _store(bucket))
 
 
 def _store(url: S3URL) -> Tried:
@@ -177,7 +186,7 @@ def _destination(url: S3URL, bucket: str | None) -> Tried:
     files = parse_server_bucket(bucket) if bucket else None
     if isinstance(files, S3URL) and files.endpoint_url and files.endpoint_url == url.endpoint_url:
         remark = "it is the store of the server's own bucket: W&B's guide asks for a separate facility"
-        return Tried(tried.said, tried.problem, tried.hint, (*tried.remarks, remark))
+        return replace(tried, remarks=(*tried.remarks, remark))
     return tried
 
 

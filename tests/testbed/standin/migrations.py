@@ -91,5 +91,7 @@ def _as_go_says(error: pymysql.MySQLError, host: str, port: int) -> str:
     number, text = (*error.args, "", "")[:2]
     if number != 2003:
         return f"Error {number}: {text}"
+    if "Name or service not known" in str(text) or "name resolution" in str(text):
+        return f"dial tcp: lookup {host}: no such host"
     reason = "i/o timeout" if "timed out" in str(text) else "connect: connection refused"
     return f"dial tcp {host}:{port}: {reason}"

@@ -25,8 +25,10 @@ from wbagent.config.dsn import S3URL
 from wbagent.config.monitor import CertificateSettings
 from wbagent.monitor.outside import Certificate, Doubt, Outside, Stage
 from wbagent.monitor.store_probe import Trouble
+from wbagent.server.resolving import Unseen
 
 NOW = 1.7e9
+UNSEEN = Unseen("the server's container asks the DNS, which does not know it", "name it by its address", sure=True)
 HOST = "https://wandb.example.com"
 URL = S3URL.parse("s3://KEY:SECRET@minio.example.com:9000/files?region=us-east-1&tls=true")
 MC = McLines(URL, "wandb")
@@ -74,6 +76,8 @@ def test_an_s3_bucket_has_checks_with_names_of_their_own() -> None:
         (Address("s3.example.com", ("127.0.1.1",)), "fail", "that machine itself"),
         (Address("minio", ("10.1.2.3",)), "warn", "without a domain"),
         (Address("minio.example.com", ("10.1.2.3",), hosts_file=True), "warn", "/etc/hosts"),
+        (Address("minio.example.com", ("10.1.2.3",), hosts_file=True, unseen=UNSEEN), "fail", "asks the DNS"),
+        (Address("minio", ("10.1.2.3",), unseen=replace(UNSEEN, sure=False)), "warn", "asks the DNS"),
         (Address("host.docker.internal", ("10.1.2.3",)), "fail", "only containers"),
         (Address("172.17.0.2", ("172.17.0.2",), docker=True), "fail", "only containers"),
     ],

@@ -26,6 +26,7 @@ from wbagent.monitor.disk import Asker, file_systems
 from wbagent.monitor.replication import Threads
 from wbagent.monitor.sample import Sample
 from wbagent.monitor.samples import FILE, Bucket, Collector
+from wbagent.server.resolving import Lookup
 
 ACCOUNT = "'wandb_local'@'%'"
 URL = MysqlURL("wandb_local", "own", "db1.example.com", 3306, "wandb_local")
@@ -494,3 +495,17 @@ def test_nothing_configured_and_embedded() -> None:
 def test_names_are_unique() -> None:
     names = [check.name for check in checks(settings(standby={"url": str(URL)}))]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("host", "verdict"),
+    [
+        (Lookup("db1.example.com", ("10.1.2.3",), ("10.1.2.3",)), "pass"),
+        (Lookup("db1", ("10.1.2.3",), (), hosts_file=True), "fail"),
+        (Lookup("db1", ("10.1.2.3",), (), hosts_file=True, sure=False), "warn"),
+    ],
+)
+def test_the_name_is_judged_as_the_container_sees_it(host: Lookup, verdict: str) -> None:
+    finding = way.judge_name(host)
+    assert finding.verdict == verdict
+    assert ("in [server] mysql: name it by its address, 10.1.2.3" in finding.remedy) is (verdict != "pass")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from wbagent.config.dsn import MysqlURL
-from wbagent.database.ways import Way, comes_by_socket, for_backup, for_server
+from wbagent.database.ways import Way, comes_by_socket, for_backup, for_server, own_name
+from wbagent.errors import UsageError
 
 SOCKET = MysqlURL("root", "", "localhost", 3306, "mysql", (("socket", "/run/mysqld/mysqld.sock"),))
 TLS = (("tls", "true"), ("ssl-ca", "/etc/ssl/ours.pem"))
@@ -58,3 +59,37 @@ def test_the_socket_is_taken_where_nothing_speaks_for_the_network(
     door: MysqlURL | None, configured: MysqlURL | None, named: tuple[str, int] | None, host: str | None, expected: bool
 ) -> None:
     assert comes_by_socket(door, configured, named, host) is expected
+
+
+@pytest.mark.parametrize(
+    ("full_name", "route", "bind_address", "for_container", "expected"),
+    [
+        ("db1.example.com", "10.0.0.5", "*", False, "db1.example.com"),
+        # A container of this host need not know its name.
+        ("db1.example.com", "10.0.0.5", "*", True, "10.0.0.5"),
+        # Known to whoever wrote it into /etc/hosts, and to no container.
+        ("db1", "10.0.0.5", "*", False, "10.0.0.5"),
+        ("localhost", "10.0.0.5", "0.0.0.0", False, "10.0.0.5"),
+        ("localhost.localdomain", "10.0.0.5", "::", False, "10.0.0.5"),
+        ("db1", "10.0.0.5", "127.0.0.1,192.168.7.5", False, "192.168.7.5"),
+        ("db1", "10.0.0.5", "192.168.7.5, 10.0.0.5", False, "10.0.0.5"),
+        # Nobody reaches that; what is wrong is told beside it.
+        ("db1", "10.0.0.5", "127.0.0.1", False, "10.0.0.5"),
+        ("db1.example.com", None, "*", True, "db1.example.com"),
+        ("db1", None, "*", False, ""),
+        ("localhost.localdomain", None, "*", True, ""),
+    ],
+)
+def test_how_others_reach_this_host(
+    full_name: str, route: str | None, bind_address: str, for_container: bool, expected: str
+) -> None:
+    assert own_name(full_name, route, bind_address, for_container=for_container) == expected
+
+
+def test_where_nobody_knows_how_others_come_a_person_is_asked() -> None:
+    nowhere = replace(BY_SOCKET, own_name="")
+    with pytest.raises(UsageError) as told:
+        for_server(nowhere, None)
+    assert "--address" in told.value.hint
+    assert for_server(replace(nowhere, named=("db7", 3306)), None).host == "db7"
+    assert for_backup(nowhere, None, by_socket=True) == SOCKET

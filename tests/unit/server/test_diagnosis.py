@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wbagent.server.diagnosis import diagnose
+from wbagent.server.diagnosis import diagnose, while_starting
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,11 @@ from wbagent.server.diagnosis import diagnose
         ("panic: NoSuchBucket: The specified bucket does not exist", "bucket does not exist"),
         ("panic: dial tcp 10.0.0.5:3306: connect: connection refused", "does not answer"),
         ("panic: dial tcp 10.0.0.5:3306: i/o timeout", "does not answer"),
+        ("panic: dial tcp: lookup db1 on 8.8.8.8:53: no such host", "does not resolve a name"),
+        (
+            "dial tcp: lookup db1 on 8.8.8.8:53: read udp 172.17.0.2:41->8.8.8.8:53: i/o timeout",
+            "does not resolve a name",
+        ),
         ("Error 1045: Access denied for user 'wandb_local'@'10.0.0.4'", "refuses the account"),
         ("!!! Failed to load settings.", "cannot read its settings"),
         ("PermissionError: [Errno 13] Permission denied: '/etc/container_environment/PATH'", "group is not 0"),
@@ -37,3 +42,17 @@ def test_the_cause_is_named_before_its_consequence() -> None:
 
 def test_nothing_known() -> None:
     assert diagnose(["*** All services started", '{"level":"INFO","message":"hello"}']) is None
+
+
+def test_while_it_starts_the_newest_telling_line_is_quoted_and_nothing_else_of_it() -> None:
+    lines = [
+        "dial tcp 10.0.0.5:3306: connect: connection refused",
+        'mysql "u:s3cret@tcp(db1:3306)/d": dial tcp: lookup db1 on 8.8.8.8:53: no such host; tried again',
+        "*** All services started",
+    ]
+    said = while_starting(lines)
+    assert said == (
+        "its log says “lookup db1 on 8.8.8.8:53: no such host”: the server's container does not resolve a name of its"
+        " settings"
+    )
+    assert while_starting(lines[2:]) == ""

@@ -185,3 +185,15 @@ def test_what_is_left_to_do() -> None:
         ("backup", "run"),
         ("check",),
     ]
+
+
+def test_a_bucket_that_is_missing_is_made_before_it_is_needed() -> None:
+    commands = [step.shown or " ".join(step.command) for step in steps(ANSWERS, {"bucket", "destination"})]
+    assert commands[2:7] == [
+        # That sets the CORS rule too.
+        "wbagent bucket create --yes",
+        "docker pull wandb/local:0.83.0",
+        "systemctl enable --now wandb-local.service",
+        "wbagent bucket create --backup --yes",
+        "wbagent backup run",
+    ]

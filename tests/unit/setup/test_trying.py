@@ -88,6 +88,12 @@ def test_every_trouble_of_a_store_has_a_remedy_for_who_sets_up(trouble: Trouble)
     assert "[" not in tried.hint
 
 
+def test_only_a_bucket_that_is_not_there_is_missing() -> None:
+    tried = {trouble: judge_store(Asked(trouble, "PUT: 404", 0.1)) for trouble in Trouble}
+    assert [trouble for trouble in Trouble if tried[trouble].missing] == [Trouble.BUCKET]
+    assert "--make-buckets" in tried[Trouble.BUCKET].hint
+
+
 def test_a_store_that_answers() -> None:
     assert judge_store(Asked(None, "", 0.1)).said
     assert "could not be removed" in judge_store(Asked(None, "", 0.1, left=True)).remarks[0]
@@ -115,7 +121,7 @@ def test_a_licence() -> None:
     ],
 )
 def test_what_the_container_would_look_for_within_itself(name: str, text: str) -> None:
-    assert "the container itself" in attempt(NAMED[name], text, {}).problem
+    assert "within the server's container that one" in attempt(NAMED[name], text, {}).problem
 
 
 # Apprise's own, before Python 3.13.

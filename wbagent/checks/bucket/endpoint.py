@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from wbagent.config.connection_string import with_port
 from wbagent.config.monitor import CertificateSettings
 from wbagent.monitor.outside import Doubt, Outside, Stage, ask
 from wbagent.quantities import format_duration
+from wbagent.server.resolving import Unseen, in_hosts_file, look_up, resolved, unseen
 
 _TIMEOUT_S: Final = 10.0
 # S3 refuses a request that is signed 15 minutes off. A minute is more than any host that asks a time server is off.
@@ -30,9 +30,12 @@ _LATE_S: Final = 60.0
 _DAY_S: Final = 86400.0
 # Of `step`: the last days before a certificate ends.
 _CRITICAL: Final = 3
-_HOSTS: Final = Path("/etc/hosts")
 _ONLY_HERE: Final = re.compile(r"(localhost|.*\.localhost|.*\.docker\.internal|.*\.svc(\.cluster\.local)?)\.?")
 _DOCKER: Final = re.compile(r"docker\d+|br-[0-9a-f]{12}")
+_REACHED: Final = "a name or address of the store that the browsers of all users reach"
+_AS_USERS: Final = (
+    "name the store in [server] bucket as users reach it, such as minio.example.com: URLs are signed for that"
+)
 _MENDS: Final = {
     Stage.NAME: "mend the name in [server] bucket, or add it to the DNS",
     Stage.REFUSED: "see that the store runs, and the port in [server] bucket",
@@ -119,7 +122,7 @@ class Address:
     """Where signed URLs point to, and what this host knows of that.
 
     `hosts_file`: the name is in this host's own /etc/hosts; `docker`: an address is in a network of this host's Docker;
-    `outside`: users come to HOST by an address of the Internet.
+    `outside`: users come to HOST by an address of the Internet; `unseen`: what keeps the server itself from it.
     """
 
     name: str
@@ -127,6 +130,7 @@ class Address:
     hosts_file: bool = False
     docker: bool = False
     outside: bool = False
+    unseen: Unseen | None = None
 
 
 def for_users(store: Store, _: Subject) -> Iterator[Finding]:
@@ -135,26 +139,22 @@ def for_users(store: Store, _: Subject) -> Iterator[Finding]:
         yield passed("signed URLs point to Amazon's own address")
         return
     name = host_of(store.url)[0]
-    addresses = _resolved(name)
+    addresses = resolved(name)
     if addresses:
         docker = any(_in_docker(address) for address in addresses)
-        host = _resolved(urlsplit(store.host).hostname or "")
+        host = resolved(urlsplit(store.host).hostname or "")
         outside = any(ipaddress.ip_address(address).is_global for address in host)
-        yield judge_address(Address(name, addresses, _in_hosts_file(name), docker, outside))
+        unreached = unseen(look_up(name))
+        yield judge_address(Address(name, addresses, in_hosts_file(name), docker, outside, unreached))
 
 
 def judge_address(address: Address) -> Finding:
     """Whether an address is one for others than this host."""
     name, found = address.name, [ipaddress.ip_address(each) for each in address.addresses]
-    remedy = "name the store in [server] bucket as users reach it, such as minio.example.com: URLs are signed for that"
-    needed = "a name or address of the store that the browsers of all users reach"
-    if any(each.is_loopback for each in found):
-        said = f"signed URLs point to {name}: in a browser, and in the server's container, that is that machine itself"
-        return fail(said, needed=needed, remedy=remedy)
-    if address.docker or _ONLY_HERE.fullmatch(name.lower()):
-        return fail(
-            f"signed URLs point to {name}, which only containers of this host reach", needed=needed, remedy=remedy
-        )
+    if address.unseen or address.docker or any(each.is_loopback for each in found):
+        return _of_this_host(address, any(each.is_loopback for each in found))
+    if _ONLY_HERE.fullmatch(name.lower()):
+        return _of_containers(name)
     shown = name if name in address.addresses else f"{name} ({', '.join(address.addresses)})"
     if address.hosts_file:
         return warn(
@@ -172,9 +172,30 @@ def judge_address(address: Address) -> Finding:
         return warn(
             f"signed URLs point to {shown}, an address of private networks, while HOST is on the Internet",
             needed="that all users of HOST reach the store too",
-            remedy=remedy,
+            remedy=_AS_USERS,
         )
     return passed(f"signed URLs point to {shown}")
+
+
+def _of_this_host(address: Address, loopback: bool) -> Finding:
+    """Of an address that the server's own container may not even know."""
+    name = address.name
+    if loopback:
+        said = f"signed URLs point to {name}: in a browser, and in the server's container, that is that machine itself"
+        return fail(said, needed=_REACHED, remedy=_AS_USERS)
+    if address.docker or address.unseen is None:
+        return _of_containers(name)
+    verdict = fail if address.unseen.sure else warn
+    return verdict(
+        f"signed URLs point to {name}: {address.unseen.said}",
+        needed="a name that the server's container and users' machines resolve",
+        remedy=f"add {name} to the DNS that users and containers ask; or {_AS_USERS}",
+    )
+
+
+def _of_containers(name: str) -> Finding:
+    said = f"signed URLs point to {name}, which only containers of this host reach"
+    return fail(said, needed=_REACHED, remedy=_AS_USERS)
 
 
 def clocks(store: Store, _: Subject) -> Iterator[Finding]:
@@ -200,22 +221,6 @@ def judge_clock(ahead: float) -> Finding:
     if abs(ahead) < _REFUSED_S:
         return warn(f"{said}; from 15 minutes on it refuses everything", needed="clocks that agree", remedy=remedy)
     return fail(f"{said}: it refuses what is signed here", needed="a difference below 15 minutes", remedy=remedy)
-
-
-def _resolved(name: str) -> tuple[str, ...]:
-    try:
-        found = socket.getaddrinfo(name.strip("[]"), None, type=socket.SOCK_STREAM)
-    except OSError:
-        return ()
-    return tuple(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
-
-
-def _in_hosts_file(name: str) -> bool:
-    try:
-        lines = _HOSTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(name.lower() in line.partition("#")[0].lower().split()[1:] for line in lines)
 
 
 def _in_docker(address: str) -> bool:

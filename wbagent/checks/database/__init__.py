@@ -14,6 +14,7 @@ from wbagent.checks.database.look import BACKUP_KEY, SERVER_KEY, Look, look_by
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.wanted import GUIDE
+from wbagent.server.resolving import look_up
 
 Judge = Callable[[Look], Finding | Iterable[Finding]]
 
@@ -97,6 +98,8 @@ def _judging(seen: Seen, settings: Settings) -> Iterable[Check]:
 
         return Check(name, run, why, section)
 
+    if SERVER_KEY in _urls(settings):
+        yield Check("name", lambda _: _name(seen), "the server looks for its database from within its container")
     yield each("encryption", way.encryption, "passwords and everything that people log go this way")
     yield one(
         "place",
@@ -138,6 +141,11 @@ def _judging(seen: Seen, settings: Settings) -> Iterable[Check]:
         "buffer pool", mysql_settings.buffer_pool, "the database is as fast as what of it is in memory", "Performance"
     )
     yield one("growth", lambda found: growth_of(found, time.time()), "a full disk stops MySQL")
+
+
+def _name(seen: Seen) -> Iterable[Finding]:
+    server = seen.looks.get(SERVER_KEY)
+    return [way.judge_name(look_up(server.url.host))] if server else []
 
 
 def _grants(found: Look, settings: Settings) -> Iterable[Finding]:

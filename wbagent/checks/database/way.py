@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wbagent.checks.check import Finding, note, passed, warn
+from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.checks.database.look import SERVER_KEY, Look
+from wbagent.server.resolving import Lookup, unseen
 
 
 def met(look: Look) -> Finding:
     """That the account came in; who could not has its DatabaseError."""
     return passed(f"{look.server.grants.account} comes in at {look.url.address}")
+
+
+def judge_name(host: Lookup) -> Finding:
+    """Whether the server's container finds the database by the name in [server] mysql, as this host does."""
+    trouble = unseen(host)
+    if trouble is None:
+        return passed(f"the server's container finds {host.name} as this host does")
+    verdict = fail if trouble.sure else warn
+    return verdict(
+        f"[server] mysql: {trouble.said}" + (": the server does not start with it" if trouble.sure else ""),
+        needed="a name or address by which the container comes to the database",
+        remedy=f"in [server] mysql: {trouble.remedy}",
+    )
 
 
 def encryption(look: Look) -> Finding:
