@@ -109,8 +109,7 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     if (drill := facts.drill_failure(overview)) is not None:
         yield "", f"drill failed {format_duration(max(now - drill.at, 0.0))} ago: {drill.value['reason']}"
         yield "", f"try: {drill.value['hint']}"
-    failure = overview.facts.get(facts.BACKUP_FAILURE_FACT)
-    if failure is not None and (last is None or failure.at > last.at):
+    if (failure := facts.backup_failure(overview)) is not None:
         ago = format_duration(max(now - failure.at, 0.0))
         yield "", f"failed {ago} ago: {failure.value['reason']}"
         if hint := failure.value.get("hint"):
@@ -134,8 +133,7 @@ def _well(overview: Overview) -> bool:
     has_server = bool(configured and configured.value.get("server"))
     serving = overview.server is not None and overview.server.serving
     agent = overview.agent is not None and overview.agent.serving
-    last, failure = overview.facts.get(facts.BACKUP_FACT), overview.facts.get(facts.BACKUP_FAILURE_FACT)
-    backup_failed = failure is not None and (last is None or failure.at > last.at)
+    backup_failed = facts.backup_failure(overview) is not None
     backup_failed |= facts.drill_failure(overview) is not None
     database = overview.facts.get(facts.DATABASE_FACT)
     database_away = database is not None and not database.value["ok"]

@@ -14,9 +14,11 @@ from wbagent.agent.overview import (
     CONFIG_FACT,
     DATABASE_FACT,
     DRILL_FACT,
+    NOT_YET_FACT,
     PROVEN_FACT,
     Overview,
     UnitState,
+    backup_failure,
     story,
     unit_state,
 )
@@ -79,6 +81,17 @@ def test_no_backup_yet() -> None:
     assert "no backup yet" in story(overview(), BOTH, NOW)
     running = replace(SERVING, active="activating")
     assert "first backup is being made" in story(overview(backup=running), BOTH, NOW)
+
+
+def test_an_empty_database_is_waited_for() -> None:
+    facts = {NOT_YET_FACT: Fact({"reason": "nothing to back up yet: the server has made no tables"}, NOW - 60)}
+    waiting = replace(overview(), facts=facts)
+    assert "| no backup yet: the server has made no tables |" in story(waiting, BOTH, NOW)
+    older = replace(waiting, facts=facts | {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 90)})
+    assert backup_failure(older) is None
+    newer = replace(waiting, facts=facts | {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 30)})
+    assert backup_failure(newer) is not None
+    assert "| no backup yet |" in story(newer, BOTH, NOW)
 
 
 def test_alerts_come_last_and_loud() -> None:
