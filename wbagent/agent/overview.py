@@ -47,6 +47,9 @@ WANTED_FACT: Final = "server.wanted"
 
 _RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server diff"
 
+NOTHING_YET: Final = (
+    "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent; or wbagent init"
+)
 _UNREADABLE: Final = "the state directory is readable by root and the groups wbagent and systemd-journal only"
 _UP: Final = frozenset({"active", "reloading"})
 
@@ -210,10 +213,16 @@ def server_notes(overview: Overview, now: float) -> Iterator[str]:
         yield _RESTART_NEEDED
 
 
+def unconfigured(overview: Overview) -> bool:
+    """Whether the agent found nothing to do on this host; what it found is not known before its first look."""
+    parts = overview.facts.get(CONFIG_FACT)
+    return parts is not None and not any(wanted for name, wanted in parts.value.items() if name != "refused")
+
+
 def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str:
     """One line for `systemctl status`: server, newest backup, alerts. `configured` tells which parts this host has."""
     if not any(configured.values()):
-        return "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent"
+        return NOTHING_YET
     parts = []
     if configured.get("server"):
         parts.append(server_line(overview.server, now))

@@ -57,6 +57,8 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     parts = configured.value if configured else {}
     if refused := parts.get("refused"):
         yield "config", f"REFUSED, the old one is in use: {refused}"
+    if facts.unconfigured(overview):
+        yield "config", facts.NOTHING_YET
     if parts.get("server", True):
         yield "server", facts.server_line(overview.server, now).removeprefix("server ")
         if overview.server is not None and overview.server.text:
@@ -141,4 +143,4 @@ def _well(overview: Overview) -> bool:
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
     troubles = troubles or binlog_down
-    return agent and (serving or not has_server) and not troubles
+    return agent and (serving or not has_server) and not troubles and not facts.unconfigured(overview)

@@ -20,6 +20,7 @@ from wbagent.agent.overview import (
     UnitState,
     backup_failure,
     story,
+    unconfigured,
     unit_state,
 )
 from wbagent.state import Fact
@@ -99,6 +100,11 @@ def test_alerts_come_last_and_loud() -> None:
 
 
 def test_nothing_configured_says_what_to_do() -> None:
+    parts = dict.fromkeys(BOTH, False)
+    for value, nothing in ((parts, True), (parts | {"refused": "x"}, True), (parts | {"backup": True}, False)):
+        found = replace(overview(), facts={CONFIG_FACT: Fact({"refused": ""} | value, NOW)})
+        assert unconfigured(found) is nothing
+    assert not unconfigured(overview())
     assert "set [server] or [database]" in story(overview(), dict.fromkeys(BOTH, False), NOW)
 
 
