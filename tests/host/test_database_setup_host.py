@@ -12,8 +12,8 @@ from tests.testbed.watch import wait_for_unit
 from wbagent.config.dsn import MysqlURL
 
 OPTION_FILE = "/etc/mysql/mysql.conf.d/zz-wbagent.cnf"
-# Read after those of conf.d, as Debian's own mysqld.cnf is.
-HERE_ONLY, LISTENS = "/etc/mysql/mysql.conf.d/mysqld-here-only.cnf", "/etc/mysql/mysql.conf.d/zz-bind-address.cnf"
+# The first, as Debian's own mysqld.cnf, is read late, and behind the bed's own.
+HERE_ONLY, LISTENS = "/etc/mysql/mysql.conf.d/zz-wandb2.cnf", "/etc/mysql/mysql.conf.d/zz-wbagent-listens.cnf"
 CREDENTIAL = "/etc/credstore.encrypted/wbagent.database.url"
 SECRET = "/etc/wbagent.toml.d/server.mysql"
 LISTENING = ("[mysqld]", "bind_address = *")

@@ -40,8 +40,8 @@ from wbagent.errors import ConfigError, DatabaseError, UsageError
 # As after Ctrl-C.
 # The units that keep a connection string as it was when they started.
 _USERS: Final = {"server": "wbagent wandb-local", "database": "wbagent wbagent-binlog"}
-# Behind Debian's mysqld.cnf, and beside the one that `tune` writes.
-_LISTENING: Final = "zz-bind-address.cnf"
+# As late in its directory as the one that `tune` writes, and apart from it.
+_LISTENING: Final = "zz-wbagent-listens.cnf"
 # What is assumed of a server that cannot be asked.
 _NEWEST: Final = (8, 4, 0)
 
