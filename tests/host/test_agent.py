@@ -55,6 +55,8 @@ def test_a_fresh_agent_says_what_is_missing(hosts: Bed) -> None:
         unit = host.properties(AGENT)
         assert unit["ActiveState"] == "active"
         assert "set [server] or [database] in /etc/wbagent.toml" in unit["StatusText"]
+        page = host.run(["wbagent", "status"], check=False)
+        assert (page.returncode, "set [server] or [database]" in page.stdout) == (3, True)
 
 
 def test_a_reload_takes_the_new_file_or_keeps_the_old_one_and_says_why(hosts: Bed) -> None:

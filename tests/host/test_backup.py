@@ -236,3 +236,25 @@ def test_killed_agent_does_not_disturb_a_running_backup(hosts: Bed, sample: None
     unit = wait_for_property(db, BACKUP, "ActiveState", "inactive", timeout=120)
     assert unit["Result"] == "success"
     assert len(hosts.store.keys("wandb-backups")) == 2
+
+
+def test_an_empty_database_is_waited_for(hosts: Bed, sample: None) -> None:
+    """The first backup of a new host, which the agent starts before the server has made its tables."""
+    web = hosts.web
+    hosts.sql("DROP DATABASE IF EXISTS restored; CREATE DATABASE restored")
+    url = str(replace(hosts.mysql_url, user="admin", password=PASSWORD, database="restored"))
+    configure(web, hosts.web_settings(database={"url": url}, backup={"catch_up_after": "1s"}))
+    with journal_from_now(web, f"_SYSTEMD_UNIT={BACKUP}") as journal:
+        web.run(["systemctl", "reload", AGENT])
+        journal.wait_for("the server has made no tables in the database 'restored'", timeout=60)
+        ended = wait_for_unit(web, BACKUP, lambda unit: unit["ActiveState"] in {"inactive", "failed"})
+        assert (ended["ActiveState"], ended["Result"]) == ("inactive", "success")
+        assert "no backup yet: the server has made no tables" in web.run(["wbagent", "status"], check=False).stdout
+        asked = web.run(["wbagent", "backup", "run"], check=False)
+        assert (asked.returncode, "tries again" in asked.stderr) == (75, True)
+        assert json.loads(web.run(["wbagent", "status", "--json"], check=False).stdout)["firing"] == []
+        # Nor was a drill made, which would have told of a backup; and what found nothing does not count as a try.
+        assert "drill.last" not in web.run(["wbagent", "status", "--json"], check=False).stdout
+        hosts.sql("CREATE TABLE restored.one (id INT PRIMARY KEY)")
+        web.run(["systemctl", "reload", AGENT])
+        journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.BACKUP_DONE)

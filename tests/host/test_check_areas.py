@@ -43,6 +43,7 @@ def test_what_is_well_and_what_is_broken(hosts: Bed) -> None:
     web.run(["systemctl", "enable", "--now", UNIT])
     web.run(["systemctl", "start", "wbagent-backup.service"], timeout=120)
     serving(web)
+    removed(web)
     broken(hosts)
 
 
@@ -62,6 +63,39 @@ def serving(web: Host) -> None:
     agent = check(web, "server", user="wbagent")
     assert verdicts(agent, "unit", "probes", "container") == ["pass", "pass", "note"]
     assert "may not speak to Docker" in agent["container"]["found"]
+
+
+def removed(web: Host) -> None:
+    """A state directory that was removed: named while it lacks, and made anew by whoever starts."""
+    state = "/var/lib/wbagent"
+    web.run(["rm", "-r", f"{state}/server"])
+    lacks = check(web, "server")
+    assert verdicts(lacks, "state", "container") == ["fail", "note"]
+    assert f"{state}/server/digest.key is missing" in lacks["container"]["found"]
+    web.run(["install", "--directory", "--mode=2750", "--group=wbagent", f"{state}/server"])
+    assert "cannot write" in check(web, "server")["state"]["found"]
+    web.run(["sh", "-c", lacks["state"]["remedy"]])
+    assert verdicts(check(web, "server"), "state") == ["pass"]
+    web.run(["systemctl", "stop", UNIT, "wbagent.service"])
+    # All that is in it: what is made anew there takes after the ACL of what is left.
+    web.run(["sh", "-c", f"rm -rf {state}/*; systemd-tmpfiles --create wbagent.conf"])
+    web.run(["systemctl", "start", "wbagent.service"])
+    web.run(["systemctl", "start", UNIT])
+    assert verdicts(check(web, "server"), "state", "unit", "container") == ["pass"] * 3
+    assert [each["reason"] for each in history(web)] == ["ready"]
+    web.run(["systemctl", "stop", UNIT, "wbagent.service"])
+    web.run(["rm", "-r", state])
+    # Before the agent, which would make it too.
+    web.run(["systemctl", "start", UNIT])
+    web.run(["systemctl", "start", "wbagent.service"])
+    assert [each["reason"] for each in history(web)] == ["ready"]
+    assert verdicts(check(web, "server"), "state", "unit") == ["pass"] * 2
+
+
+def history(web: Host) -> list[dict[str, Any]]:
+    """What the server's runner could write down."""
+    records: list[dict[str, Any]] = json.loads(web.run(["wbagent", "server", "history", "--json"]).stdout)
+    return records
 
 
 def broken(hosts: Bed) -> None:

@@ -12,8 +12,11 @@ from tests.testbed.watch import wait_for_unit
 from wbagent.config.dsn import MysqlURL
 
 OPTION_FILE = "/etc/mysql/mysql.conf.d/zz-wbagent.cnf"
+# The first, as Debian's own mysqld.cnf, is read late, and behind the bed's own.
+HERE_ONLY, LISTENS = "/etc/mysql/mysql.conf.d/zz-wandb2.cnf", "/etc/mysql/mysql.conf.d/zz-wbagent-listens.cnf"
 CREDENTIAL = "/etc/credstore.encrypted/wbagent.database.url"
 SECRET = "/etc/wbagent.toml.d/server.mysql"
+LISTENING = ("[mysqld]", "bind_address = *")
 NAMES = ["--database", "made", "--yes"]
 
 
@@ -23,7 +26,8 @@ def untouched(hosts: Bed) -> Iterator[Bed]:
     try:
         yield hosts
     finally:
-        hosts.db.run(["rm", "-f", OPTION_FILE, CREDENTIAL])
+        hosts.db.run(["rm", "-f", OPTION_FILE, CREDENTIAL, HERE_ONLY, LISTENS])
+        hosts.db.run(["systemctl", "restart", "mysql.service"], timeout=120)
         hosts.sql(
             "DROP DATABASE IF EXISTS made; DROP USER IF EXISTS 'made'@'%', 'made_backup'@'localhost'; RESET PERSIST;"
         )
@@ -66,11 +70,17 @@ def test_database_and_accounts_from_the_package(untouched: Bed) -> None:
     tuned = db.run(["wbagent", "database", "tune", "--in-file", "--yes"]).stdout
     assert f"tried:   /usr/sbin/mysqld reads {OPTION_FILE} and goes by it" in tuned
     assert bed.sql("SELECT @@GLOBAL.sync_binlog, @@GLOBAL.binlog_row_image") == "1\tMINIMAL\n"
+    db.write(HERE_ONLY, "[mysqld]\nbind_address = 127.0.0.1\n")
     db.run(["systemctl", "restart", "mysql.service"], timeout=120)
     wait_for_unit(db, "mysql.service", lambda unit: unit["ActiveState"] == "active")
     where = "SELECT variable_path FROM performance_schema.variables_info WHERE variable_name = "
     assert bed.sql(f"{where} 'sync_binlog'; {where} 'binlog_row_image'") == f"{OPTION_FILE}\n" * 2
     assert "stays so after a restart" in db.run(["wbagent", "database", "tune", "--yes"]).stdout
+    told = db.run(["wbagent", "database", "init", "--user", "made", *NAMES]).stdout
+    assert f"make the file {LISTENS} of these two lines" in told
+    db.write(LISTENS, "".join(f"{line.strip()}\n" for line in told.splitlines() if line.strip() in LISTENING))
+    db.run(["systemctl", "restart", "mysql.service"], timeout=120)
+    assert bed.sql("SELECT @@GLOBAL.bind_address") == "*\n"
     checked = db.run(["wbagent", "check", "database"], check=False)
     assert checked.returncode < 2, checked.stdout
     for text in (first, second, tuned):

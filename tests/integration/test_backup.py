@@ -20,11 +20,12 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
-from wbagent.backup.job import BackupFailedError
+from wbagent.backup.job import BackupFailedError, NotYetError
 from wbagent.backup.manifest import parse_manifest
 from wbagent.backup.progress import Progress
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import BackupError
+from wbagent.monitor.backup_facts import LAST_FAILURE, waits
 
 PASSWORD = "s3cret/with+all:of@it#%"
 # Enough for several parts in the store, few enough to be quick.
@@ -239,9 +240,26 @@ def test_no_lock_is_asked_for_behind_a_long_statement(
     assert "1 statements have run for long" in warnings[0]
 
 
-def test_empty_database_is_refused(tmp_path: Path, database: MysqlURL, clients: ClientPrograms, bucket: S3URL) -> None:
-    with pytest.raises(BackupFailedError, match="has no tables"):
-        make_case(tmp_path, database, clients, bucket).run()
+def test_empty_database_is_refused_where_a_backup_says_that_it_was_not_always(
+    tmp_path: Path, mysql: MysqlServer, database: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """Until then it waits: the server has not made its tables yet, which is nobody's failure."""
+    case = make_case(tmp_path, database, clients, bucket)
+    with pytest.raises(NotYetError, match=f"no tables in the database '{database.database}'"):
+        case.run()
+    with case.state() as state:
+        assert (state.get(LAST_FAILURE), waits(state)) == (None, True)
+    mysql.execute("CREATE TABLE one (id INT PRIMARY KEY)", database=database.database)
+    case.run()
+    mysql.execute("DROP TABLE one", database=database.database)
+    with case.state() as state:
+        assert not waits(state)
+    for told_by in ("the state file", "the store"):
+        if told_by == "the store":
+            (case.state_directory / "state.db").unlink()
+        with pytest.raises(BackupFailedError, match="has no tables") as caught:
+            case.run()
+        assert "wbagent restore latest" in caught.value.hint
 
 
 def test_routine_that_the_account_may_not_read(

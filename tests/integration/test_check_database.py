@@ -99,7 +99,7 @@ def found_by(wanted: Settings) -> dict[str, Finding]:
 
 def mend(server: MysqlServer, finding: Finding) -> None:
     """Run the statements that the finding says to run."""
-    statements = re.findall(r"(?:SET|ALTER|GRANT|CREATE|INSTALL) [^;]+;", finding.remedy)
+    statements = re.findall(r"(?:SET|ALTER|GRANT|CREATE|INSTALL) [^;]+;", finding.remedy.replace("\\`", "`"))
     assert statements
     for statement in statements:
         server.execute(statement)
@@ -247,7 +247,7 @@ def test_unknown_database(database: MysqlURL) -> None:
     found = found_by(settings(replace(database, database="elsewhere")))
     assert found["database"].verdict == "fail"
     assert "no database 'elsewhere'" in found["database"].found
-    assert "CREATE DATABASE `elsewhere`" in found["database"].remedy
+    assert r"CREATE DATABASE \`elsewhere\`" in found["database"].remedy
     # It comes in, and everything about the server itself is told.
     assert found["account of [server] mysql"].verdict == "pass"
     assert found["grants: server"].verdict == "fail"

@@ -144,7 +144,7 @@ def test_account_that_may_not_clone(case: Case, server: MysqlServer, url: MysqlU
     finally:
         server.execute("GRANT BACKUP_ADMIN ON *.* TO %s@'%%'", url.user)
     assert manifest.engine == "mysqldump"
-    assert "lacks BACKUP_ADMIN (GRANT BACKUP_ADMIN ON *.* TO" in manifest.engine_reason
+    assert 'lacks BACKUP_ADMIN (mysql -e "GRANT BACKUP_ADMIN ON *.* TO' in manifest.engine_reason
     assert "GRANT BACKUP_ADMIN" in str(caught.value.hint)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -101,6 +103,16 @@ def test_commands_that_the_pages_name() -> None:
 )
 def test_what_cannot_be_typed_is_found(words: str) -> None:
     assert problem(words)
+
+
+@pytest.mark.parametrize("words", [["config", "template"], ["check", "host"], ["bucket", "check"], ["--help"]])
+def test_output_that_cannot_be_written_is_a_sentence(words: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(tmp_path / "none.toml"), *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 74, done.stderr
+    assert re.search(r"cannot (be written|write): No space left on device$", done.stderr.strip())
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_where_a_command_ends() -> None:

@@ -46,6 +46,11 @@ def test_commands_exist(path: Path) -> None:
         ):
             assert callable(importlib.import_module(lean[1]).main)
             continue
+        # What the sandbox, or StateDirectory=, needs made anew: tests/host removes it.
+        if line.endswith(
+            "/usr/bin/systemd-tmpfiles --create --prefix=/var/lib/wbagent wbagent.conf" + "'" * ("sh -c" in line)
+        ):
+            continue
         # What stands in a shell's condition, as the clean-up does.
         program, *words = re.sub(r"^\+/bin/sh -c '.* --bounding-set=-all (.*) ;; esac'$", r"\1", line).split()
         # Of root's own and of no consequence when they fail: systemd.service(5), COMMAND LINES.

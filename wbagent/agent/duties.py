@@ -15,7 +15,7 @@ from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.configured import configured
 from wbagent.agent.prometheus import Prometheus
-from wbagent.agent.schedule import backup_due, last_occurrence
+from wbagent.agent.schedule import backup_due, last_occurrence, last_try
 from wbagent.agent.telling import Teller
 from wbagent.agent.units import Units
 from wbagent.alerts.outside import Serving
@@ -130,8 +130,10 @@ class Duties:
 
     def back_up_when_due(self, units: Units, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
-        tries = [fact.at for name in _TRIES if (fact := self._state.get(name))]
-        last = datetime.fromtimestamp(max(tries), now.tzinfo) if tries else None
+        waiting = self._state.get(overview.NOT_YET_FACT)
+        tries = (fact.at for name in _TRIES if (fact := self._state.get(name)))
+        tried = last_try(tries, waiting.at if waiting else 0.0)
+        last = datetime.fromtimestamp(tried, now.tzinfo) if tried else None
         if not backup_due(self.settings.backup.at, last, now):
             log.debug("the daily backup is not due")
             return

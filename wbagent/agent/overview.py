@@ -37,6 +37,7 @@ BINLOG_UNIT: Final = "wbagent-binlog.service"
 DATABASE_FACT: Final = "database"
 BACKUP_FACT: Final = backup_facts.LAST
 BACKUP_FAILURE_FACT: Final = backup_facts.LAST_FAILURE
+NOT_YET_FACT: Final = backup_facts.NOT_YET
 ATTEMPT_FACT: Final = "backup.attempt"
 DRILL_FACT: Final = backup_facts.DRILL
 PROVEN_FACT: Final = backup_facts.PROVEN
@@ -46,6 +47,9 @@ WANTED_FACT: Final = "server.wanted"
 
 _RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server diff"
 
+NOTHING_YET: Final = (
+    "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent; or wbagent init"
+)
 _UNREADABLE: Final = "the state directory is readable by root and the groups wbagent and systemd-journal only"
 _UP: Final = frozenset({"active", "reloading"})
 
@@ -166,8 +170,8 @@ def gather(bus: Source | None, state: State | None, firing: tuple[str, ...] = ()
             (),
             _UNREADABLE,
         )
-    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT, CONFIG_FACT,
-             WANTED_FACT, WATCH_FACT, BINLOG_FACT)  # fmt: skip
+    names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, NOT_YET_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT,
+             CONFIG_FACT, WANTED_FACT, WATCH_FACT, BINLOG_FACT)  # fmt: skip
     facts = {name: fact for name in names if state and (fact := state.get(name))}
     return Overview(
         units[SERVER_UNIT],
@@ -209,10 +213,16 @@ def server_notes(overview: Overview, now: float) -> Iterator[str]:
         yield _RESTART_NEEDED
 
 
+def unconfigured(overview: Overview) -> bool:
+    """Whether the agent found nothing to do on this host; what it found is not known before its first look."""
+    parts = overview.facts.get(CONFIG_FACT)
+    return parts is not None and not any(wanted for name, wanted in parts.value.items() if name != "refused")
+
+
 def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str:
     """One line for `systemctl status`: server, newest backup, alerts. `configured` tells which parts this host has."""
     if not any(configured.values()):
-        return "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent"
+        return NOTHING_YET
     parts = []
     if configured.get("server"):
         parts.append(server_line(overview.server, now))
@@ -252,16 +262,25 @@ def backup_line(overview: Overview, now: float) -> str:
     running = overview.backup is not None and overview.backup.active == "activating"
     last = overview.facts.get(BACKUP_FACT)
     if last is None:
+        waiting = overview.facts.get(NOT_YET_FACT)
+        if waiting is not None and backup_failure(overview) is None:
+            return f"no backup yet: {waiting.value['reason'].removeprefix('nothing to back up yet: ')}"
         return "first backup is being made" if running else "no backup yet"
     age = format_duration(max(now - float(last.value["finished_at"]), 0.0))
     where = "off-site" if last.value["off_site"] else "NOT off-site"
     line = f"backup {age} ago, {format_size(int(last.value['stored_bytes']))}, {where}"
-    failure = overview.facts.get(BACKUP_FAILURE_FACT)
     if proof := proof_words(overview):
         line += f", {proof}"
-    if failure is not None and failure.at > last.at:
+    if backup_failure(overview) is not None:
         line += ", but the latest try FAILED"
     return line + (", another is being made" if running else "")
+
+
+def backup_failure(overview: Overview) -> Fact | None:
+    """The last failure, when no backup came after it, nor the word that there is nothing to back up yet."""
+    failure = overview.facts.get(BACKUP_FAILURE_FACT)
+    newer = (overview.facts.get(name) for name in (BACKUP_FACT, NOT_YET_FACT))
+    return None if failure is None or any(fact and fact.at >= failure.at for fact in newer) else failure
 
 
 def binlog_line(overview: Overview, now: float) -> str:

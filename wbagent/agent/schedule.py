@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
 
@@ -11,6 +12,14 @@ def last_occurrence(at: str, now: datetime) -> datetime:
     # Combined without an offset first: the offset of that day may be another one than today's.
     days = (datetime.combine(now.date() - timedelta(days=day), clock).replace(tzinfo=now.tzinfo) for day in range(3))
     return next(moment for moment in days if moment <= now)
+
+
+def last_try(tries: Iterable[float], waiting: float) -> float | None:
+    """When a backup was last tried, of the times of tries; `waiting`: when one found nothing to back up yet, or 0.
+
+    That one was no try, nor was what led to it: it is due again at the next look, until the server has made its tables.
+    """
+    return max((at for at in tries if at > waiting), default=None)
 
 
 def backup_due(at: str, last_attempt: datetime | None, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from wbagent.alerts.database import AWAY
 from wbagent.alerts.watch import Seen
 from wbagent.config import Settings
 from wbagent.config.monitor import MysqlLoadSettings
+from wbagent.database.grants import mysql_command
 from wbagent.errors import DatabaseError
 from wbagent.moment import Moment
 from wbagent.monitor.mysql_load import Deadlocks, Load, fsync_seconds, read_load
@@ -144,7 +145,7 @@ def _unanswered(limits: MysqlLoadSettings, reason: str) -> Condition:
 
 
 def _unseen(load: Load, user: str) -> Condition:
-    grants = "; ".join(f"GRANT {privilege} ON *.* TO '{user}'@'%'" for privilege in load.missing)
+    grants = mysql_command("; ".join(f"GRANT {privilege} ON *.* TO '{user}'@'%'" for privilege in load.missing))
     facts = {"missing": ", ".join(load.missing), "grants": grants}
     return Condition(UNSEEN, float(bool(load.missing)), repeat_at_least=_SELDOM_S, facts=facts)
 

@@ -11,11 +11,13 @@ from typing import Final
 from wbagent import events
 from wbagent.alerts.ping import Ping, tell_backup
 from wbagent.backup import record
+from wbagent.backup.catalog import newest_first
 from wbagent.backup.lock import only_one
 from wbagent.backup.making import Clock, Making, Origin, Previous
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
 from wbagent.backup.pruning import tidy_after_backup
+from wbagent.backup.source import EmptyDatabaseError, Source
 from wbagent.backup.stop import ended_in_order
 from wbagent.backup.thinning import Thinned
 from wbagent.bucket.nearness import same_machine
@@ -23,7 +25,7 @@ from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
-from wbagent.errors import BackupError, ConfigError, WbagentError, foreseen
+from wbagent.errors import EX_TEMPFAIL, BackupError, ConfigError, WbagentError, foreseen
 from wbagent.monitor.backup_facts import LAST, LOADABLE
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
@@ -32,6 +34,12 @@ from wbagent.systemd import journal
 _STAGING: Final = "staging"
 # From a request for a backup to its begin: the unit's start alone lies between.
 _JUST_NOW_S: Final = 60.0
+
+
+class NotYetError(BackupError):
+    """There is nothing to back up yet, which is no failure; the state file has it."""
+
+    exit_status = EX_TEMPFAIL
 
 
 class BackupFailedError(BackupError):
@@ -53,20 +61,27 @@ def run_backup(
 ) -> Outcome:
     """Make one backup, then thin out the old ones; `directory` is the state directory.
 
-    Raises ConfigError when there is nothing to do here, BackupError when another backup runs, and BackupFailedError
-    for whatever kept the backup from being made: then there is no commit record, and nothing that was there before
-    has been touched. The result is in the state file and in the journal either way.
+    Raises ConfigError when there is nothing to do here, BackupError when another backup runs, NotYetError for an empty
+    database that was never backed up, and BackupFailedError for whatever else kept the backup from being made: then
+    there is no commit record, and nothing that was there before has been touched. The result is in the state file and
+    in the journal either way.
     """
     origin = Origin(_database(settings), settings.files_socket(), _loadable(state, clock()))
     with only_one(directory):
         began = time.monotonic()
-        tell_backup(settings.alerts, Ping.START)
         try:
             store = open_store(settings.backup, directory, patient=True, paced=True)
             previous = _previous(state, settings)
             with ended_in_order(settings.backup.time_limit):
                 making = Making(settings.backup, origin, store, directory / _STAGING, report, clock)
-                manifest = making.make(previous)
+                source = _look(making, store, settings.backup.owner, state)
+                # Not before: who hears of a begin waits for the end of it.
+                tell_backup(settings.alerts, Ping.START)
+                manifest = making.make(source, previous)
+        except NotYetError as error:
+            record.put_not_yet(state, error, clock())
+            journal.send(error.message)
+            raise
         except Exception as error:
             failure = foreseen(error, BackupError)
             record.put_failure(state, failure, clock())
@@ -92,6 +107,19 @@ def _database(settings: Settings) -> MysqlURL:
             hint="set it in /etc/wbagent.toml, then: wbagent config check",
         )
     return url
+
+
+def _look(making: Making, store: Store, owner: str, state: State) -> Source:
+    """What there is to back up; a database that is empty is not ready yet only where no backup says that it was not."""
+    try:
+        return making.look()
+    except EmptyDatabaseError as error:
+        if state.get(LAST) is not None or next(newest_first(store, owner), None) is not None:
+            raise
+        raise NotYetError(
+            f"nothing to back up yet: the server has made no tables in the database {making.database!r}",
+            hint="the agent tries again every 10 minutes; the tables come when the server starts: wbagent status",
+        ) from error
 
 
 def _tell_failure(failure: WbagentError, cause: Exception, duration: float) -> None:

@@ -86,11 +86,19 @@ class Making:
         self._report = report
         self._clock = clock
 
-    def make(self, previous: Previous) -> Manifest:
+    @property
+    def database(self) -> str:
+        """Its name."""
+        return self._url.database
+
+    def look(self) -> Source:
+        """What there is to back up. Raises BucketError, DatabaseError, BackupError."""
+        self._store.check_ready()
+        return look(self._url)
+
+    def make(self, source: Source, previous: Previous) -> Manifest:
         """Take, prove, commit."""
         started, began = self._clock(), time.monotonic()
-        self._store.check_ready()
-        source = look(self._url)
         # Of a run that was killed; also where this one has no use for the directory.
         clear(self._staging)
         offer = Offer(self._settings, self._url, source, self._staging, self._report)

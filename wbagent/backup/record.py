@@ -11,7 +11,7 @@ from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import Proof
 from wbagent.bucket.store import Store
 from wbagent.errors import WbagentError
-from wbagent.monitor.backup_facts import LAST, LAST_FAILURE, note
+from wbagent.monitor.backup_facts import LAST, LAST_FAILURE, NOT_YET, note
 from wbagent.state import State
 
 LIST: Final = "backup.list"
@@ -57,6 +57,11 @@ def put_success(state: State, manifest: Manifest, store: Store, known: Circumsta
 def put_failure(state: State, error: WbagentError, now: float) -> None:
     """Fact "backup.last_failure"; whether it is the last word is told by its time beside that of "backup.last"."""
     note(state, LAST_FAILURE, {"at": now, "reason": error.message, "hint": error.hint}, now)
+
+
+def put_not_yet(state: State, error: WbagentError, now: float) -> None:
+    """Fact "backup.not_yet": the database was empty, and no backup of it was there."""
+    note(state, NOT_YET, {"reason": error.message, "hint": error.hint}, now)
 
 
 def put_list(state: State, catalog: Iterable[Stored], now: float) -> None:

@@ -18,6 +18,10 @@ _LONG_QUERY_S: Final = 5
 _MIGRATION: Final = "probably a migration of the server; when it is over: wbagent backup run"
 
 
+class EmptyDatabaseError(BackupError):
+    """There is no table: its tables were lost, or the server has not made them yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """What was found before the backup; `long_queries` statements have run for long and hold metadata locks."""
@@ -47,7 +51,7 @@ def look(url: MysqlURL) -> Source:
         )
     if not database.tables:
         # A backup of nothing must never count: with time, retention would delete the good ones for it.
-        raise BackupError(
+        raise EmptyDatabaseError(
             f"the database {database.name!r} has no tables, so there is nothing to back up",
             hint="check the database's name; if its tables were lost, restore: wbagent restore latest --into …",
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wbagent.cli.context import load_section, load_settings
-from wbagent.errors import EX_IOERR, AccessError, StateError
+from wbagent.errors import EX_IOERR, EX_TEMPFAIL, AccessError, StateError
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
@@ -178,7 +178,7 @@ def clone_directory(ctx: click.Context) -> None:
 
 def _make(settings: Settings) -> int:
     """Make it in this process; returns the exit status."""
-    from wbagent.backup.job import BackupFailedError, run_backup  # noqa: PLC0415
+    from wbagent.backup.job import BackupFailedError, NotYetError, run_backup  # noqa: PLC0415
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
     from wbagent.systemd.notify import notify  # noqa: PLC0415
 
@@ -187,6 +187,9 @@ def _make(settings: Settings) -> int:
     try:
         with State() as state, progress_reporter() as report:
             outcome = run_backup(settings, state, state_directory(), report)
+    except NotYetError as error:
+        notify(f"STATUS={error.message}")
+        return 0
     except BackupFailedError as error:
         return error.exit_status
     notify(f"STATUS=backup {outcome.manifest.id} is complete, {format_size(outcome.manifest.size)}")
@@ -199,7 +202,11 @@ def _follow() -> int:
 
     began = time.time()
     result = follow_unit(_UNIT, "backup")
-    last, failure = _facts(began)
+    last, failure, waiting = _facts(began)
+    if result.ok and waiting is not None:
+        click.echo(waiting["reason"], err=True)
+        click.echo(f"  try: {waiting['hint']}", err=True)
+        return EX_TEMPFAIL
     if result.ok:
         if last is None:
             click.echo("the backup is complete; see: wbagent backup list")
@@ -215,15 +222,15 @@ def _follow() -> int:
     return result.exit_status or EX_IOERR
 
 
-def _facts(began: float) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """What the run that ended since `began` left in the state file: its result, or the reason for its failure."""
+def _facts(began: float) -> tuple[dict[str, Any] | None, ...]:
+    """What the run that ended since `began` left in the state file: its result, why it failed, what it waits for."""
     try:
         with State(read_only=True) as state:
-            facts = [state.get(key) for key in (backup_facts.LAST, backup_facts.LAST_FAILURE)]
+            names = (backup_facts.LAST, backup_facts.LAST_FAILURE, backup_facts.NOT_YET)
+            facts = [state.get(key) for key in names]
     except (AccessError, StateError):
-        return None, None
-    last, failure = (fact.value if fact and fact.at >= began else None for fact in facts)
-    return last, failure
+        return None, None, None
+    return tuple(fact.value if fact and fact.at >= began else None for fact in facts)
 
 
 def _store(settings: Settings) -> Store:

@@ -36,6 +36,9 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     try:
         with State() as state, progress_reporter() as report:
             wanted = name or record.take_wanted(state, time.time())
+            if not wanted and backup_facts.waits(state):
+                # What ended well just now was no backup: nothing is to be told about one either.
+                return 0
             if not switched_on and not wanted:
                 notify(f"STATUS={_SWITCHED_OFF}")
                 return 0

@@ -20,15 +20,28 @@ from wbagent.config.dsn import MysqlURL
 from wbagent.config.layers import KeyPath
 from wbagent.config.secret_place import FilePlace, SecretPlace, place_for
 from wbagent.database.account import Account, check_names, new_password
-from wbagent.database.administrator import administrator, carry_out, look, refuse_replica, through, try_account, where
+from wbagent.database.administrator import (
+    administrator,
+    carry_out,
+    look,
+    read_settings,
+    refuse_replica,
+    through,
+    try_account,
+    where,
+)
 from wbagent.database.connection import Connection
 from wbagent.database.facts import show_version
+from wbagent.database.local import is_local
+from wbagent.database.option_files import last_file
 from wbagent.database.provisioning import PLACEHOLDER, RETAINS_SINCE, Found, Plan
 from wbagent.errors import ConfigError, DatabaseError, UsageError
 
 # As after Ctrl-C.
 # The units that keep a connection string as it was when they started.
 _USERS: Final = {"server": "wbagent wandb-local", "database": "wbagent wbagent-binlog"}
+# As late in its directory as the one that `tune` writes, and apart from it.
+_LISTENING: Final = "zz-wbagent-listens.cnf"
 # What is assumed of a server that cannot be asked.
 _NEWEST: Final = (8, 4, 0)
 
@@ -93,6 +106,8 @@ def provide(
     with administrator(door) as connection:
         refuse_replica(connection, door)
         found = look(connection, asked.account, asked.database)
+        if found.listens_here_only and is_local(door):
+            found = replace(found, option_file=str(last_file(read_settings(connection)[1], _LISTENING) or ""))
         todo = plan(found, wishes.new_password)
         if wishes.sql:
             _print_sql(todo, asked, f"for MySQL {show_version(found.version)} at {where(door)}, as it is now")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -72,6 +73,7 @@ def cli(ctx: click.Context, config: Path, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit; no error of ours or of the system ends in a traceback."""
+    trouble: OSError | None = None
     try:
         status = cli.main(standalone_mode=False, prog_name="wbagent")
     except click.exceptions.Exit as done:
@@ -86,14 +88,31 @@ def main() -> None:
         journal.failure(error)
         status = error.exit_status
     except BrokenPipeError:
-        # `wbagent … | head`: the reader has left; writing the rest would fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
-        named = f" {error.filename}" if error.filename else ""
-        journal.send(f"{error.strerror or error}{named}", level="error")
+        trouble = error
+    if (unwritten := _unwritten()) is not None:
+        journal.send(f"the output cannot be written: {unwritten.strerror}", level="error")
+        status = EX_IOERR
+    elif trouble is not None:
+        named = f" {trouble.filename}" if trouble.filename else ""
+        # Of a write that fails the system names no file: mostly it is the output, which went to a full disk.
+        said = "cannot write: " if trouble.errno in {errno.ENOSPC, errno.EDQUOT} and not named else ""
+        journal.send(f"{said}{trouble.strerror or trouble}{named}", level="error")
         status = EX_IOERR
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _unwritten() -> OSError | None:
+    """Why what is still to be written cannot be; at exit Python would tell it in words of its own, with status 120."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What failed once would fail again then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `wbagent … | head`: the reader has left, with all that it wanted.
+        return None if isinstance(error, BrokenPipeError) else error
+    return None
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     parts = configured.value if configured else {}
     if refused := parts.get("refused"):
         yield "config", f"REFUSED, the old one is in use: {refused}"
+    if facts.unconfigured(overview):
+        yield "config", facts.NOTHING_YET
     if parts.get("server", True):
         yield "server", facts.server_line(overview.server, now).removeprefix("server ")
         if overview.server is not None and overview.server.text:
@@ -109,8 +111,7 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     if (drill := facts.drill_failure(overview)) is not None:
         yield "", f"drill failed {format_duration(max(now - drill.at, 0.0))} ago: {drill.value['reason']}"
         yield "", f"try: {drill.value['hint']}"
-    failure = overview.facts.get(facts.BACKUP_FAILURE_FACT)
-    if failure is not None and (last is None or failure.at > last.at):
+    if (failure := facts.backup_failure(overview)) is not None:
         ago = format_duration(max(now - failure.at, 0.0))
         yield "", f"failed {ago} ago: {failure.value['reason']}"
         if hint := failure.value.get("hint"):
@@ -134,8 +135,7 @@ def _well(overview: Overview) -> bool:
     has_server = bool(configured and configured.value.get("server"))
     serving = overview.server is not None and overview.server.serving
     agent = overview.agent is not None and overview.agent.serving
-    last, failure = overview.facts.get(facts.BACKUP_FACT), overview.facts.get(facts.BACKUP_FAILURE_FACT)
-    backup_failed = failure is not None and (last is None or failure.at > last.at)
+    backup_failed = facts.backup_failure(overview) is not None
     backup_failed |= facts.drill_failure(overview) is not None
     database = overview.facts.get(facts.DATABASE_FACT)
     database_away = database is not None and not database.value["ok"]
@@ -143,4 +143,4 @@ def _well(overview: Overview) -> bool:
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
     troubles = troubles or binlog_down
-    return agent and (serving or not has_server) and not troubles
+    return agent and (serving or not has_server) and not troubles and not facts.unconfigured(overview)

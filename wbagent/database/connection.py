@@ -158,7 +158,8 @@ def _unreached(error: Exception, url: MysqlURL) -> str:
     network_remedies: dict[type, str] = {
         socket.gaierror: f"mend the name in the connection string, or the resolver: getent hosts {host}",
         ConnectionRefusedError: f"{host} is up, and nothing listens at port {port}: systemctl status mysql there; for"
-        " other hosts mysqld listens only with bind_address = 0.0.0.0 in its my.cnf; or the port is another one",
+        " other hosts mysqld listens only with bind_address = * in an option file, the last that it reads; or the port"
+        " is another one",
         TimeoutError: f"{host} is down, or a firewall drops what goes to port {port}: nc -vz {host} {port}",
     }
     why = type(getattr(error, "original_exception", None))

@@ -81,6 +81,15 @@ class Grants:
         """The GRANT that an administrator runs to add them."""
         return f"GRANT {', '.join(privileges)} ON *.* TO {self.account};"
 
+    def command(self, privileges: Iterable[str]) -> str:
+        """The same as root types it on MySQL's host."""
+        return mysql_command(self.statement(privileges))
+
+
+def mysql_command(statement: str) -> str:
+    """A statement as root types it on MySQL's host: a shell takes backquotes, dollars and backslashes for its own."""
+    return 'mysql -e "' + re.sub(r'(["\\`$])', r"\\\1", statement) + '"'
+
 
 def parse_grants(account: str, lines: Iterable[str]) -> Grants:
     """Read the lines of SHOW GRANTS; `account` is CURRENT_USER(), that is user@host."""

@@ -61,6 +61,16 @@ def drop_in(program: Program) -> Path | str:
     return places[-1] / NAME
 
 
+def last_file(pid_file: str, name: str) -> Path | None:
+    """A file of that name where the mysqld of this PID file would read it last; None where that is not known."""
+    program = running_program(pid_file)
+    try:
+        place = program if isinstance(program, str) else drop_in(program)
+    except DatabaseError:
+        return None
+    return None if isinstance(place, str) else place.with_name(name)
+
+
 def start_arguments(program: Program) -> tuple[str, ...]:
     """What it would take from its option files if it were started now. Raises DatabaseError."""
     lines = _asked(program, "--print-defaults").splitlines()

@@ -26,10 +26,8 @@ RETAINS_SINCE: Final = (8, 0, 14)
 _CLONES_SINCE: Final = (8, 0, 17)
 _EVERYWHERE: Final = ""
 _AS_GOOD: Final = {"FLUSH_TABLES": ("RELOAD",), "REPLICATION CLIENT": ("SUPER",)}
-_HERE_ONLY: Final = (
-    "MySQL listens where this host alone reaches it, and no container of this host either; to mend it, write into the"
-    " section [mysqld] of an option file, and restart MySQL:\nbind_address = *"
-)
+_HERE_ONLY: Final = "MySQL listens where this host alone reaches it, and no container of this host either; to mend it, "
+_LISTENS: Final = "[mysqld]\nbind_address = *"
 
 # Privileges on one database, or on all as `_EVERYWHERE`.
 Privileges = Mapping[str, Collection[str]]
@@ -56,7 +54,8 @@ class Step:
 class Found:
     """What is there: the database's character set and collation, and what the account may do.
 
-    None for what is not there. `other_hosts` are those of accounts with the same user.
+    None for what is not there. `other_hosts` are those of accounts with the same user. `option_file`: one that its
+    mysqld would read after all others, "" where that is not known.
     """
 
     version: Version
@@ -66,6 +65,7 @@ class Found:
     other_hosts: tuple[str, ...] = ()
     port: int = 3306
     bind_address: str = "*"
+    option_file: str = ""
 
     @property
     def listens_here_only(self) -> bool:
@@ -119,7 +119,7 @@ def plan_for_server(found: Found, account: Account, database: str, *, renew: boo
         steps.append(Step(f"give {account} all rights on {database}", (grant,)))
     if found.grants is not None:
         already.append(f"the account {account} is there" + ("" if missing else f", with all rights on {database}"))
-    notes = [*_namesakes(found, account), *([_HERE_ONLY] if found.listens_here_only else [])]
+    notes = [*_namesakes(found, account), *([_here_only(found)] if found.listens_here_only else [])]
     return Plan(tuple(steps), tuple(already), tuple(notes), tuple(wrong))
 
 
@@ -180,6 +180,16 @@ def _account_steps(found: Found, account: Account, *, renew: bool) -> Iterator[S
     elif renew:
         kept = " RETAIN CURRENT PASSWORD" if found.version >= RETAINS_SINCE else ""
         yield Step(f"give {account} a new password", (f"ALTER USER {account} IDENTIFIED BY ", kept))
+
+
+def _here_only(found: Found) -> str:
+    # A line in a file that is read earlier counts for nothing: Debian's own, mysql.conf.d/mysqld.cnf, sets another one.
+    if found.option_file:
+        return f"{_HERE_ONLY}make the file {found.option_file} of these two lines, and restart MySQL:\n{_LISTENS}"
+    return (
+        f"{_HERE_ONLY}make a file of these two lines in the directory of option files that its mysqld reads last (on"
+        f" Debian /etc/mysql/mysql.conf.d), with a name that comes last there, and restart MySQL:\n{_LISTENS}"
+    )
 
 
 def _namesakes(found: Found, account: Account) -> Iterator[str]:

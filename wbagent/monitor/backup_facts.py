@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LAST: Final = "backup.last"
 LAST_FAILURE: Final = "backup.last_failure"
+# When a backup last found a database that the server has not filled yet: that was no attempt, and no failure.
+NOT_YET: Final = "backup.not_yet"
 # The last drill, however it ended.
 DRILL: Final = "drill.last"
 # The newest backup that a drill has proven; its `finished_at` is the age that counts.
@@ -72,6 +74,14 @@ def why_unproven_count(backup: BackupSettings, drill: _Value) -> str:
     if drill.get("result") == "no mysqld":
         return f"no drill can be made on this host: {drill.get('reason', '')}"
     return ""
+
+
+def waits(state: State) -> bool:
+    """Whether the newest word about a backup is that there is nothing to back up yet. Raises StateError."""
+    waiting = state.get(NOT_YET)
+    return waiting is not None and all(
+        fact is None or fact.at < waiting.at for fact in (state.get(LAST), state.get(LAST_FAILURE))
+    )
 
 
 def note(state: State, key: str, value: Any, now: float) -> None:

@@ -49,7 +49,7 @@ def refuse_unfit_account(server: ServerFacts) -> None:
         raise RestoreError(
             f"the account {grants.account} lacks {' and '.join(missing)}, without which binary logs cannot be applied;"
             " nothing was touched",
-            hint=f"restore as an administrator, or: {grants.statement(missing)}",
+            hint=f"restore as an administrator, or on its host: {grants.command(missing)}",
         )
 
 

@@ -84,7 +84,7 @@ def refuse_unfit_account(server: ServerFacts, dumped: Manifest | DatabaseFacts, 
         raise RestoreError(
             f"the account {grants.account} lacks {', '.join(missing)}, which the backup's triggers, functions or"
             " objects of other accounts need; nothing was touched",
-            hint=f"restore as an administrator, or: {grants.statement(missing)}"
+            hint=f"restore as an administrator, or on its host: {grants.command(missing)}"
             + (" (instead of SUPER: SET GLOBAL log_bin_trust_function_creators = 1)" if "SUPER" in missing else ""),
         )
 

@@ -155,14 +155,19 @@ def _for_server(host: str, tried: Callable[[], Tried]) -> Tried:
     return replace(found, remarks=(*found.remarks, f"{trouble.said}: {trouble.remedy}"))
 
 
+def mend_mysql(error: DatabaseError, *, backups: bool) -> str:
+    """The remedy; what `wbagent database init` makes lacks only where MySQL answered: an account, a database."""
+    answered = re.search(r"\((1044|1045|1049|1698)\)$", error.message)
+    return f"{error.hint}; wbagent database init makes what is missing" if answered and not backups else error.hint
+
+
 def _mysql(url: MysqlURL, *, backups: bool) -> Tried:
     try:
         with session(url, read_timeout=_TIMEOUT_S) as connection:
             ((charset,),) = rows(connection, "SELECT @@character_set_database")
             return judge_mysql(url, read_server(connection), str(charset), backups=backups)
     except DatabaseError as error:
-        hint = error.hint + ("" if backups else "; wbagent database init makes what is missing")
-        return Tried(problem=error.message, hint=hint)
+        return Tried(problem=error.message, hint=mend_mysql(error, backups=backups))
 
 
 def _bucket(text: str) -> Tried:

@@ -14,10 +14,13 @@ from wbagent.agent.overview import (
     CONFIG_FACT,
     DATABASE_FACT,
     DRILL_FACT,
+    NOT_YET_FACT,
     PROVEN_FACT,
     Overview,
     UnitState,
+    backup_failure,
     story,
+    unconfigured,
     unit_state,
 )
 from wbagent.state import Fact
@@ -81,11 +84,27 @@ def test_no_backup_yet() -> None:
     assert "first backup is being made" in story(overview(backup=running), BOTH, NOW)
 
 
+def test_an_empty_database_is_waited_for() -> None:
+    facts = {NOT_YET_FACT: Fact({"reason": "nothing to back up yet: the server has made no tables"}, NOW - 60)}
+    waiting = replace(overview(), facts=facts)
+    assert "| no backup yet: the server has made no tables |" in story(waiting, BOTH, NOW)
+    older = replace(waiting, facts=facts | {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 90)})
+    assert backup_failure(older) is None
+    newer = replace(waiting, facts=facts | {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 30)})
+    assert backup_failure(newer) is not None
+    assert "| no backup yet |" in story(newer, BOTH, NOW)
+
+
 def test_alerts_come_last_and_loud() -> None:
     assert told(firing=("CPU at 40 % or more for 5min",)).endswith("ALERT: CPU at 40 % or more for 5min")
 
 
 def test_nothing_configured_says_what_to_do() -> None:
+    parts = dict.fromkeys(BOTH, False)
+    for value, nothing in ((parts, True), (parts | {"refused": "x"}, True), (parts | {"backup": True}, False)):
+        found = replace(overview(), facts={CONFIG_FACT: Fact({"refused": ""} | value, NOW)})
+        assert unconfigured(found) is nothing
+    assert not unconfigured(overview())
     assert "set [server] or [database]" in story(overview(), dict.fromkeys(BOTH, False), NOW)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbagent.agent.schedule import backup_due, last_occurrence
+from wbagent.agent.schedule import backup_due, last_occurrence, last_try
 
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2026, 3, 20, 12, 0, tzinfo=BERLIN)
@@ -33,6 +33,14 @@ def test_each_occurrence_leads_to_at_most_one_start(pauses: list[int]) -> None:
 
 def test_a_host_that_never_had_a_backup_is_due() -> None:
     assert backup_due("03:00", None, START)
+
+
+def test_what_found_nothing_to_back_up_yet_was_no_try() -> None:
+    assert last_try([], 0.0) is None
+    assert last_try([5.0, 3.0], 0.0) == 5.0
+    # Begun at 5, and found at 6 that there are no tables; begun again at 7.
+    assert last_try([5.0, 3.0], 6.0) is None
+    assert last_try([7.0, 3.0], 6.0) == 7.0
 
 
 def test_around_the_time() -> None:

@@ -405,7 +405,7 @@ def test_rights_of_the_backup() -> None:
 def test_a_backup_that_would_not_hold_everything() -> None:
     found = by_about(rights.of_backup(backup_look("GRANT SELECT ON *.* TO `b`@`%`"), settings()))
     assert found["backup"].verdict == "fail"
-    assert "GRANT SHOW VIEW, TRIGGER, EVENT ON `wandb_local`.*" in found["backup"].remedy
+    assert r"GRANT SHOW VIEW, TRIGGER, EVENT ON \`wandb_local\`.*" in found["backup"].remedy
     assert found["position"].verdict == "note"
     hidden = backup_look(EVERYTHING, database=database(hidden_routines=("PROCEDURE p",)))
     assert "SHOW_ROUTINE" in by_about(rights.of_backup(hidden, settings()))["backup"].remedy

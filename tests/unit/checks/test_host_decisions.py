@@ -196,6 +196,13 @@ def test_free_disk(each: FileSystem, verdict: str, said: str) -> None:
     assert (found.verdict, found.about, said in found.found) == (verdict, "/srv", True)
 
 
+def test_where_no_database_is_none_is_named(tmp_path: Path) -> None:
+    nothing, missing = Settings(), tmp_path / "mysql"
+    assert not any("the database" in each.found for each in space.free_disk(nothing, str(missing)))
+    missing.mkdir()
+    assert any("the database" in each.found for each in space.free_disk(nothing, str(missing)))
+
+
 # --- the disk's pace ---
 
 

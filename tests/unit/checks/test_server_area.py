@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,16 @@ from wbagent.checks.server.configured import (
     judge_region,
 )
 from wbagent.checks.server.environment import judge_environment
+from wbagent.checks.server.kept import Kept, group_permissions, judge_kept
 from wbagent.checks.server.room import judge_limits, judge_space, may_write, volume
-from wbagent.checks.server.running import judge_container, judge_log, judge_probe, judge_restarts, judge_unit
+from wbagent.checks.server.running import (
+    judge_container,
+    judge_log,
+    judge_probe,
+    judge_restarts,
+    judge_unit,
+    judge_unread,
+)
 from wbagent.config import Settings
 from wbagent.monitor.disk import Space
 from wbagent.server.diff import Difference
@@ -242,6 +251,30 @@ def test_container() -> None:
     assert away.remedy == "docker pull a:2 && systemctl restart wandb-local.service"
     # The area docker tells it, with what mends it without an outage.
     assert judge_container([Difference("restart policy", "always", "no")]).verdict == "pass"
+
+
+def test_a_key_that_is_not_read_is_the_callers_lack_or_the_hosts() -> None:
+    assert "run this as root" in judge_unread(PermissionError(13, "Permission denied", "/x/digest.key")).remedy
+    assert "systemd-tmpfiles" in judge_unread(FileNotFoundError(2, "No such file", "/x/digest.key")).remedy
+    assert judge_unread(OSError(5, "Input/output error", "/x/digest.key")).verdict == "fail"
+
+
+def test_where_the_runner_keeps_its_history() -> None:
+    assert judge_kept(Kept("/x", directory=True, group=7)).verdict == "pass"
+    assert "is missing" in judge_kept(Kept("/x")).found
+    assert "cannot write in /x" in judge_kept(Kept("/x", directory=True, group=5)).found
+
+
+@given(st.binary(max_size=60))
+def test_any_acl_gives_the_group_no_more_than_its_mask(acl: bytes) -> None:
+    assert group_permissions(0o42750, acl) & ~0o5 == 0
+
+
+def test_the_groups_own_entry_is_what_counts() -> None:
+    entries = ((1, 7), (4, 5), (8, 5), (16, 7), (32, 0))
+    acl = b"\2\0\0\0" + b"".join(struct.pack("<HHI", tag, permissions, 0) for tag, permissions in entries)
+    assert group_permissions(0o42770, acl) == 5
+    assert group_permissions(0o42770, b"") == 7
 
 
 def test_log() -> None:

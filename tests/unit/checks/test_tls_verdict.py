@@ -106,9 +106,31 @@ def test_hsts(hsts: str, seconds: int) -> None:
     assert verdict.of_hsts(replace(GOOD, hsts=hsts), lines).verdict == ("pass" if seconds else "warn")
 
 
+@pytest.mark.parametrize(
+    ("host", "public"),
+    [
+        ("wandb.example.com", True),
+        ("wandb.example.com.", True),
+        ("10.99.0.11", False),
+        ("fd00::1", False),
+        ("wandb", False),
+        ("wandb.corp", False),
+        ("wandb.Local", False),
+        ("wandb.home.arpa", False),
+    ],
+)
+def test_only_for_a_public_name_a_public_authority_is_named(host: str, public: bool) -> None:
+    remedy = verdict.certificate_for(host)
+    assert ("certbot" in remedy, "your own authority" in remedy) == (public, True)
+    assert f"-d {host}" in remedy or not public
+
+
 def test_scheme_and_name() -> None:
     plain = verdict.of_scheme(Public("http://wandb.example.com"))
     assert (plain.verdict, 'host = "https://wandb.example.com"' in plain.remedy) == ("warn", True)
+    # The server's own port does no TLS: it goes with the scheme.
+    port = verdict.of_scheme(Public("http://10.99.0.11:8080"))
+    assert 'host = "https://10.99.0.11"' in port.remedy
     assert verdict.of_name(PUBLIC, GOOD).verdict == "pass"
     other = verdict.of_name(PUBLIC, replace(GOOD, fits=False, names=("www.example.com",)))
     assert (other.verdict, "for www.example.com, not for wandb.example.com" in other.found) == ("fail", True)

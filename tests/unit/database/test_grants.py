@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from wbagent.database.grants import parse_grants, quoted_account
+import subprocess
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wbagent.database.grants import mysql_command, parse_grants, quoted_account
 
 
 def test_only_global_privileges_count() -> None:
@@ -40,3 +45,12 @@ def test_the_right_to_grant_on_is_one_of_its_own() -> None:
     # Of a table, a column, a proxy or a role nothing follows for a whole database.
     lines = ["GRANT SELECT (a) ON `d`.`t` TO `b`@`%`", "GRANT `r`@`%` TO `b`@`%`", "GRANT PROXY ON ``@`` TO `b`@`%`"]
     assert parse_grants("b@%", lines).missing_on("d", ["SELECT"]) == ("SELECT",)
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60))
+def test_what_is_typed_in_a_shell_reaches_mysql_as_it_is(text: str) -> None:
+    # A function in the program's place shows what it would get.
+    shown = subprocess.run(
+        ["sh", "-c", 'mysql() { printf %s "$2"; }; ' + mysql_command(text)], capture_output=True, check=True
+    )
+    assert shown.stdout.decode() == text

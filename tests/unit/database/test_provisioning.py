@@ -131,6 +131,16 @@ def test_a_server_that_no_container_reaches_is_told(address: str, told: int) -> 
     assert len(plan.notes) == told
 
 
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [("", "reads last (on Debian"), ("/etc/mysql/mysql.conf.d/zz-x.cnf", "the file /etc/mysql/mysql.c")],
+)
+def test_where_it_is_told_to_listen_is_the_file_that_is_read_last(file: str, says: str) -> None:
+    (note,) = plan_for_server(Found(EIGHT, bind_address="127.0.0.1", option_file=file), SERVER, "wandb_local").notes
+    assert says in note
+    assert note.endswith("\n[mysqld]\nbind_address = *")
+
+
 @pytest.mark.parametrize("version", [(8, 0, 23), (8, 4, 0), (9, 7, 4)])
 def test_the_backup_account_can_write_nothing(version: Version) -> None:
     wanted = backup_privileges(version, "wandb_local", BackupNeeds(clone=True, binlog=True))

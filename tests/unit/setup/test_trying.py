@@ -7,14 +7,39 @@ import pytest
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.facts import ServerFacts, parse_version
 from wbagent.database.grants import Grants
+from wbagent.errors import DatabaseError
 from wbagent.monitor.outside import Certificate, Doubt, Outside, Stage
 from wbagent.monitor.store_probe import Asked, Trouble
 from wbagent.setup.questions import NAMED
-from wbagent.setup.trying import attempt, judge_host, judge_image, judge_licence, judge_mysql, judge_store
+from wbagent.setup.trying import (
+    attempt,
+    judge_host,
+    judge_image,
+    judge_licence,
+    judge_mysql,
+    judge_store,
+    mend_mysql,
+)
 
 URL = MysqlURL("wandb_local", "p", "db1.example.com", 3306, "wandb_local")
 HTTPS, HTTP = "https://wandb.example.com", "http://wandb.example.com:8080"
 GOOD = Certificate(2e9)
+
+
+@pytest.mark.parametrize(
+    ("problem", "makes"),
+    [
+        ("MySQL at db: Access denied for user 'x'@'web1' (1045)", True),
+        ("MySQL at db: Unknown database 'wandb_local' (1049)", True),
+        ("MySQL at db: Can't connect to MySQL server on 'db' (timed out) (2003)", False),
+        ("MySQL at db: Can't connect ([Errno 113] No route to host) (2003)", False),
+        ("MySQL at db: Can't connect ([Errno -2] Name or service not known) (2003)", False),
+    ],
+)
+def test_what_init_would_make_is_named_only_where_mysql_answered(problem: str, makes: bool) -> None:
+    error = DatabaseError(problem, hint="look")
+    assert ("wbagent database init" in mend_mysql(error, backups=False)) is makes
+    assert mend_mysql(error, backups=True) == "look"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from wbagent.backup.engines.engine import WhyNot
 from wbagent.backup.source import some
 from wbagent.database.clone import CloneFacts
 from wbagent.database.facts import ServerFacts, show_version
+from wbagent.database.grants import mysql_command
 from wbagent.database.schema import DatabaseFacts
 from wbagent.quantities import format_size
 
@@ -34,8 +35,12 @@ def why_no_clone(
     checks = (
         (not same_host, "the server is on another host", "run the agent on the database's host, with [database] url"),
         (server.version < _SINCE, f"MySQL {show_version(server.version)} has no CLONE", "it came with 8.0.17"),
-        (not facts.plugin_active, "the plugin is not active", "INSTALL PLUGIN clone SONAME 'mysql_clone.so';"),
-        (bool(missing), f"the account lacks {' and '.join(missing)}", server.grants.statement(missing)),
+        (
+            not facts.plugin_active,
+            "the plugin is not active",
+            mysql_command("INSTALL PLUGIN clone SONAME 'mysql_clone.so';"),
+        ),
+        (bool(missing), f"the account lacks {' and '.join(missing)}", server.grants.command(missing)),
         (
             bool(others),
             f"tables that are not InnoDB would be empty in it: {some(others)}",

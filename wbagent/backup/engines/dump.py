@@ -42,7 +42,7 @@ def plan_position(server: ServerFacts, long_queries: int) -> PositionPlan:
     missing = server.grants.missing_for_position(server.version)
     if missing:
         return PositionPlan(
-            False, f"{lacking}the account lacks {' and '.join(missing)}; run: {server.grants.statement(missing)}"
+            False, f"{lacking}the account lacks {' and '.join(missing)}; on its host: {server.grants.command(missing)}"
         )
     if long_queries:
         return PositionPlan(

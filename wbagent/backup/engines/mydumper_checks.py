@@ -95,8 +95,8 @@ def why_no_mydumper(url: MysqlURL, source: Source, room: Room) -> WhyNot | None:
             f"it asks MySQL {show_version(server.version)} for its position by a statement of 8.0",
             "an upgrade to 9.2 or later, or 8.4",
         ),
-        (bool(missing), f"the account lacks {' and '.join(missing)}", server.grants.statement(missing)),
-        (bool(hidden), f"the account may not read {some(hidden)}", server.grants.statement(["SHOW_ROUTINE"])),
+        (bool(missing), f"the account lacks {' and '.join(missing)}", server.grants.command(missing)),
+        (bool(hidden), f"the account may not read {some(hidden)}", server.grants.command(["SHOW_ROUTINE"])),
         (
             source.long_queries > 0,
             f"{source.long_queries} statements have run for long, and the lock behind them would stop all writers",

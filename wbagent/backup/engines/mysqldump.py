@@ -92,7 +92,7 @@ def _refuse_unreadable(source: Source) -> None:
     if hidden:
         raise BackupError(
             f"the account may not read {', '.join(hidden[:5])}, so the dump would end half-way",
-            hint=f"as an administrator: {source.server.grants.statement(['SHOW_ROUTINE'])}",
+            hint=f"on MySQL's host: {source.server.grants.command(['SHOW_ROUTINE'])}",
         )
 
 

@@ -14,7 +14,7 @@ from wbagent.checks.database.look import Look, OldAccount
 from wbagent.config import Settings
 from wbagent.database.connection import quoted_name
 from wbagent.database.facts import Version
-from wbagent.database.grants import ALL_ON_DATABASE, Grants
+from wbagent.database.grants import ALL_ON_DATABASE, Grants, mysql_command
 
 # What mysqldump reads all of a database with, under --single-transaction (MySQL manual, "mysqldump").
 DUMP: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
@@ -31,8 +31,8 @@ def of_server(grants: Grants, database: str) -> Finding:
     return fail(
         f"{grants.account} lacks {', '.join(missing)} on {database}",
         needed="ALL on its database: migrations of W&B's server make and alter tables",
-        remedy=f"wbagent database init; or: GRANT ALL ON {quoted_name(database)}.* TO {grants.account}"
-        " WITH GRANT OPTION;",
+        remedy="wbagent database init; or on its host: "
+        + mysql_command(f"GRANT ALL ON {quoted_name(database)}.* TO {grants.account} WITH GRANT OPTION;"),
         about="server",
     )
 
@@ -47,14 +47,15 @@ def of_backup(look: Look, settings: Settings) -> Iterable[Finding]:
         yield fail(
             f"{grants.account} lacks {', '.join(missing)} on {name}: a backup would not hold everything",
             needed=", ".join(DUMP),
-            remedy=f"GRANT {', '.join(missing)} ON {quoted_name(name)}.* TO {grants.account};",
+            remedy="wbagent database user; or on its host: "
+            + mysql_command(f"GRANT {', '.join(missing)} ON {quoted_name(name)}.* TO {grants.account};"),
             about="backup",
         )
     elif look.database is not None and look.database.hidden_routines:
         yield fail(
             f"{grants.account} may not read {some(look.database.hidden_routines)}: a backup would not hold them",
             needed="SHOW_ROUTINE (before MySQL 8.0.20: SELECT ON *.*)",
-            remedy=grants.statement(["SHOW_ROUTINE" if look.server.version >= (8, 0, 20) else "SELECT"]),
+            remedy=grants.command(["SHOW_ROUTINE" if look.server.version >= (8, 0, 20) else "SELECT"]),
             about="backup",
         )
     else:
@@ -75,7 +76,7 @@ def _position(look: Look) -> Finding:
         f"{grants.account} lacks {', '.join(missing)}: mysqldump cannot note the binary log's position, and mydumper"
         " cannot be used",
         needed="an account of its own for backups, in [database] url",
-        remedy=f"wbagent database user; or: {grants.statement(missing)}",
+        remedy=f"wbagent database user; or on its host: {grants.command(missing)}",
         about="position",
     )
 
@@ -87,7 +88,7 @@ def _shipping(grants: Grants) -> Finding:
     return fail(
         f"{grants.account} lacks {', '.join(missing)}: [backup.binlog] cannot read the binary logs",
         needed="both",
-        remedy=grants.statement(missing),
+        remedy=f"wbagent database user; or on its host: {grants.command(missing)}",
         about="binlog",
     )
 

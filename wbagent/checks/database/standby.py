@@ -11,6 +11,7 @@ from wbagent.checks.database.look import SERVER_KEY, Look
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import rows, session
 from wbagent.database.facts import Version, flavour_of, parse_version, show_version
+from wbagent.database.grants import mysql_command
 from wbagent.monitor.replication import Lag, Threads, read_primary, read_standby
 
 # The alert's own limit is a minute; a standby that is well has the primary's work within milliseconds.
@@ -108,7 +109,7 @@ def _threads(found: StandbyLook, url: MysqlURL) -> Finding:
     if found.threads is None:
         return note(
             "whether it replicates cannot be seen: the account of [standby] url lacks REPLICATION CLIENT",
-            remedy=f"on the standby: GRANT REPLICATION CLIENT ON *.* TO '{url.user}'@'%';",
+            remedy="on the standby: " + mysql_command(f"GRANT REPLICATION CLIENT ON *.* TO '{url.user}'@'%';"),
             about="replication",
         )
     if found.threads.stopped == "replica":

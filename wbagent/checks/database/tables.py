@@ -8,6 +8,7 @@ from wbagent.backup.source import some
 from wbagent.checks.check import Finding, fail, note, passed
 from wbagent.checks.database.look import Look
 from wbagent.database.connection import quoted_name
+from wbagent.database.grants import mysql_command
 from wbagent.database.schema import DatabaseFacts
 from wbagent.quantities import format_size
 
@@ -21,9 +22,11 @@ def presence(look: Look) -> Finding:
         return fail(
             f"there is no database {name!r} that {look.server.grants.account} may see",
             needed="the database of the connection string",
-            remedy=f"wbagent database init; or: CREATE DATABASE {quoted_name(name)} CHARACTER SET utf8mb4"
-            f" COLLATE utf8mb4_general_ci; GRANT ALL ON {quoted_name(name)}.* TO {look.server.grants.account}"
-            " WITH GRANT OPTION;",
+            remedy="wbagent database init; or on its host: "
+            + mysql_command(
+                f"CREATE DATABASE {quoted_name(name)} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;"
+                f" GRANT ALL ON {quoted_name(name)}.* TO {look.server.grants.account} WITH GRANT OPTION;"
+            ),
         )
     if not look.database.tables:
         return note(f"{name} is there, and empty: W&B's server makes its tables when it starts first")

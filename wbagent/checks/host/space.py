@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from wbagent.checks.check import Finding, fail, note, passed, warn
@@ -17,7 +18,9 @@ _WORDS: Final = {"mysql": "the database", "docker": "Docker", "volume": "the ser
 
 def free_disk(settings: Settings, database: str) -> Iterator[Finding]:
     """Each file system once; `database` is where its files are, "" on another host."""
-    places = written_places(settings, database)
+    # Before anything is configured there may be none, in the place where one would be.
+    there = settings.database_url() is not None or Path(database).is_dir()
+    places = written_places(settings, database if there else "")
     answers = Asker().answers(places)
     for each in file_systems([(what, answers[path]) for path, what in places.items()]):
         yield judge(each, settings.monitor.disk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wbagent.checks.check import Check, unconfigured
-from wbagent.checks.server import configured, environment, room, running
+from wbagent.checks.server import configured, environment, kept, room, running
 from wbagent.config import Settings
 
 _NO_SERVER = "no [server] is configured on this host"
@@ -27,6 +27,7 @@ def checks(settings: Settings) -> Sequence[Check]:
             "the container stays up after fatal errors: only its log tells",
             "Verify",
         ),
+        Check("state", kept.state, "the server's history and the key to its settings are kept there"),
         Check("restarts", running.restarts, "each was an outage for users"),
         Check("address", configured.address(server), "signed URLs and logins are made for HOST", "TLS"),
         Check("licence", configured.licence(server), "without one the server refuses most of its work", "Container"),

@@ -8,6 +8,7 @@ from typing import Final
 
 from wbagent.checks.asking_docker import with_docker
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.server.kept import MENDS, server_directory
 from wbagent.config.server import ServerSettings
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -19,7 +20,6 @@ from wbagent.server.history import Record
 from wbagent.server.outages import outages
 from wbagent.server.probe import LIVENESS, READINESS, Answer, probe
 from wbagent.server.specification import HASH_LABEL, NAME, UNIT, specification
-from wbagent.state_directory import state_directory
 from wbagent.systemd.bus import Bus, Properties
 
 _WEEK_S: Final = 7 * 86400.0
@@ -108,9 +108,9 @@ def container(settings: ServerSettings) -> Run:
             # Whose it is, and what takes it over, the area docker tells.
             return note(f"not compared: wbagent did not make the container {NAME}", remedy="wbagent check docker")
         try:
-            key = (state_directory() / "server" / "digest.key").read_bytes()
-        except OSError:
-            return note("not compared: only root and group wbagent can", remedy="run this as root")
+            key = (server_directory() / "digest.key").read_bytes()
+        except OSError as error:
+            return judge_unread(error)
         wanted = specification(settings, systemd_cgroups=docker.systemd_cgroups(), key=key)
         wanted = wanted.unpublished() if door.closed() else wanted
         image, of_image = docker.inspect_image(settings.image), docker.inspect_image(found["Image"]) or {}
@@ -119,6 +119,15 @@ def container(settings: ServerSettings) -> Run:
         return judge_container(changed, "" if image else settings.image)
 
     return with_docker(look)
+
+
+def judge_unread(error: OSError) -> Finding:
+    """Why there is no key to compare with: the caller's lack, or this host's, which the check "state" judges."""
+    if isinstance(error, PermissionError):
+        return note("not compared: only root and group wbagent can", remedy="run this as root")
+    if isinstance(error, FileNotFoundError):
+        return note(f"not compared: {error.filename} is missing; the agent makes it when it starts", remedy=MENDS)
+    return fail(f"{error.filename} cannot be read: {error.strerror}", needed="a disk that reads", remedy="dmesg | tail")
 
 
 def judge_container(found: Sequence[Difference], missing: str = "") -> Finding:

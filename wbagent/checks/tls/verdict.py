@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import time
 from collections.abc import Callable
@@ -19,7 +20,30 @@ from wbagent.monitor.outside import Doubt
 Lines = Callable[[Need], str]
 _DAY_S: Final = 86400.0
 _MODERN: Final = frozenset({"TLS 1.2", "TLS 1.3"})
-_VALID: Final = "a certificate that every client trusts; Let's Encrypt gives one for nothing"
+_VALID: Final = "a certificate that every client trusts"
+# RFC 2606, RFC 6762, RFC 8375, RFC 9476, and what ICANN has set aside: no public authority signs for them.
+_OF_NOBODY: Final = frozenset(
+    {"test", "example", "invalid", "localhost", "local", "internal", "alt", "onion", "home", "corp", "mail", "lan"}
+    | {"intranet", "private", "arpa"}
+)
+
+
+def certificate_for(host: str) -> str:
+    """How to come by a certificate; of a public authority only for what one of them signs."""
+    own = "a certificate of your own authority, its root on every machine with a browser or the wandb client"
+    if has_public_name(host):
+        return f"certbot certonly --standalone -d {host} (needs port 80 open to the internet), or {own}"
+    return f"{own}; or a public name in [server] host, for which Let's Encrypt gives one (not for {host})"
+
+
+def has_public_name(host: str) -> bool:
+    """Whether it is a name below a public top-level domain: neither an address nor one for an own network."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.rstrip(".").lower().split(".")
+        return len(labels) > 1 and labels[-1] not in _OF_NOBODY
+    return False
 
 
 def of_scheme(public: Public) -> Finding:
@@ -40,8 +64,7 @@ def of_chain(public: Public, shown: Shown, lines: Lines) -> Finding:
         return fail(
             f"the certificate is self-signed, which W&B does not support: its clients refuse it{here}",
             needed=_VALID,
-            remedy=f"certbot certonly --standalone -d {public.host} (needs port 80 open to the internet), "
-            "or a certificate of your own authority",
+            remedy=certificate_for(public.host),
         )
     if doubt in {None, Doubt.EXPIRED, Doubt.EARLY}:
         return _trusted(shown)
@@ -90,7 +113,7 @@ def of_name(public: Public, shown: Shown) -> Finding:
     return fail(
         f"the certificate is for {others}, not for {public.host}: browsers and clients refuse it",
         needed=f"{public.host} among its names (subjectAltName)",
-        remedy=f"certbot certonly --standalone -d {public.host}, or mend [server] host if users open another",
+        remedy=f"{certificate_for(public.host)}; or mend [server] host if users open another",
     )
 
 
