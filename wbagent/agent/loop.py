@@ -21,9 +21,10 @@ from wbagent import events
 from wbagent.agent.duties import Duties
 from wbagent.agent.units import Units
 from wbagent.agent.watches import watches
+from wbagent.alerts import blind
 from wbagent.alerts.watch import Watch
 from wbagent.config import load
-from wbagent.errors import BusError, ConfigError, WbagentError
+from wbagent.errors import BusError, ConfigError, StateError, WbagentError
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
@@ -115,6 +116,8 @@ class Agent:
             yield
         except BusError as error:
             self._disconnect(error)
+        except StateError as error:
+            self._duties.complain(error)
         except WbagentError as error:
             log.warning(error.message, message_id=error.message_id, hint=error.hint)
         except asyncio.CancelledError:
@@ -167,6 +170,7 @@ class Agent:
         )
         self._scheduler.add_job(self._offer_metrics, IntervalTrigger(seconds=METRICS_S), next_run_time=soon, **defaults)
         self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=SAMPLES_S), **defaults)
+        self._scheduler.add_job(self._look_at_blindness, IntervalTrigger(seconds=blind.EVERY_S), **defaults)
         if self._settings.alerts.ping_agent is not None:
             pings = IntervalTrigger(seconds=self._settings.alerts.ping_every)
             self._scheduler.add_job(self._ping, pings, next_run_time=soon, **defaults)
@@ -195,6 +199,11 @@ class Agent:
     async def _store_samples(self) -> None:
         with self._tolerated():
             self._duties.store_samples()
+
+    async def _look_at_blindness(self) -> None:
+        with self._tolerated():
+            if await self._duties.look_at_blindness():
+                self._wake.set()
 
     async def _ping(self) -> None:
         # From the loop that does the rounds: one that hangs sends none.

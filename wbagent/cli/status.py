@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -26,6 +27,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     Exit status 0: all is well; 3: something needs a person; 4: this user may not read enough to tell (as LSB has them).
     """
     overview, now = _read(), time.time()
+    overview = replace(overview, blind=facts.said_blind(overview.agent))
     if as_json:
         click.echo(json.dumps(facts.as_json(overview, now), indent=2, ensure_ascii=False))
     else:
@@ -76,9 +78,17 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         if parts.get("backup"):
             yield from _backup_lines(overview, now)
         yield from _binlog_lines(overview, now)
-        yield "alerts", "; ".join(overview.firing) or "none"
+        yield from _alert_lines(overview)
     if overview.unreadable:
         yield "note", overview.unreadable
+
+
+def _alert_lines(overview: Overview) -> Iterator[tuple[str, str]]:
+    if overview.blind:
+        yield "alerts", f"{facts.BLIND}, nobody is told of anything: {overview.blind}"
+        yield "", "try: df -h /var/lib/wbagent, and make room there"
+    if overview.firing or not overview.blind:
+        yield ("" if overview.blind else "alerts"), "; ".join(overview.firing) or "none"
 
 
 def _agent_line(overview: Overview, now: float) -> str:
@@ -142,5 +152,5 @@ def _well(overview: Overview) -> bool:
     refused = bool(configured and configured.value.get("refused"))
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
-    troubles = troubles or binlog_down
+    troubles = troubles or binlog_down or bool(overview.blind)
     return agent and (serving or not has_server) and not troubles

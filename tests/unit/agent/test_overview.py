@@ -17,6 +17,7 @@ from wbagent.agent.overview import (
     PROVEN_FACT,
     Overview,
     UnitState,
+    said_blind,
     story,
     unit_state,
 )
@@ -37,7 +38,8 @@ def overview(
 
 def told(**changes: Any) -> str:
     facts = {BACKUP_FACT: Fact(BACKUP, NOW - 18_000)} | changes.pop("facts", {})
-    return story(replace(overview(**changes), facts=facts), BOTH, NOW)
+    blind = changes.pop("blind", "")
+    return story(replace(overview(**changes), facts=facts, blind=blind), BOTH, NOW)
 
 
 def test_all_is_well() -> None:
@@ -146,3 +148,12 @@ def test_binary_logs(unit: UnitState, report: dict[str, Any] | None, says: str) 
 def test_whether_the_newest_backup_is_proven(facts: dict[str, Fact], drill: UnitState, says: str) -> None:
     known = {BACKUP_FACT: Fact({**BACKUP, "id": "b2"}, NOW - 18_000), CONFIG_FACT: Fact({"drill": True}, NOW)} | facts
     assert says in story(replace(overview(), facts=known, drill=drill), BOTH, NOW)
+
+
+def test_blind_alerts_come_first_and_are_read_out_of_the_story() -> None:
+    line = told(blind="the state file cannot be used: disk is full")
+    assert line.startswith("ALERTS ARE BLIND: the state file cannot be used: disk is full | server serving")
+    assert "no alerts" not in line
+    assert said_blind(replace(SERVING, text=line)) == "the state file cannot be used: disk is full"
+    assert said_blind(replace(SERVING, text=told())) == ""
+    assert said_blind(None) == ""
