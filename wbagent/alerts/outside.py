@@ -82,6 +82,11 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
     host = settings.server.host if settings.server else ""
     window = limits.for_minutes * 60
     stage = found.broken.value if found.broken else ""
+    stopped = serving is Serving.STOPPED
+    # How it ends, when it does with this look: browsers refuse what answers with a certificate that they doubt.
+    doubted = settings.monitor.certificate.enabled and found.certificate and found.certificate.doubt
+    ended = "stopped" if stopped else "doubted" if doubted else "good"
+    said = say(language, f"{OUTSIDE}.said_stopped", {"said": found.said}) if stopped and stage else found.said
     value = {Serving.YES: float(bool(stage)), Serving.STOPPED: 0.0, Serving.NOT_NOW: None}[serving]
     return (
         Condition(
@@ -94,7 +99,8 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
             because_of=_CAUSES,
             facts={
                 "host": host,
-                "said": found.said,
+                "said": said,
+                "ended": say(language, f"{OUTSIDE}.{ended}", {"host": host}),
                 "part": say(language, f"{OUTSIDE}.{stage}") if stage else "",
                 "mend": say(language, f"{OUTSIDE}.mend_{stage}") if stage else "",
             },

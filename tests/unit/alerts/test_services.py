@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sayable import check
-from wbagent.alerts import certificate, database, states
+from wbagent.alerts import certificate, database, server, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
-from wbagent.alerts.outside import Serving, of_outside
+from wbagent.alerts.outside import OUTSIDE, Serving, of_outside
 from wbagent.alerts.store import of_store
 from wbagent.alerts.words import LANGUAGES
 from wbagent.config import Settings
@@ -116,6 +116,41 @@ def test_what_followed_from_a_cause_gets_time_to_end_when_that_is_over(state: St
         (10, ["database-away"]),
         (14, ["outside"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("serving", "shown", "title"),
+    [
+        (Serving.YES, Certificate(9e9), "W&B can be used at https://wandb.example.com again"),
+        (
+            Serving.YES,
+            Certificate(9e9, Doubt.CHAIN, "self-signed"),
+            "W&B answers at https://wandb.example.com again, but its certificate is refused",
+        ),
+        (Serving.STOPPED, None, "W&B was stopped, and is no longer watched at https://wandb.example.com"),
+    ],
+)
+def test_the_end_says_which_end_it_is(state: State, serving: Serving, shown: Certificate | None, title: str) -> None:
+    broken = of_outside(settings(), Outside(Stage.REFUSED, "nothing listens", 0.1), Serving.YES)
+    stage = Stage.REFUSED if serving is Serving.STOPPED else None
+    over = of_outside(settings(), Outside(stage, "200 OK", 0.1, 200, shown), serving)
+    looks = [(broken, 30.0 * number) for number in range(6)] + [(over, 180.0 + 30.0 * number) for number in range(3)]
+    told = [each for found, second in looks for each in judge(state, settings().alerts, {OUTSIDE}, found, at(second))]
+    assert [message.title for message in told] == ["W&B cannot be used at https://wandb.example.com", title]
+
+
+@pytest.mark.parametrize(
+    ("active", "title"), [("active", "W&B server is up again"), ("inactive", "W&B server was stopped")]
+)
+def test_a_failed_server_that_is_up_or_was_stopped(state: State, active: str, title: str) -> None:
+    told = [
+        message.title
+        for number, each in enumerate(("failed", active))
+        for message in judge(
+            state, settings().alerts, server.KINDS, server.conditions(settings(), each, "why", ""), at(number)
+        )
+    ]
+    assert told == ["W&B server is down and is not started again", title]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
