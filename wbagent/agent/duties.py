@@ -88,7 +88,7 @@ class Duties:
             return
         bus = units.bus
         self._seen = self.prometheus.seen = overview.gather(
-            units, self._state, self.teller.firing(), blind=self.teller.blindness.why
+            units, self._state, self.teller.firing(), silenced=self.teller.silenced(), blind=self.teller.blindness.why
         )
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):

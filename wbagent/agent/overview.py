@@ -96,6 +96,7 @@ class Overview:
     binlog: UnitState | None = None
     outages: tuple[Outage, ...] = ()
     blind: str = ""
+    silenced: tuple[str, ...] = ()
 
     @property
     def outage(self) -> Outage | None:
@@ -154,7 +155,13 @@ def unit_state(properties: Properties) -> UnitState:
 
 
 def gather(
-    bus: Source | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "", *, blind: str = ""
+    bus: Source | None,
+    state: State | None,
+    firing: tuple[str, ...] = (),
+    unreadable: str = "",
+    *,
+    silenced: tuple[str, ...] = (),
+    blind: str = "",
 ) -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
@@ -190,6 +197,7 @@ def gather(
         drill=units[DRILL_UNIT],
         outages=outages(records),
         blind=blind,
+        silenced=silenced,
     )
 
 
@@ -231,7 +239,8 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
     if configured.get("binlog"):
         parts.append(f"binary logs: {binlog_line(overview, now)}")
     if overview.firing or not overview.blind:
-        parts.append(f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts")
+        silenced = f" ({len(overview.silenced)} silenced)" if overview.silenced else ""
+        parts.append((f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts") + silenced)
     return " | ".join(parts)
 
 
@@ -338,6 +347,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "facts": {name: {"value": fact.value, "age_s": round(now - fact.at, 1)}
                   for name, fact in overview.facts.items()},
         "firing": list(overview.firing),
+        "silenced": list(overview.silenced),
         "blind": overview.blind or None,
         "unreadable": overview.unreadable,
     }  # fmt: skip

@@ -56,6 +56,14 @@ class Teller:
             self.complain(error)
             return ()
 
+    def silenced(self) -> tuple[str, ...]:
+        """What fires and was silenced by a person."""
+        try:
+            return states.silenced_titles(self._state)
+        except StateError as error:
+            self.complain(error)
+            return ()
+
     def judge(self, settings: Settings, kinds: Collection[str], found: Iterable[Condition]) -> bool:
         """One look at everything of these kinds; whether there is something to tell."""
         try:

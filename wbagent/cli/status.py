@@ -11,7 +11,7 @@ import click
 
 from wbagent.agent import overview as facts
 from wbagent.agent.overview import Overview
-from wbagent.alerts.states import firing_titles
+from wbagent.alerts.states import firing_titles, silenced_titles
 from wbagent.errors import AccessError, BusError, StateError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
@@ -46,7 +46,7 @@ def _read() -> Overview:
         bus, unreadable = None, error.message
     try:
         with State(read_only=True) as state:
-            return facts.gather(bus, state, firing_titles(state), unreadable)
+            return facts.gather(bus, state, firing_titles(state), unreadable, silenced=silenced_titles(state))
     except (AccessError, StateError) as error:
         return facts.gather(bus, None, (), unreadable or f"{error.message}; try: {error.hint}")
 
@@ -78,17 +78,21 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         if parts.get("backup"):
             yield from _backup_lines(overview, now)
         yield from _binlog_lines(overview, now)
-        yield from _alert_lines(overview)
+        yield from alert_lines(overview)
     if overview.unreadable:
         yield "note", overview.unreadable
 
 
-def _alert_lines(overview: Overview) -> Iterator[tuple[str, str]]:
+def alert_lines(overview: Overview) -> Iterator[tuple[str, str]]:
+    """What fires, what a person silenced, and whether anybody would be told."""
     if overview.blind:
         yield "alerts", f"{facts.BLIND}, nobody is told of anything: {overview.blind}"
         yield "", "try: df -h /var/lib/wbagent, and make room there"
     if overview.firing or not overview.blind:
-        yield ("" if overview.blind else "alerts"), "; ".join(overview.firing) or "none"
+        firing = "; ".join(overview.firing) or ("none told" if overview.silenced else "none")
+        yield ("" if overview.blind else "alerts"), firing
+    if overview.silenced:
+        yield "", f"{len(overview.silenced)} silenced: {'; '.join(overview.silenced)} (wbagent alerts list)"
 
 
 def _agent_line(overview: Overview, now: float) -> str:

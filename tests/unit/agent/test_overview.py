@@ -21,6 +21,7 @@ from wbagent.agent.overview import (
     story,
     unit_state,
 )
+from wbagent.cli.status import alert_lines
 from wbagent.state import Fact
 
 NOW = 1_800_000_000.0
@@ -38,8 +39,8 @@ def overview(
 
 def told(**changes: Any) -> str:
     facts = {BACKUP_FACT: Fact(BACKUP, NOW - 18_000)} | changes.pop("facts", {})
-    blind = changes.pop("blind", "")
-    return story(replace(overview(**changes), facts=facts, blind=blind), BOTH, NOW)
+    known = {name: changes.pop(name) for name in ("blind", "silenced") if name in changes}
+    return story(replace(overview(**changes), facts=facts, **known), BOTH, NOW)
 
 
 def test_all_is_well() -> None:
@@ -157,3 +158,19 @@ def test_blind_alerts_come_first_and_are_read_out_of_the_story() -> None:
     assert said_blind(replace(SERVING, text=line)) == "the state file cannot be used: disk is full"
     assert said_blind(replace(SERVING, text=told())) == ""
     assert said_blind(None) == ""
+
+
+def test_what_is_silenced_is_not_nothing() -> None:
+    assert told(silenced=("CPU at 40 %", "disk / is full")).endswith("| no alerts (2 silenced)")
+    assert told(silenced=("CPU at 40 %",), firing=("MySQL does not answer",)).endswith(
+        "| ALERT: MySQL does not answer (1 silenced)"
+    )
+    assert list(alert_lines(replace(overview(), silenced=("CPU at 40 %",)))) == [
+        ("alerts", "none told"),
+        ("", "1 silenced: CPU at 40 % (wbagent alerts list)"),
+    ]
+    assert list(alert_lines(overview())) == [("alerts", "none")]
+    assert next(iter(alert_lines(replace(overview(), blind="disk is full")))) == (
+        "alerts",
+        "ALERTS ARE BLIND, nobody is told of anything: disk is full",
+    )
