@@ -10,8 +10,9 @@ from tests.sayable import check
 from wbagent.alerts import certificate, database, server, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
+from wbagent.alerts.message import Message
 from wbagent.alerts.outside import OUTSIDE, Serving, of_outside
-from wbagent.alerts.store import of_store
+from wbagent.alerts.store import of_store, of_stores
 from wbagent.alerts.words import LANGUAGES
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
@@ -151,6 +152,29 @@ def test_a_failed_server_that_is_up_or_was_stopped(state: State, active: str, ti
         )
     ]
     assert told == ["W&B server is down and is not started again", title]
+
+
+@pytest.mark.parametrize(
+    ("backups", "trouble", "told"),
+    [
+        ("s3://KEY:SECRET@store.example.com/backups", Trouble.REFUSED, ["store:files"]),
+        ("s3://KEY:SECRET@store.example.com:9000/backups", Trouble.REFUSED, ["store:files", "store:backups"]),
+        # What is wrong with keys or a bucket is two troubles, each with its own remedy.
+        ("s3://KEY:SECRET@store.example.com/backups", Trouble.KEY, ["store:files", "store:backups"]),
+    ],
+)
+def test_one_dead_endpoint_is_told_and_ended_once(
+    state: State, backups: str, trouble: Trouble, told: list[str]
+) -> None:
+    urls = {"files": STORE, "backups": S3URL.parse(backups)}
+    found: list[Message] = []
+    for minute in range(12):
+        asked = Asked(trouble if minute < 6 else None, "said", 0.1)
+        conditions = of_stores(settings(), {name: (url, asked) for name, url in urls.items()})
+        found += judge(state, settings().alerts, {"store", "store-slow"}, conditions, at(60.0 * minute))
+    assert [message.fingerprint for message in found] == [*told, *told]
+    assert ("no backup can be made" in found[0].why) is (len(told) == 1)
+    assert states.stored(state) == ()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
