@@ -23,6 +23,8 @@ from wbagent.quantities import format_duration
 OUTSIDE: Final = "outside"
 SLOW: Final = "outside-slow"
 _SLOW_FOR_S: Final = 300.0
+# Each of these may take the whole time-out: to connect, to speak TLS, to send and to read an answer.
+_STEPS: Final = 3
 _CAUSES: Final = (NETWORK, AWAY, "server-failed", "server-down", "server-unready", "store:files")
 
 
@@ -81,6 +83,8 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
     language, limits = settings.alerts.language, settings.monitor.outside
     host = settings.server.host if settings.server else ""
     window = limits.for_minutes * 60
+    # Where nobody answers, looks are so far apart: one waits for its time-outs.
+    every = limits.every + _STEPS * limits.timeout
     stage = found.broken.value if found.broken else ""
     stopped = serving is Serving.STOPPED
     # How it ends, when it does with this look: browsers refuse what answers with a certificate that they doubt.
@@ -95,7 +99,7 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
             severity=Severity.CRITICAL,
             for_seconds=window,
             resolve_for=limits.every,
-            every=limits.every,
+            every=every,
             because_of=_CAUSES,
             facts={
                 "host": host,
@@ -113,7 +117,7 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
             measured_in="seconds",
             for_seconds=_SLOW_FOR_S,
             resolve_for=_SLOW_FOR_S,
-            every=limits.every,
+            every=every,
             because_of=(*_CAUSES, OUTSIDE),
             facts={
                 "host": host,

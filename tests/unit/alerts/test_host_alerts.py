@@ -221,6 +221,17 @@ def test_messages_are_whole_on_a_phone(language: str) -> None:
         assert "{" not in found.subject() + found.body()
 
 
+def test_one_stray_look_does_not_end_the_alert_about_the_clock(state: State) -> None:
+    looks = [False] * 8 + [True] + [False] * 3 + [True] * 3
+    told: list[tuple[int, str]] = []
+    for number, good in enumerate(looks):
+        found = clock.condition(SETTINGS, good, service=True)
+        told += [
+            (number, each.kind.value) for each in judge(state, SETTINGS.alerts, {"clock"}, [found], at(300.0 * number))
+        ]
+    assert told == [(6, "firing"), (13, "resolved")]
+
+
 def test_the_busiest_processor_is_of_the_same_time_as_the_figure_for_all() -> None:
     """Over the window it was the mean of a calm and a busy time: less than all of them were said to be now."""
     settings, watch, parts = Settings.model_validate({"monitor": {"cpu": {"above_percent": 0.001}}}), CpuWatch(), None

@@ -92,6 +92,15 @@ def test_a_mysql_that_hangs_is_told_however_long_a_look_takes(state: State, ever
     assert [len(messages) for messages in told] == [0, 1]
 
 
+@pytest.mark.parametrize("every", [5.0, 30.0])
+def test_an_address_that_keeps_silent_is_told_however_long_a_look_takes(state: State, every: float) -> None:
+    limits = {"every": every, "timeout": 20.0, "for_minutes": 0.2}
+    wanted = Settings.model_validate({"monitor": {"outside": limits}})
+    found = of_outside(wanted, Outside(Stage.SILENT, "no answer", 40.0), Serving.YES)
+    told = [judge(state, settings().alerts, {OUTSIDE}, found, at(second)) for second in (0.0, every + 40.0)]
+    assert [len(messages) for messages in told] == [0, 1]
+
+
 def test_what_followed_from_a_cause_gets_time_to_end_when_that_is_over(state: State) -> None:
     def looks(second: float, *, away: bool, broken: bool) -> list[str]:
         facts = {"reason": "refused", "hint": "start it", "address": "db1"}
