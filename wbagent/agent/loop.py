@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
@@ -67,7 +69,7 @@ class Agent:
         self._refused = ""
         self._duties = Duties(self._settings, state)
         self._watches = watches(self._duties.reach, self._duties.serving)
-        self._scheduler = AsyncIOScheduler()
+        self._scheduler = scheduler()
         self._begun = time.monotonic()
 
     async def run(self) -> None:
@@ -236,3 +238,18 @@ class Agent:
             log.info("the configuration was read again", message_id=events.CONFIG_LOADED)
         self._round()
         notify("READY=1")
+
+
+def scheduler() -> AsyncIOScheduler:
+    """One that does not warn, in words of its own, of each look that still lasts when the next one is due.
+
+    What hangs is an alert by itself.
+    """
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+    made = AsyncIOScheduler()
+    made.add_listener(_tell_left_out, EVENT_JOB_MAX_INSTANCES)
+    return made
+
+
+def _tell_left_out(_event: JobSubmissionEvent) -> None:
+    log.debug("a look lasts longer than the time between two: the next one is left out")
