@@ -86,5 +86,6 @@ ALERTS: Final[Mapping[str, str]] = {
     "backup-beside": "e3a5c7b9d1f04b2e8d6f8a0c2e4b6d7f",
     "binlog-lag": "42296930cecf47b3ad0fb9b0f4a0d732",
     "binlog-gap": "96a974f8886642278f11c485f4f366af",
+    "alerts-blind": "96dded3c516d4cd4a222348d9579fd54",
     "delivery": "051bc12f85484bbaa22ed10218544190",
 }

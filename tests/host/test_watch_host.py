@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from typing import Any
 
@@ -14,11 +15,13 @@ from tests.testbed.host import Host
 from tests.testbed.kernel_clock import synchronised
 from tests.testbed.out_of_memory import kill_for_want_of_memory
 from tests.testbed.receiver import Alert
+from tests.testbed.switch import Switch
 from tests.testbed.watch import wait_for_unit
 from wbagent import events
 
 AGENT = "wbagent.service"
 OFTEN: dict[str, Any] = {"sample_every": "1s"}
+STATE = "/var/lib/wbagent"
 SMALL, HUNG = "/srv/small", "/srv/hung"
 
 # A file system that takes no question: nobody ever reads what the kernel asks.
@@ -132,6 +135,40 @@ def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
             f"disk {SMALL} has inodes again",
         ]
     )
+
+
+def test_a_full_state_directory_is_told_past_the_outbox_and_so_is_all_of_it_shown(hosts: Bed) -> None:
+    """MySQL stands still meanwhile: of that nobody can be told, and so they are told that they are told of nothing."""
+    db, path = hosts.db, "/run/wbagent-metrics/wbagent.prom"
+    mysqld = int(db.properties("mysql.service")["MainPID"])
+    quick = {"every": "5s", "for_minutes": 0.05}
+    db.run(["systemctl", "stop", AGENT])
+    db.run(["mount", "-t", "tmpfs", "-o", "size=2M,mode=0750,uid=wbagent,gid=wbagent", "small", STATE])
+    with Switch(address=hosts.bridge.gateway) as switch:
+        pings = {"ping_agent": switch.url("agent"), "ping_every": "10s"}
+        wanted = settings(hosts, database=quick) | {"metrics": {"textfile": path}}
+        configure(db, wanted | {"alerts": wanted["alerts"] | pings})
+        try:
+            db.run(["systemctl", "start", AGENT])
+            db.run(["sh", "-c", f"cat /dev/zero >{STATE}/filler"], check=False)
+            db.kill(mysqld, signal.SIGSTOP)
+            message = told(hosts, "ALERTS ARE BLIND")
+            assert "database or disk is full" in message.text
+            assert f"df {STATE}" in message.text
+            wait_for_unit(db, AGENT, lambda unit: "ALERTS ARE BLIND" in unit["StatusText"])
+            shown = db.run(["wbagent", "status"], check=False)
+            assert shown.returncode == 3
+            assert "ALERTS ARE BLIND, nobody is told of anything" in shown.stdout
+            switch.wait_for(lambda heard: heard.path == "/agent/fail", timeout=30)
+            db.run(["sh", "-c", f"until grep --quiet '^wbagent_alerts_firing 1' {path}; do sleep 1; done"], timeout=30)
+        finally:
+            db.kill(mysqld, signal.SIGCONT)
+            db.run(["rm", "-f", f"{STATE}/filler"])
+        told(hosts, "alerts are kept again")
+        wait_for_unit(db, AGENT, lambda unit: "no alerts" in unit["StatusText"])
+    db.run(["systemctl", "stop", "wbagent-deliver.service", AGENT])
+    db.run(["umount", STATE])
+    assert titles(hosts.receiver.alerts) == ["ALERTS ARE BLIND: wbagent cannot keep them", "alerts are kept again"]
 
 
 def test_a_file_system_that_hangs_holds_up_nobody(hosts: Bed) -> None:

@@ -282,6 +282,7 @@ def test_mysqld_that_hangs(elsewhere: tuple[MysqlServer, Place], monkeypatch: py
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert "timed out" in hangs.found
+    assert "SHOW PROCESSLIST" in hangs.remedy
 
 
 def test_over_a_network_without_tls_and_binary_log(elsewhere: tuple[MysqlServer, Place]) -> None:

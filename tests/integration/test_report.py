@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def report(directory: Path) -> Report:
         history.append(Record(NOW - 10 * HOUR, Reason.OUT_OF_MEMORY, "the container <was> killed", "one"), path)
         history.append(Record(NOW - 10 * HOUR + 90, Reason.READY, "ready after 3s", "two"), path)
         return gather(settings, state, NOW - DAY, NOW)
+
+
+def test_what_is_silenced_is_on_the_page(report: Report) -> None:
+    quiet = replace(report, firing=(), silenced=("CPU at 40 % or more",))
+    assert "fires now, silenced: CPU at 40 % or more" in page(quiet)
+    assert "no alert fires" not in page(quiet)
+    assert "no alert fires" in page(replace(quiet, silenced=()))
 
 
 def test_what_is_gathered(report: Report) -> None:

@@ -18,6 +18,8 @@ from wbagent.agent.prometheus import Prometheus
 from wbagent.agent.schedule import backup_due, last_occurrence, last_try
 from wbagent.agent.telling import Teller
 from wbagent.agent.units import Units
+from wbagent.alerts import past_outbox
+from wbagent.alerts.destination import configured as destinations
 from wbagent.alerts.outside import Serving
 from wbagent.alerts.ping import Ping, ping
 from wbagent.alerts.watch import Seen, Watch
@@ -25,7 +27,7 @@ from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
 from wbagent.database.local import is_local
-from wbagent.errors import DatabaseError
+from wbagent.errors import DatabaseError, StateError
 from wbagent.moment import Moment
 from wbagent.monitor import samples
 from wbagent.monitor.reach import Reach
@@ -54,13 +56,14 @@ class Duties:
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings = settings
         self._state = state
-        self._teller = Teller(state)
+        self.teller = Teller(state)
         self._samples = Collector()
-        self.prometheus = Prometheus(settings, state, self._teller.complain)
+        self.prometheus = Prometheus(settings, state, self.teller.complain)
         self._seen: overview.Overview | None = None
         self._database_ok = True
         self._restart_needed = False
         self._ping_problem = ""
+        self._blind_pinged = False
         # What the unit's configuration was when this agent last looked.
         self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
@@ -84,7 +87,9 @@ class Duties:
             self._serving = Serving.NOT_NOW
             return
         bus = units.bus
-        self._seen = self.prometheus.seen = overview.gather(units, self._state, self._teller.firing())
+        self._seen = self.prometheus.seen = overview.gather(
+            units, self._state, self.teller.firing(), silenced=self.teller.silenced(), blind=self.teller.blindness.why
+        )
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):
             bus.reset_failed(overview.SERVER_UNIT)
@@ -97,14 +102,14 @@ class Duties:
             self.look_at_backups()
             self.prometheus.write()
         self._jobs = jobs
-        paused = self._teller.tell_pause()
+        paused = self.teller.tell_pause()
         if server is not None:
             held = paused or _replaces_server(units)
-            self._teller.judge_server(self.settings, server.active, held=held)
+            self.teller.judge_server(self.settings, server.active, held=held)
             self._serving = _serving(server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
         delivering = units.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
-        if not delivering and self._teller.delivery_due(self.settings, now):
+        if not delivering and self.teller.delivery_due(self.settings, now):
             bus.start(overview.DELIVER_UNIT)
 
     def _tell_restart_needed(self, needed: bool) -> None:
@@ -126,7 +131,7 @@ class Duties:
             if verb is not None:
                 log.info(f"{overview.BINLOG_UNIT}: {verb}")
                 bus.job(verb, overview.BINLOG_UNIT)
-        self._teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, now)
+        self.teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, now)
 
     def back_up_when_due(self, units: Units, now: datetime) -> None:
         """Start the daily backup if its time has come and it was not tried since. Raises BusError."""
@@ -155,7 +160,7 @@ class Duties:
         """Ask MySQL for its version, in a thread since PyMySQL blocks, note the answer and tell of it."""
         url = self.settings.database_url()
         if url is None:
-            self._teller.judge_database(self.settings, "", "", "")
+            self.teller.judge_database(self.settings, "", "", "")
             return
         failure: DatabaseError | None = None
         try:
@@ -168,14 +173,15 @@ class Duties:
             found = {"ok": True, "text": text, "address": url.address, "elsewhere": elsewhere}
         self.reach.note(url.host, failure is None or failure.reached, Moment.now())
         reason, hint = (failure.message, failure.hint) if failure else ("", "")
-        self._teller.judge_database(self.settings, url.address, reason, hint or "")
-        self._state.put(overview.DATABASE_FACT, found, time.time())
+        self.teller.judge_database(self.settings, url.address, reason, hint or "")
         back = bool(found["ok"])
         if back is not self._database_ok:
             tell = log.info if back else log.warning
             message_id = events.DATABASE_BACK if back else events.DATABASE_AWAY
             tell(found["text"], message_id=message_id, address=url.address, reason=reason or None)
         self._database_ok = back
+        # Last: the journal hears of it also where nothing can be stored.
+        self._state.put(overview.DATABASE_FACT, found, time.time())
 
     async def watch(self, watch: Watch) -> bool:
         """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over.
@@ -187,14 +193,29 @@ class Duties:
         seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
         self._samples.take(seen.samples, time.time())
         self.prometheus.take(watch, seen.samples)
-        return self._teller.judge(settings, watch.kinds, seen.conditions)
+        return self.teller.judge(settings, watch.kinds, seen.conditions)
+
+    async def look_at_blindness(self) -> bool:
+        """Tell, past the outbox, that alerts cannot be kept; whether there is something to show or to deliver."""
+        blindness, was = self.teller.blindness, self.teller.blindness.why
+        message = blindness.look(self.settings, Moment.now())
+        if message is not None:
+            taken = await asyncio.to_thread(past_outbox.send, message, destinations(self.settings.alerts))
+            blindness.sent(Moment.now(), taken=taken)
+        return bool(was) is not bool(blindness.why)
+
+    def complain(self, error: StateError) -> None:
+        """Something that was to be kept was not."""
+        self.teller.complain(error, "state cannot be kept")
+        self.teller.blindness.suspect(error)
 
     async def ping(self) -> None:
-        """Tell the service elsewhere that this agent is alive."""
-        url = self.settings.alerts.ping_agent
-        if url is None:
+        """Tell the service elsewhere that this agent is alive, or once that it can tell nobody of anything."""
+        url, blind = self.settings.alerts.ping_agent, self.teller.blindness.why
+        if url is None or (blind and self._blind_pinged):
             return
-        problem = await asyncio.to_thread(ping, url, Ping.SUCCESS)
+        problem = await asyncio.to_thread(ping, url, Ping.FAIL if blind else Ping.SUCCESS, blind)
+        self._blind_pinged = bool(blind) and not problem
         if problem and not self._ping_problem:
             log.warning(f"the ping of the agent was not taken: {problem}; it is sent again and again")
         self._ping_problem = problem
@@ -205,7 +226,7 @@ class Duties:
 
     def look_at_backups(self) -> None:
         """Whether the newest backup is fresh, good and where it should be."""
-        self._teller.judge_backups(self.settings)
+        self.teller.judge_backups(self.settings)
 
     async def offer_metrics(self) -> None:
         """Listen for Prometheus where that is wanted, and replace its file where one is."""

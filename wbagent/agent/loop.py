@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
@@ -21,9 +23,10 @@ from wbagent import events
 from wbagent.agent.duties import Duties
 from wbagent.agent.units import Units
 from wbagent.agent.watches import watches
+from wbagent.alerts import blind
 from wbagent.alerts.watch import Watch
 from wbagent.config import load
-from wbagent.errors import BusError, ConfigError, WbagentError
+from wbagent.errors import BusError, ConfigError, StateError, WbagentError
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
@@ -66,7 +69,7 @@ class Agent:
         self._refused = ""
         self._duties = Duties(self._settings, state)
         self._watches = watches(self._duties.reach, self._duties.serving)
-        self._scheduler = AsyncIOScheduler()
+        self._scheduler = scheduler()
         self._begun = time.monotonic()
 
     async def run(self) -> None:
@@ -115,6 +118,8 @@ class Agent:
             yield
         except BusError as error:
             self._disconnect(error)
+        except StateError as error:
+            self._duties.complain(error)
         except WbagentError as error:
             log.warning(error.message, message_id=error.message_id, hint=error.hint)
         except asyncio.CancelledError:
@@ -167,6 +172,7 @@ class Agent:
         )
         self._scheduler.add_job(self._offer_metrics, IntervalTrigger(seconds=METRICS_S), next_run_time=soon, **defaults)
         self._scheduler.add_job(self._store_samples, IntervalTrigger(seconds=SAMPLES_S), **defaults)
+        self._scheduler.add_job(self._look_at_blindness, IntervalTrigger(seconds=blind.EVERY_S), **defaults)
         if self._settings.alerts.ping_agent is not None:
             pings = IntervalTrigger(seconds=self._settings.alerts.ping_every)
             self._scheduler.add_job(self._ping, pings, next_run_time=soon, **defaults)
@@ -195,6 +201,11 @@ class Agent:
     async def _store_samples(self) -> None:
         with self._tolerated():
             self._duties.store_samples()
+
+    async def _look_at_blindness(self) -> None:
+        with self._tolerated():
+            if await self._duties.look_at_blindness():
+                self._wake.set()
 
     async def _ping(self) -> None:
         # From the loop that does the rounds: one that hangs sends none.
@@ -227,3 +238,18 @@ class Agent:
             log.info("the configuration was read again", message_id=events.CONFIG_LOADED)
         self._round()
         notify("READY=1")
+
+
+def scheduler() -> AsyncIOScheduler:
+    """One that does not warn, in words of its own, of each look that still lasts when the next one is due.
+
+    What hangs is an alert by itself.
+    """
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+    made = AsyncIOScheduler()
+    made.add_listener(_tell_left_out, EVENT_JOB_MAX_INSTANCES)
+    return made
+
+
+def _tell_left_out(_event: JobSubmissionEvent) -> None:
+    log.debug("a look lasts longer than the time between two: the next one is left out")

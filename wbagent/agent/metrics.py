@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from wbagent import __version__
 from wbagent.agent import overview
 from wbagent.agent.overview import Overview
+from wbagent.alerts.blind import KIND
 from wbagent.alerts.states import StoredAlert
 from wbagent.monitor.sample import Sample
 
@@ -56,12 +57,18 @@ def _server(seen: Overview, now: float) -> Iterator[Sample]:
         yield Sample("wbagent_server_last_outage_seconds", lasted)
 
 
-def alert_samples(alerts: Sequence[StoredAlert], waiting: int) -> Iterator[Sample]:
-    """What fires, by name and severity, and how many messages wait to be delivered."""
+def alert_samples(alerts: Sequence[StoredAlert], waiting: int, *, blind: bool = False) -> Iterator[Sample]:
+    """What fires, by name and severity, and how many messages wait to be delivered.
+
+    `blind`: alerts cannot be kept, which is one that fires and is in no state file.
+    """
     firing = [alert for alert in alerts if alert.state.fires]
     for alert in firing:
         kind, _, about = alert.fingerprint.partition(":")
         labels = (("about", about), ("alert", kind), ("held", alert.held_by), ("severity", alert.severity.value))
         yield Sample("wbagent_alert_firing", 1.0, labels)
-    yield Sample("wbagent_alerts_firing", float(sum(not alert.held_by for alert in firing)))
+    if blind:
+        labels = (("about", ""), ("alert", KIND), ("held", ""), ("severity", "critical"))
+        yield Sample("wbagent_alert_firing", 1.0, labels)
+    yield Sample("wbagent_alerts_firing", float(blind + sum(not alert.held_by for alert in firing)))
     yield Sample("wbagent_outbox_messages", float(waiting))

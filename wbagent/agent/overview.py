@@ -51,6 +51,7 @@ NOTHING_YET: Final = (
     "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent; or wbagent init"
 )
 _UNREADABLE: Final = "the state directory is readable by root and the groups wbagent and systemd-journal only"
+BLIND: Final = "ALERTS ARE BLIND"
 _UP: Final = frozenset({"active", "reloading"})
 
 
@@ -98,6 +99,8 @@ class Overview:
     drill: UnitState | None = None
     binlog: UnitState | None = None
     outages: tuple[Outage, ...] = ()
+    blind: str = ""
+    silenced: tuple[str, ...] = ()
 
     @property
     def outage(self) -> Outage | None:
@@ -155,7 +158,15 @@ def unit_state(properties: Properties) -> UnitState:
     )
 
 
-def gather(bus: Source | None, state: State | None, firing: tuple[str, ...] = (), unreadable: str = "") -> Overview:
+def gather(
+    bus: Source | None,
+    state: State | None,
+    firing: tuple[str, ...] = (),
+    unreadable: str = "",
+    *,
+    silenced: tuple[str, ...] = (),
+    blind: str = "",
+) -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
     for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, account.UNIT):
@@ -189,6 +200,8 @@ def gather(bus: Source | None, state: State | None, firing: tuple[str, ...] = ()
         binlog=units[BINLOG_UNIT],
         drill=units[DRILL_UNIT],
         outages=outages(records),
+        blind=blind,
+        silenced=silenced,
     )
 
 
@@ -223,7 +236,8 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
     """One line for `systemctl status`: server, newest backup, alerts. `configured` tells which parts this host has."""
     if not any(configured.values()):
         return NOTHING_YET
-    parts = []
+    # First: whatever follows, nobody is told of it.
+    parts = [f"{BLIND}: {overview.blind}"] if overview.blind else []
     if configured.get("server"):
         parts.append(server_line(overview.server, now))
         parts.extend(server_notes(overview, now))
@@ -234,8 +248,16 @@ def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str
         parts.append(backup_line(overview, now))
     if configured.get("binlog"):
         parts.append(f"binary logs: {binlog_line(overview, now)}")
-    parts.append(f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts")
+    if overview.firing or not overview.blind:
+        silenced = f" ({len(overview.silenced)} silenced)" if overview.silenced else ""
+        parts.append((f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts") + silenced)
     return " | ".join(parts)
+
+
+def said_blind(agent: UnitState | None) -> str:
+    """Why the agent's alerts are blind, by its story: when its state file fails, that is all that others can read."""
+    parts = agent.text.split(" | ") if agent else []
+    return next((part.removeprefix(f"{BLIND}: ") for part in parts if part.startswith(BLIND)), "")
 
 
 def server_line(server: UnitState | None, now: float) -> str:
@@ -344,5 +366,7 @@ def as_json(overview: Overview, now: float) -> dict[str, Any]:
         "facts": {name: {"value": fact.value, "age_s": round(now - fact.at, 1)}
                   for name, fact in overview.facts.items()},
         "firing": list(overview.firing),
+        "silenced": list(overview.silenced),
+        "blind": overview.blind or None,
         "unreadable": overview.unreadable,
     }  # fmt: skip

@@ -61,7 +61,9 @@ class Prometheus:
 
     def _samples(self) -> Iterator[Sample]:
         now, wanted = Moment.now(), configured(self.settings)
-        yield from alert_samples(states.stored(self._state), len(outbox.waiting(self._state)))
+        yield from alert_samples(
+            states.stored(self._state), len(outbox.waiting(self._state)), blind=bool(self.seen and self.seen.blind)
+        )
         yield from host_samples(self.seen, wanted, now.wall)
         if wanted["backup"]:
             watch = self._state.get(freshness.WATCH_FACT)

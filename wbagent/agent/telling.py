@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from wbagent import events
-from wbagent.alerts import backup, binlog, crash_loop, database, judging, outbox, server, states
+from wbagent.alerts import backup, binlog, blind, crash_loop, database, judging, outbox, server, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
@@ -28,6 +28,7 @@ from wbagent.state import State
 # A deliverer that found nothing to do about the same messages is not started again before this (seconds).
 _SAME_AGAIN_S: Final = 60.0
 _COMPLAIN_AGAIN_S: Final = 600.0
+_NOT_KEPT: Final = "alerts cannot be kept"
 _PAUSE_FACT: Final = "server.pause"
 # ActiveState of a server between two tries; one that a person stopped is "inactive".
 _ON_THE_WAY: Final = frozenset({"activating", "deactivating", "failed"})
@@ -41,6 +42,7 @@ class Teller:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.blindness = blind.Blindness(state)
         self._complaints: dict[str, float] = {}
         self._last_due: tuple[tuple[int, int], ...] = ()
         self._last_start = 0.0
@@ -50,6 +52,14 @@ class Teller:
         """What fires, in a few words each."""
         try:
             return states.firing_titles(self._state)
+        except StateError as error:
+            self.complain(error)
+            return ()
+
+    def silenced(self) -> tuple[str, ...]:
+        """What fires and was silenced by a person."""
+        try:
+            return states.silenced_titles(self._state)
         except StateError as error:
             self.complain(error)
             return ()
@@ -161,8 +171,10 @@ class Teller:
         self._last_due, self._last_start = due, now
         return True
 
-    def complain(self, error: StateError, what: str = "alerts cannot be kept") -> None:
+    def complain(self, error: StateError, what: str = _NOT_KEPT) -> None:
         """Tell the journal of what is tried again every few seconds, but not each time."""
+        if what == _NOT_KEPT:
+            self.blindness.failed(error)
         now = time.monotonic()
         if now - self._complaints.get(error.message, -_COMPLAIN_AGAIN_S) >= _COMPLAIN_AGAIN_S:
             recent = {text: at for text, at in self._complaints.items() if now - at < _COMPLAIN_AGAIN_S}

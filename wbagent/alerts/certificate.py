@@ -16,6 +16,7 @@ EXPIRY: Final = "certificate-expiry"
 REFUSED: Final = "certificate-refused"
 _DAY_S: Final = 86400.0
 _FOR_S: Final = 60.0
+_CONNECTIONS: Final = 3
 
 
 def step(limits: CertificateSettings, left: float) -> int:
@@ -58,7 +59,8 @@ def conditions(settings: Settings, shown: Certificate | None, now: float, cause:
             None if shown is None else float(bool(doubt)),
             severity=Severity.CRITICAL,
             for_seconds=_FOR_S,
-            every=settings.monitor.outside.every,
+            # A look that has to read a certificate that is refused connects three times.
+            every=settings.monitor.outside.every + _CONNECTIONS * settings.monitor.outside.timeout,
             because_of=because_of,
             facts={
                 "host": host,

@@ -48,6 +48,8 @@ def condition(settings: Settings, synchronised: bool | None, *, service: bool, r
         KIND,
         None if synchronised is None else float(not synchronised),
         for_seconds=clock.unsynchronised_for,
+        # One look between two bad ones says nothing yet.
+        resolve_for=clock.sample_every,
         every=clock.sample_every,
         facts={"advice": say(language, f"{KIND}.on" if service else f"{KIND}.off")},
         no_data=reason,

@@ -15,8 +15,8 @@ from wbagent.config.monitor import CpuSettings
 from wbagent.database.local import is_local
 from wbagent.moment import Moment
 from wbagent.monitor import cgroups, pressure
-from wbagent.monitor.cgroups import Reading, Readings
-from wbagent.monitor.cpu import CpuSampler
+from wbagent.monitor.cgroups import Reading, Readings, each_busy
+from wbagent.monitor.cpu import CpuSampler, CpuTimes
 from wbagent.monitor.sample import Sample
 from wbagent.quantities import format_duration
 
@@ -37,6 +37,7 @@ class CpuWatch:
     def __init__(self) -> None:
         self._sampler = CpuSampler()
         self._readings = Readings()
+        self._each: tuple[CpuTimes, ...] = ()
         self._groups: dict[str, Path] = {}
         self._used: dict[str, tuple[float, float]] = {}
         self._seen: set[str] = set()
@@ -50,10 +51,12 @@ class CpuWatch:
         """One sample: the time since the one before."""
         cpu = settings.monitor.cpu
         busy = self._sampler.sample()
+        # Of the same time as `busy`: over a longer one the busiest processor may be less busy than all are now.
+        before, self._each = self._each, CpuTimes.read_each()
         waiting = pressure.waiting("cpu", "some")
         more = NOTHING
         if busy is not None and busy >= cpu.above_percent:
-            more = self._beside(settings, now, waiting)
+            more = self._beside(settings, now, waiting, each_busy(before, self._each))
         self._readings.keep(now.boottime, cpu.for_minutes * 60)
         samples = [Sample("wbagent_cpu_busy_ratio", busy / 100)] if busy is not None else []
         if waiting is not None:
@@ -66,12 +69,14 @@ class CpuWatch:
                 samples.append(Sample("wbagent_cpu_unit_busy_ratio", used / 100, (("unit", unit),)))
         return Seen(tuple(conditions), tuple(samples))
 
-    def _beside(self, settings: Settings, now: Moment, waiting: float | None) -> Mapping[str, str]:
-        """Over the window, or as much of it as there is."""
+    def _beside(
+        self, settings: Settings, now: Moment, waiting: float | None, each: Sequence[float]
+    ) -> Mapping[str, str]:
+        """Who it was, over the window or as much of it as there is."""
         before, after = self._readings.oldest(), Reading.take(now.boottime)
         used = cgroups.shares(before, after, os.cpu_count() or 1) if before else ()
-        each = cgroups.each_busy(before, after) if before else ()
-        return words(settings.alerts.language, ", ".join(_named(used)), each, waiting, _elsewhere(settings))
+        over = format_duration(max(1.0, after.at - before.at)) if before else ""
+        return words(settings.alerts.language, ", ".join(_named(used)), over, each, waiting, _elsewhere(settings))
 
     def _share(self, unit: str, now: float) -> float | None:
         """Percent of all processors since the last look; None at the first one, and of a unit that nobody knows."""
@@ -99,11 +104,13 @@ class CpuWatch:
         return cgroups.seconds_used(group)
 
 
-def words(language: str, named: str, each: Sequence[float], waiting: float | None, database: str) -> Mapping[str, str]:
-    """What stands beside the figure: who it was, how it is spread, who waits, and what cannot be seen from here."""
+def words(
+    language: str, named: str, over: str, each: Sequence[float], waiting: float | None, database: str
+) -> Mapping[str, str]:
+    """What stands beside the figure: spread, who it was, who waits, and what is not seen here."""
     facts = dict(NOTHING)
     if named:
-        facts["who"] = say(language, "cpu.most", {"named": named})
+        facts["who"] = say(language, "cpu.most", {"named": named, "over": over})
     if len(each) > 1:
         spread = {"most": f"{max(each):.0f} %", "least": f"{min(each):.0f} %"}
         facts["cores"] = say(language, "cpu.spread", spread)

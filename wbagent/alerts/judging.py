@@ -97,10 +97,11 @@ def _judge_one(
         return []
     message = compose(condition, result.transition, before, now, settings.language)
     fields = {"transition": result.transition.value, **condition.journal_fields()}
-    return [_Told(message, _message_id(condition.kind, result.transition), fields, condition.not_to)]
+    return [_Told(message, message_id_of(condition.kind, result.transition), fields, condition.not_to)]
 
 
-def _message_id(kind: str, transition: Transition) -> str:
+def message_id_of(kind: str, transition: Transition) -> str:
+    """What the journal's entry about it is found by."""
     if transition is Transition.RESOLVED:
         return events.ALERT_RESOLVED
     return events.ALERTS[kind] if transition is Transition.FIRING else events.ALERT_FIRING

@@ -23,6 +23,8 @@ from wbagent.quantities import format_duration
 OUTSIDE: Final = "outside"
 SLOW: Final = "outside-slow"
 _SLOW_FOR_S: Final = 300.0
+# Each of these may take the whole time-out: to connect, to speak TLS, to send and to read an answer.
+_STEPS: Final = 3
 _CAUSES: Final = (NETWORK, AWAY, "server-failed", "server-down", "server-unready", "store:files")
 
 
@@ -81,7 +83,14 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
     language, limits = settings.alerts.language, settings.monitor.outside
     host = settings.server.host if settings.server else ""
     window = limits.for_minutes * 60
+    # Where nobody answers, looks are so far apart: one waits for its time-outs.
+    every = limits.every + _STEPS * limits.timeout
     stage = found.broken.value if found.broken else ""
+    stopped = serving is Serving.STOPPED
+    # How it ends, when it does with this look: browsers refuse what answers with a certificate that they doubt.
+    doubted = settings.monitor.certificate.enabled and found.certificate and found.certificate.doubt
+    ended = "stopped" if stopped else "doubted" if doubted else "good"
+    said = say(language, f"{OUTSIDE}.said_stopped", {"said": found.said}) if stopped and stage else found.said
     value = {Serving.YES: float(bool(stage)), Serving.STOPPED: 0.0, Serving.NOT_NOW: None}[serving]
     return (
         Condition(
@@ -90,11 +99,12 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
             severity=Severity.CRITICAL,
             for_seconds=window,
             resolve_for=limits.every,
-            every=limits.every,
+            every=every,
             because_of=_CAUSES,
             facts={
                 "host": host,
-                "said": found.said,
+                "said": said,
+                "ended": say(language, f"{OUTSIDE}.{ended}", {"host": host}),
                 "part": say(language, f"{OUTSIDE}.{stage}") if stage else "",
                 "mend": say(language, f"{OUTSIDE}.mend_{stage}") if stage else "",
             },
@@ -107,7 +117,7 @@ def of_outside(settings: Settings, found: Outside, serving: Serving) -> tuple[Co
             measured_in="seconds",
             for_seconds=_SLOW_FOR_S,
             resolve_for=_SLOW_FOR_S,
-            every=limits.every,
+            every=every,
             because_of=(*_CAUSES, OUTSIDE),
             facts={
                 "host": host,

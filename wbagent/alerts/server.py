@@ -29,7 +29,10 @@ def conditions(settings: Settings, active: str, reason: str, unready: str) -> tu
     """
     probes = settings.server.probes if settings.server else None
     budget = probes.startup_failures * probes.startup_period if probes else _DEFAULT_BUDGET_S
+    # How it ends, when it does with this look: by a person's stop, too.
+    ended = {"inactive": "stopped", "deactivating": "stopped", "activating": "starting"}.get(active, "up")
     facts = {
+        "ended": say(settings.alerts.language, f"server-failed.{ended}"),
         "reason": reason or say(settings.alerts.language, "server-failed.unknown"),
         "budget": format_duration(budget),
     }

@@ -66,6 +66,11 @@ def firing_titles(state: State) -> tuple[str, ...]:
     return tuple(found.title for found in stored(state) if found.state.fires and not found.held_by)
 
 
+def silenced_titles(state: State) -> tuple[str, ...]:
+    """What fires and is told to nobody since a person silenced it; what follows from another alert is told as that."""
+    return tuple(found.title for found in stored(state) if found.state.fires and found.held_by.startswith("silence "))
+
+
 def awaits_first_figure(alert: StoredAlert, now: Moment) -> bool:
     """Whether all that is known of it is that there is no figure yet, as after a start: a rate takes two looks."""
     state = alert.state

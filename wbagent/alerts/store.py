@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Mapping
 from typing import Final
 
 from wbagent.alerts.condition import Condition
@@ -26,6 +27,8 @@ FILES: Final = f"{STORE}:files"
 BACKUPS: Final = f"{STORE}:backups"
 _SLOW_FOR_S: Final = 600.0
 _UNREACHED: Final = frozenset({"unresolved", "unreachable"})
+# About the way to the endpoint, whatever bucket is asked for there.
+_AT_THE_ENDPOINT: Final = _UNREACHED | {"refused", "tls"}
 
 
 class StoreWatch:
@@ -45,16 +48,16 @@ class StoreWatch:
 
     def look(self, settings: Settings, now: Moment) -> Seen:
         """Ask each of them."""
-        conditions: tuple[Condition, ...] = ()
         samples: tuple[Sample, ...] = ()
+        found: dict[str, tuple[S3URL, Asked]] = {}
         for name, url in stores(settings).items():
             asked = self._ask(settings, name, url, now)
             self._reach.note(host_of(url)[0], asked.reached, now)
-            conditions += of_store(settings, name, url, asked)
+            found[name] = url, asked
             labels = (("store", name),)
             samples += (Sample("wbagent_store_up", float(asked.trouble is None), labels),)
             samples += (Sample("wbagent_store_seconds", asked.seconds, labels),)
-        return Seen(conditions, samples)
+        return Seen(of_stores(settings, found), samples)
 
     def _ask(self, settings: Settings, name: str, url: S3URL, now: Moment) -> Asked:
         limits = settings.monitor.store
@@ -76,14 +79,25 @@ def stores(settings: Settings) -> dict[str, S3URL]:
     return {name: url for name, url in wanted.items() if isinstance(url, S3URL) and url.access_key}
 
 
-def of_store(settings: Settings, name: str, url: S3URL, asked: Asked) -> tuple[Condition, ...]:
-    """What one look at one store says."""
+def of_stores(settings: Settings, found: Mapping[str, tuple[S3URL, Asked]]) -> tuple[Condition, ...]:
+    """What one look at all of them says: where two are at one endpoint that cannot be reached, that is one trouble."""
+    dead = [host_of(url) for url, asked in found.values() if asked.trouble and asked.trouble.value in _AT_THE_ENDPOINT]
+    conditions: tuple[Condition, ...] = ()
+    for name, (url, asked) in found.items():
+        conditions += of_store(settings, name, url, asked, shared=dead.count(host_of(url)) > 1)
+    return conditions
+
+
+def of_store(settings: Settings, name: str, url: S3URL, asked: Asked, *, shared: bool = False) -> tuple[Condition, ...]:
+    """What one look at one store says; `shared`: the other one is at the same endpoint, which is dead."""
     language, limits = settings.alerts.language, settings.monitor.store
     trouble = asked.trouble.value if asked.trouble else ""
+    # The server's bucket comes first, so that it is told, for both; the destination of backups follows from it.
+    both = shared and name == "files"
     key = "[server] bucket" if name == "files" else "[backup] destination"
     facts = {
         "which": say(language, f"{STORE}.{name}"),
-        "harm": say(language, f"{STORE}.harm_{name}"),
+        "harm": "; ".join(say(language, f"{STORE}.harm_{one}") for one in (name, *("backups",) * both)),
         "address": url.address,
         "endpoint": url.endpoint_url or f"https://{host_of(url)[0]}",
         "key": key,
@@ -104,7 +118,7 @@ def of_store(settings: Settings, name: str, url: S3URL, asked: Asked) -> tuple[C
             severity=Severity.CRITICAL if name == "files" else Severity.WARNING,
             for_seconds=limits.for_minutes * 60,
             every=limits.every,
-            because_of=(NETWORK,) if trouble in _UNREACHED else (),
+            because_of=(NETWORK,) * (trouble in _UNREACHED) + (FILES,) * (shared and name == "backups"),
             facts=facts | told,
         ),
         Condition(

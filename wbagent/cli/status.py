@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
 from wbagent.agent import overview as facts
 from wbagent.agent.overview import Overview
-from wbagent.alerts.states import firing_titles
+from wbagent.alerts.states import firing_titles, silenced_titles
 from wbagent.errors import AccessError, BusError, StateError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
@@ -26,6 +27,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     Exit status 0: all is well; 3: something needs a person; 4: this user may not read enough to tell (as LSB has them).
     """
     overview, now = _read(), time.time()
+    overview = replace(overview, blind=facts.said_blind(overview.agent))
     if as_json:
         click.echo(json.dumps(facts.as_json(overview, now), indent=2, ensure_ascii=False))
     else:
@@ -44,7 +46,7 @@ def _read() -> Overview:
         bus, unreadable = None, error.message
     try:
         with State(read_only=True) as state:
-            return facts.gather(bus, state, firing_titles(state), unreadable)
+            return facts.gather(bus, state, firing_titles(state), unreadable, silenced=silenced_titles(state))
     except (AccessError, StateError) as error:
         return facts.gather(bus, None, (), unreadable or f"{error.message}; try: {error.hint}")
 
@@ -78,9 +80,21 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         if parts.get("backup"):
             yield from _backup_lines(overview, now)
         yield from _binlog_lines(overview, now)
-        yield "alerts", "; ".join(overview.firing) or "none"
+        yield from alert_lines(overview)
     if overview.unreadable:
         yield "note", overview.unreadable
+
+
+def alert_lines(overview: Overview) -> Iterator[tuple[str, str]]:
+    """What fires, what a person silenced, and whether anybody would be told."""
+    if overview.blind:
+        yield "alerts", f"{facts.BLIND}, nobody is told of anything: {overview.blind}"
+        yield "", "try: df -h /var/lib/wbagent, and make room there"
+    if overview.firing or not overview.blind:
+        firing = "; ".join(overview.firing) or ("none told" if overview.silenced else "none")
+        yield ("" if overview.blind else "alerts"), firing
+    if overview.silenced:
+        yield "", f"{len(overview.silenced)} silenced: {'; '.join(overview.silenced)} (wbagent alerts list)"
 
 
 def _agent_line(overview: Overview, now: float) -> str:
@@ -142,5 +156,5 @@ def _well(overview: Overview) -> bool:
     refused = bool(configured and configured.value.get("refused"))
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
-    troubles = troubles or binlog_down
+    troubles = troubles or binlog_down or bool(overview.blind)
     return agent and (serving or not has_server) and not troubles and not facts.unconfigured(overview)

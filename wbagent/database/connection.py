@@ -26,6 +26,11 @@ READ_TIMEOUT: Final = 60.0
 _CONTEXT_FOR_S: Final = 600.0
 
 _TOO_MANY_CLONES: Final = 3634
+# For systemd it is active all the while. Short: an alert shows 200 characters of it.
+_HANGS: Final = (
+    "it is up and hangs, though `systemctl status mysql` says active; there: mysql -e 'SHOW PROCESSLIST';"
+    " if that hangs too: df -h; ps -o stat= -C mysqld (T: stopped); journalctl -k"
+)
 _HINTS: Final = {
     ER.ACCESS_DENIED_ERROR: "check user and password in the connection string (special characters written as %XX)",
     ER.DBACCESS_DENIED_ERROR: "grant the account its rights on this database",
@@ -134,6 +139,9 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
     # From 2000 to 2999 they are the client's own: then the server has not answered.
     answered = code >= 1000 and not 2000 <= code < 3000
     hint = _HINTS.get(code) or ("mend what the server says" if answered else _unreached(error, url))
+    if code == CR.CR_SERVER_LOST and "timed out" in text:
+        # The connection stood: PyMySQL says this of what it reads afterwards.
+        hint = _HANGS
     if url.socket == MYSQL_SOCKET and code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST}:
         hint = "the server's own MySQL answers only while the server runs: systemctl status wandb-local"
     if "CERTIFICATE_VERIFY_FAILED" in text and "mismatch" in text:

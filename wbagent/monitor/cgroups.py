@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -86,14 +86,13 @@ class Reading:
 
     at: float
     used: Mapping[str, float]
-    processors: tuple[CpuTimes, ...]
 
     @classmethod
     def take(cls, at: float) -> Reading:
         """Read them now."""
         top = root()
         used = {name: seconds_used(path) for name, path in groups(top).items()} if top else {}
-        return cls(at, {name: value for name, value in used.items() if value is not None}, CpuTimes.read_each())
+        return cls(at, {name: value for name, value in used.items() if value is not None})
 
 
 def shares(before: Reading, after: Reading, processors: int) -> tuple[tuple[str, float], ...]:
@@ -112,11 +111,11 @@ def shares(before: Reading, after: Reading, processors: int) -> tuple[tuple[str,
     return tuple((name, min(100.0, 100 * seconds / passed)) for name, seconds in ordered)
 
 
-def each_busy(before: Reading, after: Reading) -> tuple[float, ...]:
+def each_busy(before: Sequence[CpuTimes], after: Sequence[CpuTimes]) -> tuple[float, ...]:
     """Percent that each processor was busy between two readings; none when one came or went."""
-    if len(before.processors) != len(after.processors):
+    if len(before) != len(after):
         return ()
-    found = (busy_percent(*pair) for pair in zip(before.processors, after.processors, strict=True))
+    found = (busy_percent(*pair) for pair in zip(before, after, strict=True))
     return tuple(percent for percent in found if percent is not None)
 
 

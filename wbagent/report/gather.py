@@ -87,6 +87,7 @@ class Report:
     until: float
     bucket_s: int
     firing: tuple[str, ...]
+    silenced: tuple[str, ...]
     cpu: tuple[Point, ...]
     cpu_limit: float
     cpu_firing: tuple[Mark, ...]
@@ -116,6 +117,7 @@ def gather(settings: Settings, state: State, since: float, now: float) -> Report
         until=now,
         bucket_s=bucket_s,
         firing=states.firing_titles(state),
+        silenced=states.silenced_titles(state),
         cpu=_points(series.get((_CPU, ()), ())),
         cpu_limit=settings.monitor.cpu.above_percent / 100,
         cpu_firing=tuple(

@@ -75,3 +75,6 @@ def test_what_fires() -> None:
     assert dict(told[1].labels)["about"] == "wbagent-backup.service"
     assert dict(told[1].labels)["held"] == "silence 1"
     assert told[2:] == [Sample("wbagent_alerts_firing", 1.0), Sample("wbagent_outbox_messages", 3.0)]
+    blind = list(alert_samples((), 0, blind=True))
+    assert dict(blind[0].labels)["alert"] == "alerts-blind"
+    assert blind[1] == Sample("wbagent_alerts_firing", 1.0)

@@ -19,10 +19,12 @@ from wbagent.agent.overview import (
     Overview,
     UnitState,
     backup_failure,
+    said_blind,
     story,
     unconfigured,
     unit_state,
 )
+from wbagent.cli.status import alert_lines
 from wbagent.state import Fact
 
 NOW = 1_800_000_000.0
@@ -40,7 +42,8 @@ def overview(
 
 def told(**changes: Any) -> str:
     facts = {BACKUP_FACT: Fact(BACKUP, NOW - 18_000)} | changes.pop("facts", {})
-    return story(replace(overview(**changes), facts=facts), BOTH, NOW)
+    known = {name: changes.pop(name) for name in ("blind", "silenced") if name in changes}
+    return story(replace(overview(**changes), facts=facts, **known), BOTH, NOW)
 
 
 def test_all_is_well() -> None:
@@ -165,3 +168,28 @@ def test_binary_logs(unit: UnitState, report: dict[str, Any] | None, says: str) 
 def test_whether_the_newest_backup_is_proven(facts: dict[str, Fact], drill: UnitState, says: str) -> None:
     known = {BACKUP_FACT: Fact({**BACKUP, "id": "b2"}, NOW - 18_000), CONFIG_FACT: Fact({"drill": True}, NOW)} | facts
     assert says in story(replace(overview(), facts=known, drill=drill), BOTH, NOW)
+
+
+def test_blind_alerts_come_first_and_are_read_out_of_the_story() -> None:
+    line = told(blind="the state file cannot be used: disk is full")
+    assert line.startswith("ALERTS ARE BLIND: the state file cannot be used: disk is full | server serving")
+    assert "no alerts" not in line
+    assert said_blind(replace(SERVING, text=line)) == "the state file cannot be used: disk is full"
+    assert said_blind(replace(SERVING, text=told())) == ""
+    assert said_blind(None) == ""
+
+
+def test_what_is_silenced_is_not_nothing() -> None:
+    assert told(silenced=("CPU at 40 %", "disk / is full")).endswith("| no alerts (2 silenced)")
+    assert told(silenced=("CPU at 40 %",), firing=("MySQL does not answer",)).endswith(
+        "| ALERT: MySQL does not answer (1 silenced)"
+    )
+    assert list(alert_lines(replace(overview(), silenced=("CPU at 40 %",)))) == [
+        ("alerts", "none told"),
+        ("", "1 silenced: CPU at 40 % (wbagent alerts list)"),
+    ]
+    assert list(alert_lines(overview())) == [("alerts", "none")]
+    assert next(iter(alert_lines(replace(overview(), blind="disk is full")))) == (
+        "alerts",
+        "ALERTS ARE BLIND, nobody is told of anything: disk is full",
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.testbed.switch import Switch
 from wbagent import events
 from wbagent.agent.duties import Duties
 from wbagent.agent.telling import Teller
@@ -209,3 +210,21 @@ def test_a_broken_state_file_is_told_once_and_ends_nothing(state: State) -> None
         assert teller.firing() == ()
     assert [line["log_level"] for line in logs] == ["error"]
     assert not teller.delivery_due(SETTINGS, 100.0)
+
+
+def test_an_agent_that_is_blind_fails_its_ping_once_and_is_silent_then(state: State) -> None:
+    with Switch() as switch:
+        duties = Duties(
+            Settings.model_validate({"alerts": {"ping_agent": switch.url("agent")}}),
+            state,
+        )
+        asyncio.run(duties.ping())
+        state.connection.execute("DROP TABLE alert")
+        began = Moment.now()
+        for seconds in (0, 10, 20):
+            busy(duties.teller, 90.0)
+            duties.teller.blindness.look(SETTINGS, replace(began, boottime=began.boottime + seconds))
+        for _ in range(3):
+            asyncio.run(duties.ping())
+        assert [heard.path for heard in switch.heard] == ["/agent", "/agent/fail"]
+        assert "no such table: alert" in switch.heard[-1].body

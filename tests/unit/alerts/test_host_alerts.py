@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from wbagent.alerts import clock, cpu, disk, failed_units, memory
 from wbagent.alerts.condition import Condition, compose
+from wbagent.alerts.cpu import CpuWatch
 from wbagent.alerts.judging import judge
 from wbagent.alerts.message import Message
 from wbagent.alerts.words import LANGUAGES
@@ -202,7 +204,7 @@ def test_messages_are_whole_on_a_phone(language: str) -> None:
         "who": "docker-0123456789abcdef0123456789abcdef… 45 %, wbagent-backup.service 30 %, mysql.service 20 %",
         "database": "mysql-primary.internal.example.com",
     }
-    beside = cpu.words(language, facts["who"], (98.0, 3.0), 80.0, facts["database"])
+    beside = cpu.words(language, facts["who"], "5min", (98.0, 3.0), 80.0, facts["database"])
     conditions = [
         cpu.condition(settings.monitor.cpu, 87.0, beside),
         cpu.unit_condition(settings.monitor.cpu, "wbagent-backup.service", 40.0, 87.0),
@@ -217,3 +219,27 @@ def test_messages_are_whole_on_a_phone(language: str) -> None:
         assert "…" not in found.body().replace(facts["who"], ""), found.body()
         assert "…" not in found.subject()
         assert "{" not in found.subject() + found.body()
+
+
+def test_one_stray_look_does_not_end_the_alert_about_the_clock(state: State) -> None:
+    looks = [False] * 8 + [True] + [False] * 3 + [True] * 3
+    told: list[tuple[int, str]] = []
+    for number, good in enumerate(looks):
+        found = clock.condition(SETTINGS, good, service=True)
+        told += [
+            (number, each.kind.value) for each in judge(state, SETTINGS.alerts, {"clock"}, [found], at(300.0 * number))
+        ]
+    assert told == [(6, "firing"), (13, "resolved")]
+
+
+def test_the_busiest_processor_is_of_the_same_time_as_the_figure_for_all() -> None:
+    """Over the window it was the mean of a calm and a busy time: less than all of them were said to be now."""
+    settings, watch, parts = Settings.model_validate({"monitor": {"cpu": {"above_percent": 0.001}}}), CpuWatch(), None
+    watch.look(settings, Moment.now())
+    while not (parts and parts["cores"]):
+        (found,) = watch.look(settings, Moment.now()).conditions
+        parts = {name: str(value) for name, value in found.facts.items()}
+    busy = float(parts["busy"].removesuffix(" %"))
+    most, least = (float(figure) for figure in re.findall(r"(\d+) %", parts["cores"]))
+    assert least - 1 <= busy <= most + 1
+    assert re.search(r"Over the last \d+", parts["who"]) or not parts["who"]

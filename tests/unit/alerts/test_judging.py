@@ -203,6 +203,18 @@ def test_a_silence_holds_what_begins_and_ends_by_itself(state: State) -> None:
     assert silences.active(state, at(600)) == ()
 
 
+def test_what_a_person_silenced_is_counted_and_what_follows_from_a_cause_is_not(state: State) -> None:
+    silences.begin(state, "cp*", 600.0, "root", "load test", at(0))
+    facts = {"reason": "", "hint": "", "address": "", "host": "h"}
+    cause = Condition("database-away", 1.0, facts=facts)
+    effect = Condition("server-unready", 1.0, because_of=("database-away",), facts=facts)
+    for second in (1, 2):
+        judge(state, ALERTS, (), [cpu.condition(CpuSettings(for_minutes=1e-9), 90.0), cause, effect], at(second))
+    assert states.firing_titles(state) == ("MySQL does not answer",)
+    (title,) = states.silenced_titles(state)
+    assert title.startswith("CPU at 40 % or more")
+
+
 def test_silences_are_numbered_and_ended(state: State) -> None:
     one, two = (silences.begin(state, name, 600.0, "root", "x", at(0)) for name in ("cpu", "disk-*"))
     assert (one.id, two.id) == (1, 2)

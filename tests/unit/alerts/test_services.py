@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sayable import check
-from wbagent.alerts import certificate, database, states
+from wbagent.alerts import certificate, database, server, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
-from wbagent.alerts.outside import Serving, of_outside
-from wbagent.alerts.store import of_store
+from wbagent.alerts.message import Message
+from wbagent.alerts.outside import OUTSIDE, Serving, of_outside
+from wbagent.alerts.store import of_store, of_stores
 from wbagent.alerts.words import LANGUAGES
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
@@ -91,6 +92,15 @@ def test_a_mysql_that_hangs_is_told_however_long_a_look_takes(state: State, ever
     assert [len(messages) for messages in told] == [0, 1]
 
 
+@pytest.mark.parametrize("every", [5.0, 30.0])
+def test_an_address_that_keeps_silent_is_told_however_long_a_look_takes(state: State, every: float) -> None:
+    limits = {"every": every, "timeout": 20.0, "for_minutes": 0.2}
+    wanted = Settings.model_validate({"monitor": {"outside": limits}})
+    found = of_outside(wanted, Outside(Stage.SILENT, "no answer", 40.0), Serving.YES)
+    told = [judge(state, settings().alerts, {OUTSIDE}, found, at(second)) for second in (0.0, every + 40.0)]
+    assert [len(messages) for messages in told] == [0, 1]
+
+
 def test_what_followed_from_a_cause_gets_time_to_end_when_that_is_over(state: State) -> None:
     def looks(second: float, *, away: bool, broken: bool) -> list[str]:
         facts = {"reason": "refused", "hint": "start it", "address": "db1"}
@@ -116,6 +126,64 @@ def test_what_followed_from_a_cause_gets_time_to_end_when_that_is_over(state: St
         (10, ["database-away"]),
         (14, ["outside"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("serving", "shown", "title"),
+    [
+        (Serving.YES, Certificate(9e9), "W&B can be used at https://wandb.example.com again"),
+        (
+            Serving.YES,
+            Certificate(9e9, Doubt.CHAIN, "self-signed"),
+            "W&B answers at https://wandb.example.com again, but its certificate is refused",
+        ),
+        (Serving.STOPPED, None, "W&B was stopped, and is no longer watched at https://wandb.example.com"),
+    ],
+)
+def test_the_end_says_which_end_it_is(state: State, serving: Serving, shown: Certificate | None, title: str) -> None:
+    broken = of_outside(settings(), Outside(Stage.REFUSED, "nothing listens", 0.1), Serving.YES)
+    stage = Stage.REFUSED if serving is Serving.STOPPED else None
+    over = of_outside(settings(), Outside(stage, "200 OK", 0.1, 200, shown), serving)
+    looks = [(broken, 30.0 * number) for number in range(6)] + [(over, 180.0 + 30.0 * number) for number in range(3)]
+    told = [each for found, second in looks for each in judge(state, settings().alerts, {OUTSIDE}, found, at(second))]
+    assert [message.title for message in told] == ["W&B cannot be used at https://wandb.example.com", title]
+
+
+@pytest.mark.parametrize(
+    ("active", "title"), [("active", "W&B server is up again"), ("inactive", "W&B server was stopped")]
+)
+def test_a_failed_server_that_is_up_or_was_stopped(state: State, active: str, title: str) -> None:
+    told = [
+        message.title
+        for number, each in enumerate(("failed", active))
+        for message in judge(
+            state, settings().alerts, server.KINDS, server.conditions(settings(), each, "why", ""), at(number)
+        )
+    ]
+    assert told == ["W&B server is down and is not started again", title]
+
+
+@pytest.mark.parametrize(
+    ("backups", "trouble", "told"),
+    [
+        ("s3://KEY:SECRET@store.example.com/backups", Trouble.REFUSED, ["store:files"]),
+        ("s3://KEY:SECRET@store.example.com:9000/backups", Trouble.REFUSED, ["store:files", "store:backups"]),
+        # What is wrong with keys or a bucket is two troubles, each with its own remedy.
+        ("s3://KEY:SECRET@store.example.com/backups", Trouble.KEY, ["store:files", "store:backups"]),
+    ],
+)
+def test_one_dead_endpoint_is_told_and_ended_once(
+    state: State, backups: str, trouble: Trouble, told: list[str]
+) -> None:
+    urls = {"files": STORE, "backups": S3URL.parse(backups)}
+    found: list[Message] = []
+    for minute in range(12):
+        asked = Asked(trouble if minute < 6 else None, "said", 0.1)
+        conditions = of_stores(settings(), {name: (url, asked) for name, url in urls.items()})
+        found += judge(state, settings().alerts, {"store", "store-slow"}, conditions, at(60.0 * minute))
+    assert [message.fingerprint for message in found] == [*told, *told]
+    assert ("no backup can be made" in found[0].why) is (len(told) == 1)
+    assert states.stored(state) == ()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,7 +10,8 @@ import pytest
 from pymysql.constants import CR
 
 from wbagent.config.dsn import MysqlURL
-from wbagent.database.connection import explained
+from wbagent.database.connection import connect, explained
+from wbagent.errors import DatabaseError
 
 NETWORK = MysqlURL("wandb_local", "own", "db1.example.com", 3307, "wandb_local")
 SOCKET = replace(NETWORK, options=(("socket", "/run/mysqld/mysqld.sock"),))
@@ -39,3 +40,14 @@ def test_remedy(url: MysqlURL, why: OSError, remedy: str) -> None:
     found = explained(error(why), url)
     assert remedy in found.hint
     assert url.address in found.message
+
+
+def test_a_mysql_that_takes_the_connection_and_says_nothing() -> None:
+    """As one that is stopped (SIGSTOP), or whose disk hangs: systemd calls it active."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = replace(NETWORK, host="127.0.0.1", port=silent.getsockname()[1])
+        with pytest.raises(DatabaseError, match="timed out") as caught:
+            connect(url, read_timeout=0.1)
+    assert "SHOW PROCESSLIST" in caught.value.hint
+    assert "says active" in caught.value.hint
+    assert len(caught.value.hint) < 196

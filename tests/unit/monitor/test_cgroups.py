@@ -14,7 +14,7 @@ from wbagent.monitor.pressure import parse, waiting
 
 
 def reading(at: float, **used: float) -> Reading:
-    return Reading(at, used, ())
+    return Reading(at, used)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_unit_that_began_anew_counts_from_then() -> None:
     st.floats(0, 100),
 )
 def test_shares_are_never_out_of_range(before: dict[str, float], after: dict[str, float], seconds: float) -> None:
-    found = shares(Reading(0, before, ()), Reading(seconds, after, ()), 4)
+    found = shares(Reading(0, before), Reading(seconds, after), 4)
     assert all(0 <= percent <= 100 for _, percent in found)
     assert [percent for _, percent in found] == sorted((percent for _, percent in found), reverse=True)
 
