@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.testbed.bed import Bed, configure
@@ -134,14 +136,24 @@ def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
     )
 
 
+@contextmanager
+def small_state_directory(host: Host) -> Iterator[None]:
+    """A file system of 2 MiB as the agent's state directory, while that does not run."""
+    host.run(["systemctl", "stop", AGENT])
+    host.run(["mount", "-t", "tmpfs", "-o", "size=2M,mode=0750,uid=wbagent,gid=wbagent", "small", STATE])
+    try:
+        yield
+    finally:
+        host.run(["systemctl", "stop", "wbagent-deliver.service", AGENT], check=False)
+        host.run(["umount", "--lazy", STATE])
+
+
 def test_a_full_state_directory_is_told_past_the_outbox_and_shown(hosts: Bed) -> None:
     """MySQL stands still meanwhile: of that nobody can be told, and so they are told that they are told of nothing."""
     db = hosts.db
     mysqld = int(db.properties("mysql.service")["MainPID"])
     quick = {"every": "5s", "for_minutes": 0.05}
-    db.run(["systemctl", "stop", AGENT])
-    db.run(["mount", "-t", "tmpfs", "-o", "size=2M,mode=0750,uid=wbagent,gid=wbagent", "small", STATE])
-    with Switch(address=hosts.bridge.gateway) as switch:
+    with small_state_directory(db), Switch(address=hosts.bridge.gateway) as switch:
         pings = {"ping_agent": switch.url("agent"), "ping_every": "10s"}
         wanted = settings(hosts, database=quick)
         configure(db, wanted | {"alerts": wanted["alerts"] | pings})
@@ -162,8 +174,6 @@ def test_a_full_state_directory_is_told_past_the_outbox_and_shown(hosts: Bed) ->
             db.run(["rm", "-f", f"{STATE}/filler"])
         told(hosts, "alerts are kept again", timeout=120)
         wait_for_unit(db, AGENT, lambda unit: "no alerts" in unit["StatusText"])
-    db.run(["systemctl", "stop", "wbagent-deliver.service", AGENT])
-    db.run(["umount", STATE])
     assert titles(hosts.receiver.alerts) == ["ALERTS ARE BLIND: wbagent cannot keep them", "alerts are kept again"]
 
 
