@@ -22,8 +22,9 @@ KIND: Final = "alerts-blind"
 EVERY_S: Final = 10.0
 _AGAIN_S: Final = 60.0
 # What passes within this is a lock that was held or a file that was set aside; over is what has worked for this long.
-_FOR_S: Final = 20.0
-_OVER_S: Final = 30.0
+# Between two looks' times, which are never exact.
+_FOR_S: Final = 15.0
+_OVER_S: Final = 25.0
 _PROOF: Final = "alerts.kept"
 # What a message takes in the file's rollback journal and in the file, generously: a smaller write may still find room.
 _PROOF_BYTES: Final = 32_768
