@@ -58,6 +58,7 @@ def test_a_killed_agent_is_told(hosts: Bed) -> None:
 def test_what_the_receiver_refused_arrives_by_itself(hosts: Bed) -> None:
     """Nobody does anything: the agent starts the deliverer again when the back-off is over."""
     db = hosts.db
+    hosts.sql("CREATE TABLE one (id INT PRIMARY KEY)", "wandb_local")
     configure(db, hosts.db_settings(backup={"mysqldump": "/usr/bin/no-such-program"}))
     reload(db)
     hosts.receiver.behave("refuse")
