@@ -306,7 +306,8 @@ def test_a_configuration_that_is_refused_leaves_a_failed_unit_and_a_critical_ale
     assert page["firing"] == ["W&B server is down and is not started again"]
     configure(web, serving.web_settings())
     web.run(["systemctl", "restart", UNIT])
-    serving.receiver.wait_for(lambda alert: "up again" in alert.text, timeout=30)
+    # As it is at the look that ends it: starting, or up.
+    serving.receiver.wait_for(lambda alert: alert.body["type"] == "success" and "again" in alert.text, timeout=30)
 
 
 def test_a_stranger_is_told_that_nothing_is_known(serving: Bed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import stat
 import subprocess
 import sys
@@ -197,13 +198,21 @@ def test_a_person_is_asked(host: Host, answer: str, does: bool) -> None:
     command = ["setsid", "--ctty", *host.command("init")]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        seen = ""
-        while "Do this? [y/N]" not in seen:
-            seen += os.read(ours, 4096).decode()
-        os.write(ours, answer.encode())
-        with suppress(OSError):  # EIO: the other end is closed.
-            while more := os.read(ours, 4096):
-                seen += more.decode()
+        try:
+            seen = ""
+            while "Do this? [y/N]" not in seen:
+                seen += os.read(ours, 4096).decode()
+            os.write(ours, answer.encode())
+            with suppress(OSError):  # EIO: the other end is closed.
+                while True:
+                    # ^C between the question and the read of its answer is lost in any program of Python: press again.
+                    while answer == "\x03" and not select.select([ours], [], [], 5)[0]:
+                        os.write(ours, b"\x03")
+                    seen += os.read(ours, 4096).decode()
+        except BaseException:
+            # Else its end would be waited for below, for ever.
+            process.kill()
+            raise
     os.close(ours)
     assert f"CREATE USER '{host.name}'@'%' IDENTIFIED BY 'PASSWORD';" in seen
     assert "Traceback" not in seen

@@ -13,6 +13,7 @@ from tests.testbed.command import DeadlineError, kill_group
 from tests.testbed.host import Host
 
 _CTRL_C = b"\x03"
+_AGAIN_S = 5.0
 
 
 class Terminal:
@@ -22,6 +23,7 @@ class Terminal:
         self._process = process
         self._end = end
         self._read_to = 0
+        self._pressed = False
         self.seen = ""
 
     def expect(self, text: str, timeout: float = 30) -> None:
@@ -34,6 +36,7 @@ class Terminal:
 
     def type(self, line: str) -> None:
         """Type a line and press Enter."""
+        self._pressed = False
         os.write(self._end, line.encode() + b"\r")
 
     def answer(self, question: str, line: str) -> None:
@@ -42,8 +45,12 @@ class Terminal:
         self.type(line)
 
     def press_ctrl_c(self) -> None:
-        """As the terminal's driver makes a signal of it."""
+        """As the terminal's driver makes a signal of it; again when nothing happens, as a person does.
+
+        Between a question and the read of its answer it is lost: Python looks for signals before the read, not in it.
+        """
         os.write(self._end, _CTRL_C)
+        self._pressed = True
 
     def wait(self, timeout: float = 60) -> int:
         """Read to the program's end; its exit status."""
@@ -54,9 +61,13 @@ class Terminal:
 
     def _more(self, deadline: float) -> bool:
         """Read what there is, or wait for it; False at the end."""
-        ready, _, _ = select.select([self._end], [], [], max(deadline - time.monotonic(), 0))
-        if not ready:
-            return False
+        while True:
+            left = max(deadline - time.monotonic(), 0)
+            if select.select([self._end], [], [], min(left, _AGAIN_S) if self._pressed else left)[0]:
+                break
+            if not self._pressed or left <= _AGAIN_S:
+                return False
+            os.write(self._end, _CTRL_C)
         try:
             data = os.read(self._end, 4096)
         except OSError:
