@@ -27,7 +27,8 @@ def install_packages(say: Say, *, hosts: bool) -> None:
         "pkg-config": shutil.which("pkg-config"),
         "libsystemd-dev": _has_libsystemd(),
         "python3-dev": Path(sysconfig.get_path("include"), "Python.h").exists(),
-        "python3-venv": importlib.util.find_spec("ensurepip"),
+        # For this Python, and for Debian's own, which W&B's client is installed with as its users do.
+        "python3-venv": importlib.util.find_spec("ensurepip") and (not hosts or _debian_has_venv()),
     }
     lacking = sorted(package for package, present in found.items() if not present)
     if hosts:
@@ -65,6 +66,11 @@ def variables() -> dict[str, str]:
     """Return the environment in which this clone's modules are found."""
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+
+
+def _debian_has_venv() -> bool:
+    own = Path("/usr/bin/python3")
+    return own.exists() and run([str(own), "-c", "import ensurepip"], check=False).returncode == 0
 
 
 def _has_libsystemd() -> bool:
