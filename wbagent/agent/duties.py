@@ -41,8 +41,6 @@ from wbagent.upgrade import account
 # A start so long after its time was not on time: the agent or the host was down then.
 _LATE_S: Final = 120.0
 
-# Seconds between two looks at MySQL.
-
 # A backup by hand is as good as one by the clock.
 _TRIES: Final = (overview.ATTEMPT_FACT, overview.BACKUP_FACT, overview.BACKUP_FAILURE_FACT)
 

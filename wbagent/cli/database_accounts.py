@@ -37,7 +37,6 @@ from wbagent.database.option_files import last_file
 from wbagent.database.provisioning import PLACEHOLDER, RETAINS_SINCE, Found, Plan
 from wbagent.errors import ConfigError, DatabaseError, UsageError
 
-# As after Ctrl-C.
 # The units that keep a connection string as it was when they started.
 _USERS: Final = {"server": "wbagent wandb-local", "database": "wbagent wbagent-binlog"}
 # As late in its directory as the one that `tune` writes, and apart from it.
