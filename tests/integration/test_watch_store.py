@@ -18,8 +18,9 @@ from wbagent.alerts.store import BACKUPS, FILES, StoreWatch
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
 from wbagent.moment import Moment
+from wbagent.monitor import store_probe
 from wbagent.monitor.reach import Reach
-from wbagent.monitor.store_probe import StoreProbe, Trouble
+from wbagent.monitor.store_probe import Trouble
 
 KEY = ".wbagent/test"
 
@@ -39,8 +40,7 @@ def settings(files: S3URL, backups: S3URL) -> Settings:
 
 
 def trouble(url: S3URL, *, writes: bool = True, late: float = 0.0) -> Trouble | None:
-    probe = StoreProbe()
-    ask = probe.write if writes else probe.read
+    ask = store_probe.write if writes else store_probe.read
     return ask(url, KEY, 10.0, time.time() + late).trouble
 
 
@@ -74,11 +74,11 @@ def test_a_store_that_is_down_or_says_nothing(ceph: Ceph, bucket: S3URL) -> None
         through = replace(bucket, host=proxy.address, port=proxy.port)
         assert trouble(through) is None
         proxy.stall()
-        silent = StoreProbe().write(through, KEY, 0.5, time.time())
+        silent = store_probe.write(through, KEY, 0.5, time.time())
         assert (silent.trouble, silent.said) == (Trouble.UNREACHABLE, "no answer in 0.5 s")
         assert silent.reached
         port = proxy.port
-    refused = StoreProbe().read(replace(bucket, port=port), KEY, 10.0, time.time())
+    refused = store_probe.read(replace(bucket, port=port), KEY, 10.0, time.time())
     assert (refused.trouble, refused.reached) == (Trouble.REFUSED, True)
     assert refused.said == f"connection refused at 127.0.0.1:{port}"
 

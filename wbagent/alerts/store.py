@@ -15,10 +15,11 @@ from wbagent.bucket.signing import host_of
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
 from wbagent.moment import Moment
+from wbagent.monitor import store_probe
 from wbagent.monitor.reach import Reach
 from wbagent.monitor.rules import Severity
 from wbagent.monitor.sample import Sample
-from wbagent.monitor.store_probe import Asked, StoreProbe
+from wbagent.monitor.store_probe import Asked
 from wbagent.quantities import format_duration
 
 STORE: Final = "store"
@@ -38,7 +39,6 @@ class StoreWatch:
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self._probe = StoreProbe()
         # Where these keys may not remove what they write, one object is left and no more.
         self._only_read: set[str] = set()
 
@@ -64,7 +64,7 @@ class StoreWatch:
         writes = name == "files" and limits.write and url.address not in self._only_read
         # Below a name of the product's own; the host's name and a number keep two agents apart.
         key = "/".join(part for part in (url.prefix, ".wbagent", socket.gethostname(), secrets.token_hex(4)) if part)
-        ask = self._probe.write if writes else self._probe.read
+        ask = store_probe.write if writes else store_probe.read
         asked = ask(url, key, limits.timeout, now.wall)
         if asked.left:
             self._only_read.add(url.address)

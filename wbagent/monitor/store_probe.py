@@ -97,39 +97,41 @@ def judge(answer: Answer, *, may_be_refused: bool) -> Trouble | None:
     return Trouble.FAILING
 
 
-class StoreProbe:
-    """Asks one store after another. `now` is the wall clock, which requests are signed with."""
+def read(url: S3URL, key: str, timeout: float, now: float) -> Asked:
+    """Read an object that is not there: nothing is written, which a store with locks could not be rid of.
 
-    def read(self, url: S3URL, key: str, timeout: float, now: float) -> Asked:
-        """Read an object that is not there: nothing is written, which a store with locks could not be rid of."""
-        return self._ask(url, timeout, now, lambda way: _judged(way.request("GET", key), may_be_refused=True))
+    `now` is the wall clock, which requests are signed with.
+    """
+    return _ask(url, timeout, now, lambda way: _judged(way.request("GET", key), may_be_refused=True))
 
-    def write(self, url: S3URL, key: str, timeout: float, now: float) -> Asked:
-        """Put a small object, read and compare it, remove it with the very version that was made."""
-        return self._ask(url, timeout, now, lambda way: _round_trip(way, key))
 
-    def _ask(self, url: S3URL, timeout: float, now: float, ask: Callable[[_Way], _Outcome]) -> Asked:
-        begun = time.monotonic()
-        way = _Way(url, timeout, now)
-        reached = True
-        try:
-            trouble, said, left = ask(way)
-        except socket.gaierror as error:
-            trouble, said, left, reached = Trouble.UNRESOLVED, f"{host_of(url)[0]}: {error.strerror}", False, False
-        except ConnectionRefusedError:
-            trouble, said, left = Trouble.REFUSED, f"connection refused at {_address(url)}", False
-        except TimeoutError:
-            trouble, said, left, reached = Trouble.UNREACHABLE, f"no answer in {timeout:g} s", False, way.connected
-        except ssl.SSLError as error:
-            forget()
-            said = getattr(error, "verify_message", "") or error.reason or str(error)
-            trouble, left = Trouble.TLS, False
-        except (OSError, http.client.HTTPException) as error:
-            trouble, said, left = Trouble.UNREACHABLE, f"{type(error).__name__}: {error}", False
-            reached = way.connected
-        finally:
-            way.close()
-        return Asked(trouble, said.replace("\n", " ")[:200], time.monotonic() - begun, reached, left)
+def write(url: S3URL, key: str, timeout: float, now: float) -> Asked:
+    """Put a small object, read and compare it, remove it with the very version that was made; `now` as for `read`."""
+    return _ask(url, timeout, now, lambda way: _round_trip(way, key))
+
+
+def _ask(url: S3URL, timeout: float, now: float, ask: Callable[[_Way], _Outcome]) -> Asked:
+    begun = time.monotonic()
+    way = _Way(url, timeout, now)
+    reached = True
+    try:
+        trouble, said, left = ask(way)
+    except socket.gaierror as error:
+        trouble, said, left, reached = Trouble.UNRESOLVED, f"{host_of(url)[0]}: {error.strerror}", False, False
+    except ConnectionRefusedError:
+        trouble, said, left = Trouble.REFUSED, f"connection refused at {_address(url)}", False
+    except TimeoutError:
+        trouble, said, left, reached = Trouble.UNREACHABLE, f"no answer in {timeout:g} s", False, way.connected
+    except ssl.SSLError as error:
+        forget()
+        said = getattr(error, "verify_message", "") or error.reason or str(error)
+        trouble, left = Trouble.TLS, False
+    except (OSError, http.client.HTTPException) as error:
+        trouble, said, left = Trouble.UNREACHABLE, f"{type(error).__name__}: {error}", False
+        reached = way.connected
+    finally:
+        way.close()
+    return Asked(trouble, said.replace("\n", " ")[:200], time.monotonic() - begun, reached, left)
 
 
 class _Way:

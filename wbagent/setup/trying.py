@@ -20,9 +20,9 @@ from wbagent.database.connection import rows, session
 from wbagent.database.facts import ServerFacts, read_server, show_version
 from wbagent.database.target import check_version
 from wbagent.errors import DatabaseError, WbagentError
-from wbagent.monitor import outside
+from wbagent.monitor import outside, store_probe
 from wbagent.monitor.outside import Outside, Stage
-from wbagent.monitor.store_probe import Asked, StoreProbe, Trouble
+from wbagent.monitor.store_probe import Asked, Trouble
 from wbagent.server.resolving import look_up, unseen
 from wbagent.setup.questions import Answers, Question
 from wbagent.upgrade import release
@@ -183,7 +183,7 @@ def _store(url: S3URL) -> Tried:
     key = "/".join(part for part in (url.prefix, f"wbagent-init-{secrets.token_hex(8)}") if part)
     # In a thread, which Ctrl-C does not reach: the object that it makes is removed, and then we end.
     with ThreadPoolExecutor(1) as pool:
-        return judge_store(pool.submit(StoreProbe().write, url, key, _TIMEOUT_S, time.time()).result())
+        return judge_store(pool.submit(store_probe.write, url, key, _TIMEOUT_S, time.time()).result())
 
 
 def _destination(url: S3URL, bucket: str | None) -> Tried:

@@ -11,7 +11,8 @@ from wbagent.bucket.plain_http import send
 from wbagent.bucket.signing import host_of, presigned
 from wbagent.checks.bucket.store import Store
 from wbagent.checks.check import Finding, Subject, fail, passed, warn
-from wbagent.monitor.store_probe import StoreProbe, Trouble
+from wbagent.monitor import store_probe
+from wbagent.monitor.store_probe import Trouble
 
 _TIMEOUT_S: Final = 10.0
 _ELSEWHERE: Final = "wbagent-nowhere-1"
@@ -25,7 +26,7 @@ _NEEDED: Final = "keys that may get, put and delete objects of this bucket"
 
 def keys(store: Store, subject: Subject) -> Iterator[Finding]:
     """Ask for an object that is not there: the store says what it has against the keys, the clock or the bucket."""
-    asked = StoreProbe().read(store.url, store.key("none"), _TIMEOUT_S, store.now())
+    asked = store_probe.read(store.url, store.key("none"), _TIMEOUT_S, store.now())
     if asked.trouble is None:
         yield (finding := judge_taken(asked.said, store))
         if finding.verdict == "fail":
@@ -94,7 +95,7 @@ class Region:
 def region(store: Store, subject: Subject) -> Iterator[Finding]:
     """The region that is named, the bucket's, and whether the store minds at all."""
     elsewhere = replace(store.url, options=(("region", _ELSEWHERE), *store.url.options))
-    asked = StoreProbe().read(elsewhere, store.key("none"), _TIMEOUT_S, store.now())
+    asked = store_probe.read(elsewhere, store.key("none"), _TIMEOUT_S, store.now())
     yield judge_region(Region(store.url.region, _location(store), asked.trouble is not None))
 
 
