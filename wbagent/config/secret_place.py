@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from wbagent.config.credstore import sealed, unseal, why_not_sealed
 from wbagent.config.layers import KeyPath
 from wbagent.config.sources import CREDENTIAL_PREFIX
-from wbagent.durable import sync_directory
+from wbagent.durable import new_file, sync_directory
 from wbagent.errors import ConfigError, StateError, UsageError
 
 CREDENTIAL: Final = "credential"
@@ -129,7 +129,10 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.unlink(missing_ok=True)
-        _write(fresh, content, mode)
+        with new_file(fresh, mode) as file:
+            file.write(content)
+            if mode == _GROUP_READS:
+                shutil.chown(fresh, group="wbagent")
         fresh.rename(path)
         sync_directory(path.parent)
     except OSError as error:
@@ -138,18 +141,6 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
         raise StateError(
             f"{path} cannot be written: {error.strerror}", hint="run this as root (sudo), make its directory or room"
         ) from None
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    # Never into a file that somebody else has put there.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        if mode == _GROUP_READS:
-            shutil.chown(path, group="wbagent")
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _chgrp_can_be_done() -> bool:

@@ -6,9 +6,9 @@ closed the door has to open it, or a person who is told (`wbagent status`).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from wbagent.durable import new_file
 from wbagent.state_directory import state_directory
 
 
@@ -31,13 +31,9 @@ def close(why: str) -> None:
     fresh = path.with_name("closed.new")
     # Whoever may write to the directory may have put a link there.
     fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        # Whoever runs this may have a stricter umask than the runner's group can live with.
-        os.fchmod(descriptor, 0o640)
-        file.write(f"{why}\n")
-        file.flush()
-        os.fsync(descriptor)
+    # Its mode whatever the umask of who runs this: the runner's group has to read it.
+    with new_file(fresh, 0o640) as file:
+        file.write(f"{why}\n".encode())
     fresh.rename(path)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.config.sources import CREDENTIAL_PREFIX
-from wbagent.durable import sync_directory
+from wbagent.durable import new_file, sync_directory
 from wbagent.setup.existing import ExistsError
 
 # Not wbagent.*, which systemd would import, nor *.toml, which would be read.
@@ -118,17 +118,13 @@ def _free(path: Path) -> Path:
 
 
 def _write_new(path: Path, content: bytes, mode: int, like: Path | None = None) -> None:
-    """A file that is on the disk when this returns, readable for nobody else from its first byte on."""
+    """A new file with this content; with the owner that its place wants, where it is `like` another."""
     if like is None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with new_file(path, mode) as file:
         if like is not None:
             os.fchown(file.fileno(), *_owner(like))
-        os.fchmod(file.fileno(), mode)
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _owner(path: Path) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from wbagent import __version__
-from wbagent.durable import sync_directory
+from wbagent.durable import new_file, sync_directory
 from wbagent.errors import UsageError
 from wbagent.support.collecting import ROOM, Collected, Collector
 from wbagent.support.contents import Part, environment, parts
@@ -123,11 +123,8 @@ def _write(path: Path, files: list[_File]) -> int:
     """Write the archive, whole or not at all; its size. Raises UsageError."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with new_file(fresh, 0o600) as file:
             _pack(file, path.name, files)
-            file.flush()
-            os.fsync(file.fileno())
         fresh.replace(path)
         sync_directory(path.parent)
         return path.stat().st_size
