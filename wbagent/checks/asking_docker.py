@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from wbagent.checks.check import Finding, Subject, note
+from wbagent.checks.check import Finding, Run, Subject, listed, note
 from wbagent.errors import AccessError
 from wbagent.server.container import SOCKET, Docker, DockerAwayError
 
@@ -22,9 +22,7 @@ def open_docker() -> Docker:
     return Docker()
 
 
-def with_docker(
-    look: Callable[[Docker], Finding | Iterable[Finding]],
-) -> Callable[[Subject], Finding | Iterable[Finding]]:
+def with_docker(look: Callable[[Docker], Finding | Iterable[Finding]]) -> Run:
     """A check that asks Docker, and notes where it is away: that is the area docker's failure, told there once.
 
     Raises AccessError as `open_docker`.
@@ -33,8 +31,7 @@ def with_docker(
     def run(_: Subject) -> Finding | Iterable[Finding]:
         try:
             with open_docker() as docker:
-                found = look(docker)
-                return found if isinstance(found, Finding) else list(found)
+                return listed(look(docker))
         except DockerAwayError:
             return note("not looked at: Docker does not answer", remedy="wbagent check docker")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from wbagent.checks.scratch import Scratch
 from wbagent.config import Settings
@@ -72,6 +72,15 @@ class Subject:
     scratch: Scratch
 
 
+# How a check looks: what it returns is one finding, or as many as there is to say.
+Run: TypeAlias = Callable[[Subject], Finding | Iterable[Finding]]
+
+
+def listed(found: Finding | Iterable[Finding]) -> list[Finding]:
+    """What a check or a judge returned, as a list."""
+    return [found] if isinstance(found, Finding) else list(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that is looked at.
@@ -83,7 +92,7 @@ class Check:
     """
 
     name: str
-    run: Callable[[Subject], Finding | Iterable[Finding]]
+    run: Run
     why: str
     section: str = ""
     time_limit_s: float = TIME_LIMIT_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from wbagent.checks.check import Finding, Subject, note
+from wbagent.checks.check import Finding, Run, Subject, listed, note
 from wbagent.errors import AccessError, WbagentError
 
 T = TypeVar("T")
@@ -38,14 +38,11 @@ class Once(Generic[T]):
                     if self._told_by and not isinstance(error, AccessError):
                         return [note(f"not looked at: {self._missing}", remedy=self._told_by)]
                     raise
-            found = judge(self._known[0])
-            return [found] if isinstance(found, Finding) else list(found)
+            return listed(judge(self._known[0]))
 
         return run
 
-    def unless(
-        self, kind: type[WbagentError], run: Callable[[Subject], Finding | Iterable[Finding]]
-    ) -> Callable[[Subject], Finding | Iterable[Finding]]:
+    def unless(self, kind: type[WbagentError], run: Run) -> Run:
         """A check that asks for itself, left out after a failure of this `kind`: it would wait as long, for nothing."""
 
         def gated(subject: Subject) -> Finding | Iterable[Finding]:

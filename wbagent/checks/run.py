@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from wbagent.checks.check import Check, Finding, Result, Subject, Verdict, fail, note
+from wbagent.checks.check import Check, Finding, Result, Subject, Verdict, fail, listed, note
 from wbagent.checks.scratch import Scratch
 from wbagent.errors import AccessError, WbagentError, foreseen
 from wbagent.quantities import format_duration
@@ -115,8 +115,7 @@ def _within_limit(check: Check, subject: Subject) -> list[Finding]:
 
 def _findings(check: Check, subject: Subject) -> list[Finding]:
     try:
-        found = check.run(subject)
-        return [found] if isinstance(found, Finding) else list(found)
+        return listed(check.run(subject))
     except AccessError as error:
         # What this user may not see is not known to be wrong.
         return [note(f"not looked at: {error.message}", remedy=error.hint)]

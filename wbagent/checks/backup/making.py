@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from wbagent.backup.engines.choose import Choice, Offer, choices
 from wbagent.backup.source import Source, look
 from wbagent.checks.asking_docker import with_docker
-from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, Run, Subject, fail, note, passed, warn
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -71,7 +71,7 @@ def judge_program(name: str, key: str, server: Version | None) -> Finding:
     return passed(f"{client.path} is {client.flavour}'s, {show_version(client.version)}", about=key)
 
 
-def drill(settings: Settings) -> Callable[[Subject], Finding | Iterable[Finding]]:
+def drill(settings: Settings) -> Run:
     """Whether one can be made here."""
     options = settings.backup.drill
 

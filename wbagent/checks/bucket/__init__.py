@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wbagent.checks.bucket.store import Store
-from wbagent.checks.check import Check, Finding, Subject, note, unconfigured
+from wbagent.checks.check import Check, Finding, Subject, listed, note, unconfigured
 from wbagent.config import Settings
 from wbagent.config.dsn import ForeignBucketURL
 
@@ -101,8 +101,7 @@ def _gated(store: Store, look: _Look) -> Callable[[Subject], Iterable[Finding]]:
             return
         module, _, function = look.run.partition(".")
         looks: _Run = getattr(importlib.import_module(f"wbagent.checks.bucket.{module}"), function)
-        found = looks(store, subject)
-        yield from [found] if isinstance(found, Finding) else found
+        yield from listed(looks(store, subject))
 
     return run
 

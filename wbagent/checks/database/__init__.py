@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from wbagent.checks.check import Check, Finding, Subject, note, unconfigured
+from wbagent.checks.check import Check, Finding, Subject, listed, note, unconfigured
 from wbagent.checks.database import charset, rights, standby, tables, version, way
 from wbagent.checks.database import settings as mysql_settings
 from wbagent.checks.database.growth import growth_of
@@ -93,8 +93,7 @@ def _judging(seen: Seen, settings: Settings) -> Iterable[Check]:
     def each(name: str, judge: Judge, why: str, section: str = "") -> Check:
         def run(_: Subject) -> Iterable[Finding]:
             for found in seen.looks.values():
-                judged = judge(found)
-                yield from (judged,) if isinstance(judged, Finding) else judged
+                yield from listed(judge(found))
 
         return Check(name, run, why, section)
 

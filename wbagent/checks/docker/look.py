@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wbagent.checks.asking_docker import open_docker
-from wbagent.checks.check import Finding, Subject, fail, passed
+from wbagent.checks.check import Finding, Run, Subject, fail, passed
 from wbagent.config import Settings
 from wbagent.errors import DockerError
 from wbagent.server.container import SOCKET, Docker
@@ -49,7 +49,7 @@ class Look:
             return fail(error.message, needed="a daemon that answers", remedy=remedy)
         return passed("it answers")
 
-    def then(self, judge: Judge) -> Callable[[Subject], Finding | Iterable[Finding]]:
+    def then(self, judge: Judge) -> Run:
         """A check of what it told."""
         return lambda subject: judge(self._daemon, subject.settings) if self._daemon is not None else ()
 

@@ -7,11 +7,10 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, Run, Subject, fail, note, passed, warn
 from wbagent.config.dsn import S3URL
 from wbagent.config.server import ServerSettings
 from wbagent.quantities import format_duration
@@ -26,8 +25,6 @@ _SUPPORTED_MONTHS: Final = 12
 _DAY_S: Final = 86400.0
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})
 _LOCAL_NAMES: Final = re.compile(r"https?://(localhost|127\.[\d.]+)(:\d+)?")
-
-Run = Callable[[Subject], Finding | Iterator[Finding]]
 
 
 def image(settings: ServerSettings) -> Run:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from wbagent.checks.asking_docker import with_docker
-from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, Run, Subject, fail, note, passed, warn
 from wbagent.config.server import ServerSettings
 from wbagent.errors import AccessError
 from wbagent.monitor.disk import Space, look_up
@@ -21,8 +21,6 @@ _GUIDE_MEMORY: Final = 8 << 30
 # A machine sold with 8 GB shows a little less of it.
 _ROUNDING: Final = 1.1
 _IMAGE_UID: Final = 999
-
-Run = Callable[[Subject], Finding | Iterable[Finding]]
 
 
 def limits(settings: ServerSettings) -> Run:

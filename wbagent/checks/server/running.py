@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from wbagent.checks.asking_docker import with_docker
-from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, Run, Subject, fail, note, passed, warn
 from wbagent.checks.server.kept import MENDS, server_directory
 from wbagent.config.server import ServerSettings
 from wbagent.moment import Moment
@@ -26,8 +26,6 @@ _WEEK_S: Final = 7 * 86400.0
 # More often than every other day is no accident any more.
 _OFTEN: Final = 3
 _LOG_LINES: Final = 300
-
-Run = Callable[[Subject], Finding | Iterable[Finding]]
 
 
 def unit(_settings: ServerSettings) -> Run:
