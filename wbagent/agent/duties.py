@@ -22,6 +22,7 @@ from wbagent.alerts import past_outbox
 from wbagent.alerts.destination import configured as destinations
 from wbagent.alerts.outside import Serving
 from wbagent.alerts.ping import Ping, ping
+from wbagent.alerts.states import firing_titles, silenced_titles
 from wbagent.alerts.watch import Seen, Watch
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
@@ -85,8 +86,13 @@ class Duties:
             self._serving = Serving.NOT_NOW
             return
         bus = units.bus
+        alerts = self.teller.alerts()
         self._seen = self.prometheus.seen = overview.gather(
-            units, self._state, self.teller.firing(), silenced=self.teller.silenced(), blind=self.teller.blindness.why
+            units,
+            self._state,
+            firing_titles(alerts),
+            silenced=silenced_titles(alerts),
+            blind=self.teller.blindness.why,
         )
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):

@@ -15,6 +15,7 @@ from wbagent.alerts.condition import Condition
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
 from wbagent.alerts.state_file import tell_damage
+from wbagent.alerts.states import StoredAlert
 from wbagent.alerts.throttle import Event
 from wbagent.binlog.lag import Report
 from wbagent.config import Settings
@@ -48,18 +49,10 @@ class Teller:
         self._last_start = 0.0
         self._held_until = 0.0
 
-    def firing(self) -> tuple[str, ...]:
-        """What fires, in a few words each."""
+    def alerts(self) -> tuple[StoredAlert, ...]:
+        """Every alert that is not inactive, or none where they cannot be read."""
         try:
-            return states.firing_titles(self._state)
-        except StateError as error:
-            self.complain(error)
-            return ()
-
-    def silenced(self) -> tuple[str, ...]:
-        """What fires and was silenced by a person."""
-        try:
-            return states.silenced_titles(self._state)
+            return states.stored(self._state)
         except StateError as error:
             self.complain(error)
             return ()

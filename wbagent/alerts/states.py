@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,14 +62,14 @@ def stored(state: State) -> tuple[StoredAlert, ...]:
     return tuple(_parsed(fingerprint, text) for fingerprint, text in found)
 
 
-def firing_titles(state: State) -> tuple[str, ...]:
+def firing_titles(alerts: Iterable[StoredAlert]) -> tuple[str, ...]:
     """What fires and is not held, in a few words each."""
-    return tuple(found.title for found in stored(state) if found.state.fires and not found.held_by)
+    return tuple(found.title for found in alerts if found.state.fires and not found.held_by)
 
 
-def silenced_titles(state: State) -> tuple[str, ...]:
+def silenced_titles(alerts: Iterable[StoredAlert]) -> tuple[str, ...]:
     """What fires and is told to nobody since a person silenced it; what follows from another alert is told as that."""
-    return tuple(found.title for found in stored(state) if found.state.fires and found.held_by.startswith("silence "))
+    return tuple(found.title for found in alerts if found.state.fires and found.held_by.startswith("silence "))
 
 
 def awaits_first_figure(alert: StoredAlert, now: Moment) -> bool:

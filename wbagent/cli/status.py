@@ -11,7 +11,7 @@ import click
 
 from wbagent.agent import overview as facts
 from wbagent.agent.overview import Overview
-from wbagent.alerts.states import firing_titles, silenced_titles
+from wbagent.alerts.states import firing_titles, silenced_titles, stored
 from wbagent.errors import AccessError, BusError, StateError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
@@ -46,7 +46,8 @@ def _read() -> Overview:
         bus, unreadable = None, error.message
     try:
         with State(read_only=True) as state:
-            return facts.gather(bus, state, firing_titles(state), unreadable, silenced=silenced_titles(state))
+            alerts = stored(state)
+            return facts.gather(bus, state, firing_titles(alerts), unreadable, silenced=silenced_titles(alerts))
     except (AccessError, StateError) as error:
         return facts.gather(bus, None, (), unreadable or f"{error.message}; try: {error.hint}")
 

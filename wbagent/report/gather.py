@@ -104,7 +104,7 @@ class Report:
 def gather(settings: Settings, state: State, since: float, now: float) -> Report:
     """What is known of the time from `since` to `now`. Raises StateError, AccessError."""
     bucket_s = resolution(since, now)
-    spans = history.spans(state, since)
+    spans, alerts = history.spans(state, since), states.stored(state)
     series, spaces = _samples(state, since, bucket_s, now)
     records = server_history.read(state.path.parent / "server" / "history.jsonl")
     lapses = tuple(lapse for lapse in _outages(records, now) if lapse.ended >= since)
@@ -116,8 +116,8 @@ def gather(settings: Settings, state: State, since: float, now: float) -> Report
         since=since,
         until=now,
         bucket_s=bucket_s,
-        firing=states.firing_titles(state),
-        silenced=states.silenced_titles(state),
+        firing=states.firing_titles(alerts),
+        silenced=states.silenced_titles(alerts),
         cpu=_points(series.get((_CPU, ()), ())),
         cpu_limit=settings.monitor.cpu.above_percent / 100,
         cpu_firing=tuple(

@@ -17,6 +17,7 @@ from wbagent.agent.duties import Duties
 from wbagent.agent.telling import Teller
 from wbagent.alerts import cpu, outbox
 from wbagent.alerts.cpu import CpuWatch
+from wbagent.alerts.states import firing_titles
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.monitor.cpu import CpuTimes, busy_percent
@@ -77,7 +78,7 @@ def test_a_crash_loop_is_one_alert_with_the_reason_not_five(state: State) -> Non
         history.append(Record(time.time(), Reason.EXITED, "exited with status 3", f"later {number}"))
         Teller(state).judge_server(SETTINGS, "activating")
     assert len(titles(state)) == 2
-    assert teller.firing() == ("W&B server is in a crash loop",)
+    assert firing_titles(teller.alerts()) == ("W&B server is in a crash loop",)
 
 
 def test_ends_in_a_pause_make_no_crash_loop_after_it(state: State) -> None:
@@ -96,7 +97,7 @@ def test_a_pause_does_not_call_a_crash_loop_over(state: State) -> None:
     teller.judge_server(SETTINGS, "activating")
     teller.judge_server(SETTINGS, "active", held=True)
     teller.judge_server(SETTINGS, "active")
-    assert teller.firing() == ("W&B server is in a crash loop",)
+    assert firing_titles(teller.alerts()) == ("W&B server is in a crash loop",)
 
 
 def test_what_ends_during_a_pause_is_not_told_later(state: State) -> None:
@@ -120,14 +121,14 @@ def test_readiness_lost_for_long_fires_once_and_resolves_once(state: State) -> N
             history.append(record)
         teller.judge_server(SETTINGS, "active")
     assert titles(state) == ["W&B server is alive but not ready"]
-    assert teller.firing() == ("W&B server is alive but not ready",)
+    assert firing_titles(teller.alerts()) == ("W&B server is alive but not ready",)
     (row,) = outbox.waiting(state)
     assert "503" in row.message.what
     history.append(Record(time.time(), Reason.READY_AGAIN, "ready again after 9min", "one"))
     for _ in range(2):
         teller.judge_server(SETTINGS, "active")
     assert titles(state)[1:] == ["W&B server is ready again, or has ended"]
-    assert teller.firing() == ()
+    assert firing_titles(teller.alerts()) == ()
 
 
 def test_a_pause_is_told_when_it_begins_and_when_it_is_over(state: State) -> None:
@@ -148,7 +149,7 @@ def test_a_sample_becomes_an_alert(state: State) -> None:
     busy(teller, None)
     busy(teller, 90.0)
     assert len(titles(state)) == 1
-    assert len(teller.firing()) == 1
+    assert len(firing_titles(teller.alerts())) == 1
 
 
 def test_an_alert_ends_with_the_watch_that_raised_it(state: State) -> None:
@@ -156,10 +157,10 @@ def test_an_alert_ends_with_the_watch_that_raised_it(state: State) -> None:
     busy(Teller(state), 90.0)
     busy(Teller(state), 90.0)
     asyncio.run(duties.watch(watch))
-    assert len(Teller(state).firing()) == 1
+    assert len(firing_titles(Teller(state).alerts())) == 1
     duties.settings = Settings.model_validate({"monitor": {"cpu": {"enabled": False}}, "alerts": SETTINGS.alerts})
     asyncio.run(duties.watch(watch))
-    assert Teller(state).firing() == ()
+    assert firing_titles(Teller(state).alerts()) == ()
     assert titles(state)[-1].startswith("no longer watched: CPU at 40 %")
 
 
@@ -207,7 +208,7 @@ def test_a_broken_state_file_is_told_once_and_ends_nothing(state: State) -> None
     with structlog.testing.capture_logs() as logs:
         for _ in range(5):
             busy(teller, 90.0)
-        assert teller.firing() == ()
+        assert firing_titles(teller.alerts()) == ()
     assert [line["log_level"] for line in logs] == ["error"]
     assert not teller.delivery_due(SETTINGS, 100.0)
 

@@ -61,7 +61,7 @@ def test_no_backup_was_ever_made(state: State) -> None:
     assert "There is none yet." in message.what
     assert message.remedy == "wbagent backup run"
     assert told(state, settings(), 26.2) == []
-    assert states.firing_titles(state) == ("no backup for 1d 2h",)
+    assert states.firing_titles(states.stored(state)) == ("no backup for 1d 2h",)
     put(state, "backup.last", 27)
     (over,) = told(state, settings(), 27.1)
     assert (over.kind, over.what) == (Kind.RESOLVED, "There is a backup younger than 1d 2h again.")

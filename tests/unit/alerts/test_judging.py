@@ -53,7 +53,7 @@ def test_told_to_each_destination_once_and_resolved(state: State) -> None:
         ("json://one.example.com", "CPU 63 % busy for 5min"),
         ("json://two.example.com", "CPU 63 % busy for 5min"),
     ]
-    assert states.firing_titles(state) == ("CPU at 40 % or more for 5min",)
+    assert states.firing_titles(states.stored(state)) == ("CPU at 40 % or more for 5min",)
     over = [look(state, 12.0, 400.0 + 10 * number) for number in range(20)]
     assert [number for number, messages in enumerate(over) if messages] == [12]
     (resolved,) = over[12]
@@ -148,7 +148,7 @@ def test_without_destinations_nothing_waits(state: State) -> None:
     look(state, 63.0, 0.0, AlertSettings(), for_minutes=0.001)
     assert look(state, 63.0, 0.06, AlertSettings(), for_minutes=0.001)
     assert outbox.waiting(state) == ()
-    assert states.firing_titles(state)
+    assert states.firing_titles(states.stored(state))
 
 
 def test_what_follows_from_another_alert_is_told_when_that_is_over_and_it_is_not(state: State) -> None:
@@ -162,7 +162,7 @@ def test_what_follows_from_another_alert_is_told_when_that_is_over_and_it_is_not
     assert looks(0, away=True, unready=False) == []
     assert looks(30, away=True, unready=True) == []
     assert looks(60, away=True, unready=True) == ["MySQL does not answer"]
-    assert states.firing_titles(state) == ("MySQL does not answer",)
+    assert states.firing_titles(states.stored(state)) == ("MySQL does not answer",)
     assert looks(90, away=False, unready=True) == ["MySQL answers again", "W&B server is alive but not ready"]
     assert looks(120, away=False, unready=False) == ["W&B server is ready again, or has ended"]
     assert looks(150, away=True, unready=True) == []
@@ -197,7 +197,7 @@ def test_a_silence_holds_what_begins_and_ends_by_itself(state: State) -> None:
     for number in range(60):
         assert look(state, 63.0, 10.0 * number) == ()
     assert states.stored(state)[0].held_by == f"silence {begun.id}"
-    assert states.firing_titles(state) == ()
+    assert states.firing_titles(states.stored(state)) == ()
     (message,) = look(state, 63.0, 600.0)
     assert message.title == "CPU 63 % busy for 10min"
     assert silences.active(state, at(600)) == ()
@@ -210,8 +210,8 @@ def test_what_a_person_silenced_is_counted_and_what_follows_from_a_cause_is_not(
     effect = Condition("server-unready", 1.0, because_of=("database-away",), facts=facts)
     for second in (1, 2):
         judge(state, ALERTS, (), [cpu.condition(CpuSettings(for_minutes=1e-9), 90.0), cause, effect], at(second))
-    assert states.firing_titles(state) == ("MySQL does not answer",)
-    (title,) = states.silenced_titles(state)
+    assert states.firing_titles(states.stored(state)) == ("MySQL does not answer",)
+    (title,) = states.silenced_titles(states.stored(state))
     assert title.startswith("CPU at 40 % or more")
 
 
@@ -324,10 +324,10 @@ def test_another_language_counts_from_the_next_look_on(state: State) -> None:
     """Also for what fires already: in lists, when it is repeated, and when it is over or not watched any more."""
     for number in range(31):
         look(state, 63.0, 10.0 * number)
-    assert states.firing_titles(state) == ("CPU at 40 % or more for 5min",)
+    assert states.firing_titles(states.stored(state)) == ("CPU at 40 % or more for 5min",)
     japanese = ALERTS.model_copy(update={"language": "ja", "repeat_every": 60.0})
     look(state, 63.0, 310.0, japanese)
-    assert states.firing_titles(state) == ("CPU 使用率 40 % 以上が 5min 続いている",)
+    assert states.firing_titles(states.stored(state)) == ("CPU 使用率 40 % 以上が 5min 続いている",)
     (repeated,) = look(state, 63.0, 370.0, japanese)
     assert repeated.title.startswith("継続中: CPU 使用率 63 %")
     (withdrawn,) = judge(state, japanese, {cpu.KIND}, [], at(380.0))

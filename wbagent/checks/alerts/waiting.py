@@ -10,7 +10,7 @@ from typing import Final
 from wbagent.alerts import outbox, silences
 from wbagent.alerts.outbox import Waiting
 from wbagent.alerts.silences import Silence
-from wbagent.alerts.states import firing_titles
+from wbagent.alerts.states import firing_titles, stored
 from wbagent.checks.check import Finding, fail, note, passed, warn
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
@@ -38,7 +38,7 @@ def read() -> Known:
         config = state.get(AGENT_CONFIG)
         return Known(
             str(config.value.get("refused") or "") if config else "",
-            firing_titles(state),
+            firing_titles(stored(state)),
             outbox.waiting(state),
             tuple((each, each.left(now)) for each in silences.active(state, now)),
             time.time(),
