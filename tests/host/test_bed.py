@@ -11,6 +11,7 @@ from tests.testbed.bed import IMAGE, Bed, create_database
 from tests.testbed.command import CommandError, DeadlineError, lines
 from tests.testbed.host import Host
 from tests.testbed.package import installed_version, version_of
+from tests.testbed.reset import set_back
 from tests.testbed.watch import journal_from_now, wait_for_end, wait_for_property, wait_for_unit
 
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2)"
@@ -21,11 +22,36 @@ def can_connect(host: Host, address: str, port: int) -> bool:
     return host.run(["python3", "-c", _CONNECT, address, str(port)], check=False).returncode == 0
 
 
+def units(host: Host, *arguments: str) -> str:
+    """The lines of `systemctl list-units` for the arguments."""
+    return host.run(["systemctl", "list-units", "--no-legend", "--plain", *arguments]).stdout
+
+
 def test_both_hosts_are_up_without_a_failed_unit(hosts: Bed) -> None:
     # Set back: what the test before left running (a drill after its backup, say) may fail at any moment.
     for host in hosts.hosts:
-        assert host.run(["systemctl", "is-system-running"], check=False).stdout == "running\n"
+        assert units(host, "--failed") == ""
+        assert host.run(["systemctl", "is-system-running"]).stdout == "running\n"
         assert host.run(["hostname"]).stdout == f"{host.name}\n"
+
+
+def test_what_follows_an_ended_unit_does_not_outlive_the_setting_back(booted: Bed) -> None:
+    """Each is started by the end of the one before it, as a drill is by its backup; the last one fails."""
+    web = booted.web
+    chain = {"first": ("second", "sleep infinity"), "second": ("third", "sleep infinity"), "third": ("first", "false")}
+    for name, (following, command) in chain.items():
+        text = f"[Unit]\nOnSuccess=wbagent-{following}.service\n[Service]\nExecStart={command}\n"
+        web.write(f"/run/systemd/system/wbagent-{name}.service", text)
+    web.run(["systemctl", "daemon-reload"])
+    web.run(["systemctl", "start", "wbagent-first.service"])
+    try:
+        set_back(booted)
+        assert units(web, "wbagent-*") == ""
+        assert units(web, "--failed") == ""
+    finally:
+        for name in chain:
+            web.run(["rm", f"/run/systemd/system/wbagent-{name}.service"])
+        web.run(["systemctl", "daemon-reload"])
 
 
 def test_docker_and_mysql_are_real(booted: Bed) -> None:

@@ -11,9 +11,15 @@ from tests.testbed.package import install, installed_version, version_of
 
 # As the package's own maintainer scripts leave a host; what a test may have changed goes.
 _SET_BACK = rf"""
-units="wandb-local.service wbagent.service wbagent-*.service"
-# In order where that is quick. What takes its time to stop, or never got the signal, is killed: nobody needs it.
-timeout 1 systemctl stop $units || {{ docker ps --quiet | xargs --no-run-if-empty docker kill; systemctl stop $units; }}
+units="wandb-local*.service wbagent.service wbagent-*.service"
+# Until nothing is left: what ends starts others by its OnSuccess= (a drill after its backup) and OnFailure=, and a stop
+# takes only what was there when it began.
+while [ "$(systemctl list-units --no-legend $units)" ]; do
+    # In order where that is quick. What takes its time to stop, or never got the signal, is killed: nobody needs it.
+    timeout 1 systemctl stop $units ||
+        {{ docker ps --quiet | xargs --no-run-if-empty docker kill; systemctl stop $units; }}
+    systemctl reset-failed $units
+done
 if command -v docker; then
     systemctl reset-failed docker.service docker.socket
     systemctl start docker.socket docker.service
