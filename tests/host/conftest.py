@@ -16,7 +16,7 @@ from tests.testbed.reset import set_back
 from tests.testbed.users import Users
 
 _PAGE = Path(__file__).parents[2] / "docs/faults.md"
-_TIMES = pytest.StashKey[list[tuple[str, float]]]()
+_TIME = "seconds without the server"
 
 Fault = Callable[[str], AbstractContextManager[Users]]
 
@@ -39,7 +39,7 @@ def hosts(booted: Bed) -> Bed:
 
 
 @pytest.fixture
-def fault(hosts: Bed, request: pytest.FixtureRequest) -> Fault:
+def fault(hosts: Bed, record_property: Callable[[str, object], None]) -> Fault:
     """Name a fault that the `with` block injects into a serving server and lets it recover from.
 
     Users ask all the while; for how long they got nothing is printed at the end, for the table in docs/faults.md.
@@ -51,14 +51,15 @@ def fault(hosts: Bed, request: pytest.FixtureRequest) -> Fault:
             begun = time.monotonic()
             yield users
             users.wait_until_served(since=time.monotonic())
-            request.config.stash.setdefault(_TIMES, []).append((name, users.without(begun)))
+            record_property(_TIME, (name, users.without(begun)))
 
     return injected
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the rows of docs/faults.md that were measured; with $WBAGENT_WRITE_FAULTS, write them into it too."""
-    rows = config.stash.get(_TIMES, [])
+    reports = (each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind))
+    rows = [value for each in reports if each.when == "call" for key, value in each.user_properties if key == _TIME]
     if rows:
         terminalreporter.section("seconds that users were without the server")
     for name, seconds in rows:
