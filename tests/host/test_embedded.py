@@ -268,6 +268,11 @@ def test_what_is_not_empty_or_not_there_is_refused_before_anything_is_changed(tr
     assert "is not empty (4 objects)" in refused.stderr
     refused = web.run(write_ends(trial, "missing-bucket"), check=False, timeout=120)
     assert "create the bucket" in refused.stderr
+    # web1 has db1 in /etc/hosts, and lets the account in; the container has not, and would wait for ever.
+    move = write_ends(trial)
+    web.write("/root/mysql", f"{replace(trial.mysql_url, host='db1')}\n", mode=0o600)
+    refused = web.run([*move, "--check"], check=False, timeout=120)
+    assert (refused.returncode, "--mysql: this host knows db1 from its /etc/hosts" in refused.stderr) == (64, True)
     assert_embedded_as_before(trial, before)
     assert web.properties(UNIT)["NRestarts"] == "0"
 

@@ -52,6 +52,7 @@ from wbagent.server.externalize import (
     steps_back,
     write_record,
 )
+from wbagent.server.resolving import look_up, unseen
 from wbagent.server.specification import UNIT
 from wbagent.state_directory import state_directory
 from wbagent.systemd.bus import Bus, Verb
@@ -79,6 +80,15 @@ class Ends:
         if database.socket:
             raise Refused("--mysql: the container sees no socket of this host", hint=f"as {MysqlURL.example}")
         return cls(database, s3_url("--bucket", bucket), s3_url("--own-bucket", own_bucket))
+
+    def refuse_unseen(self) -> None:
+        """Raise UsageError for a name that the server's container does not find, and say which it may not find."""
+        for option, host in (("--mysql", self.mysql.host), ("--bucket", self.bucket.host)):
+            trouble = unseen(look_up(host)) if host else None
+            if trouble and trouble.sure:
+                raise Refused(f"{option}: {trouble.said}", hint=trouble.remedy)
+            if trouble:
+                click.echo(f"note: {option}: {trouble.said}: {trouble.remedy}")
 
 
 def move(loaded: Loaded, ends: Ends, *, only_check: bool) -> None:
@@ -171,6 +181,7 @@ class _Work:
             if bus.properties(account.UNIT).get("ActiveState") == "activating":
                 raise Refused("an upgrade of the server is under way", hint="wbagent server upgrade --status")
         targets = self._targets
+        targets.refuse_unseen()
         self._edited()
         with session(own.MYSQL) as connection:
             server = read_server(connection)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from wbagent.cli.server_externalize import Ends
+from wbagent.errors import UsageError
 from wbagent.server import door
 from wbagent.server.externalize import (
     Record,
@@ -156,3 +158,25 @@ def test_the_door_says_why_it_is_closed(tmp_path: Path, monkeypatch: pytest.Monk
     door.reopen()
     door.reopen()
     assert door.closed() == ""
+
+
+@pytest.mark.parametrize(
+    ("mysql", "bucket", "option"),
+    [("localhost", "10.0.0.3:9000", "--mysql"), ("10.0.0.2", "127.0.0.1:9000", "--bucket")],
+)
+def test_an_end_that_only_this_host_finds_is_refused(mysql: str, bucket: str, option: str) -> None:
+    ends = Ends.parse(
+        f"mysql://wandb:pw@{mysql}/wandb_local",
+        f"s3://KEY:SECRET@{bucket}/files",
+        "s3://K:S@127.0.0.1:9000/local-files",
+    )
+    with pytest.raises(UsageError, match=f"^{option}: .* is this host itself"):
+        ends.refuse_unseen()
+
+
+def test_ends_that_the_container_finds(capsys: pytest.CaptureFixture[str]) -> None:
+    # Amazon's bucket names no host.
+    Ends.parse(
+        "mysql://wandb:pw@10.0.0.2/wandb_local", "s3://wandb-files", "s3://K:S@127.0.0.1:9000/local-files"
+    ).refuse_unseen()
+    assert capsys.readouterr().out == ""
