@@ -10,7 +10,7 @@ import click
 from wbagent.setup.missing_bucket import make_bucket
 from wbagent.setup.plan import shown
 from wbagent.setup.questions import NAMED, Answers, Question, next_question
-from wbagent.setup.trying import Tried, attempt
+from wbagent.setup.trying import Tried, attempt, attempt_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +23,39 @@ class Told:
 
 
 def try_given(given: Mapping[str, str], *, make_buckets: bool) -> Told:
-    """Without a terminal: read and try what was given, and make buckets that are missing where that is wanted.
+    """Without a terminal: read what was given, try it side by side, make buckets that are missing where that is wanted.
 
     Raises ValueError with the name of the option for a text that cannot be read.
     """
+    answers = _read(given)
+    failed, missing, made = [], [], False
+    for name, trying in attempt_all(answers).items():
+        question, text, tried = NAMED[name], answers[name] or "", trying.result()
+        if tried.missing and made:
+            # The bucket that has just been made may be this one's too.
+            tried = attempt(question, text, answers)
+        makes = tried.missing and make_buckets
+        if name in given:
+            click.echo(f"{name}: {shown(question, text)}")
+            if not makes:
+                show_tried(tried)
+        if makes:
+            tried, made = make_and_try(question, text, answers), True
+        failed += [name] if tried.problem else []
+        missing += [name] if tried.missing else []
+    return Told(answers, tuple(failed), frozenset(missing))
+
+
+def _read(given: Mapping[str, str]) -> dict[str, str | None]:
+    """The answer to every question that applies, None where none was given."""
     answers: dict[str, str | None] = {}
-    failed, missing = [], []
     while (question := next_question(answers)) is not None:
         text = given.get(question.name) or question.default
-        if not text:
-            answers[question.name] = None
-            continue
         try:
-            answers[question.name] = read = NAMED[question.name].read(text)
+            answers[question.name] = question.read(text) if text else None
         except ValueError as error:
             raise ValueError(f"{question.name}: {error}") from None
-        tried = attempt(question, read, answers)
-        if question.name in given:
-            click.echo(f"{question.name}: {shown(question, read)}")
-            if not (tried.missing and make_buckets):
-                show_tried(tried)
-        if tried.missing and make_buckets:
-            tried = make_and_try(question, read, answers)
-        failed += [question.name] if tried.problem else []
-        missing += [question.name] if tried.missing else []
-    return Told(answers, tuple(failed), frozenset(missing))
+    return answers
 
 
 def make_and_try(question: Question, text: str, answers: Answers) -> Tried:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from wbagent.monitor import outside, store_probe
 from wbagent.monitor.outside import Outside, Stage
 from wbagent.monitor.store_probe import Asked, Trouble
 from wbagent.server.resolving import look_up, unseen
-from wbagent.setup.questions import Answers, Question
+from wbagent.setup.questions import NAMED, Answers, Question
 from wbagent.upgrade import release
 
 _TIMEOUT_S: Final = 10.0
@@ -47,7 +48,7 @@ class Tried:
 
 
 def attempt(question: Question, text: str, answers: Answers) -> Tried:
-    """Try one answer that has been read; `answers` are those before it."""
+    """Try one answer that has been read; of `answers` only the bucket's matters, and only as a text."""
     tries: dict[str, Callable[[], Tried]] = {
         "host": lambda: _host(text),
         "image": lambda: judge_image(text, docker=shutil.which("docker") is not None),
@@ -59,6 +60,28 @@ def attempt(question: Question, text: str, answers: Answers) -> Tried:
         "alerts": lambda: _alerts(text.split()),
     }
     return tries.get(question.name, Tried)()
+
+
+def attempt_all(answers: Answers) -> Mapping[str, Future[Tried]]:
+    """Try all answers side by side, in their order; none that was passed over.
+
+    Who is interrupted waits for no result, but at the end of the process for a store to be rid of the test's object.
+    """
+    found: dict[str, Future[Tried]] = {}
+    for name, text in answers.items():
+        if text:
+            found[name] = Future()
+            # Daemons, since those of a pool are waited for at exit, however long a hanging MySQL holds them.
+            threading.Thread(target=_fulfil, args=(found[name], NAMED[name], text, answers), daemon=True).start()
+    return found
+
+
+def _fulfil(future: Future[Tried], question: Question, text: str, answers: Answers) -> None:
+    # As a pool does: whatever it is, it is raised where the result is asked for.
+    try:
+        future.set_result(attempt(question, text, answers))
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def judge_image(image: str, *, docker: bool) -> Tried:
@@ -181,7 +204,7 @@ def _store(url: S3URL) -> Tried:
     if not url.access_key:
         return Tried("not tried: without keys in it, the machine's own are used (an instance's role)")
     key = "/".join(part for part in (url.prefix, f"wbagent-init-{secrets.token_hex(8)}") if part)
-    # In a thread, which Ctrl-C does not reach: the object that it makes is removed, and then we end.
+    # In a pool's thread, which Ctrl-C does not reach and which is waited for at exit: the object is removed first.
     with ThreadPoolExecutor(1) as pool:
         return judge_store(pool.submit(store_probe.write, url, key, _TIMEOUT_S, time.time()).result())
 
