@@ -67,7 +67,7 @@ class ConfigError(WbagentError):
 
 
 class DatabaseError(WbagentError):
-    """MySQL cannot be reached, refuses, or is not what it should be; `reached`: its host did answer."""
+    """MySQL cannot be reached, refuses, or is not what it should be; `reached`: its host did answer, if MySQL hangs."""
 
     exit_status = EX_UNAVAILABLE
 

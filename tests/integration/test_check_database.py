@@ -21,6 +21,7 @@ from tests.testbed.bridge import bridge
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.place import Place, place
 from tests.testbed.rootfs import MYSQL
+from wbagent.alerts.mysql_load import MysqlWatch
 from wbagent.checks.check import Finding, Subject
 from wbagent.checks.database import checks, standby
 from wbagent.checks.database import look as looking
@@ -30,6 +31,9 @@ from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database import connection
 from wbagent.database.wanted import WANTED
+from wbagent.moment import Moment
+from wbagent.monitor import mysql_load
+from wbagent.monitor.reach import Reach, cut_off
 
 # Everything that can be wrong at once without keeping mysqld from starting.
 _WRONG = {
@@ -276,13 +280,20 @@ def test_host_that_does_not_answer(elsewhere: tuple[MysqlServer, Place], monkeyp
 def test_mysqld_that_hangs(elsewhere: tuple[MysqlServer, Place], monkeypatch: pytest.MonkeyPatch) -> None:
     server, _ = elsewhere
     monkeypatch.setattr(looking, "_ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr(mysql_load, "_ANSWER_WITHIN_S", 0.5)
+    url, reach, now = server.url("wandb_local", "wandb_local"), Reach(), Moment.now()
     os.kill(server.pid, signal.SIGSTOP)
     try:
-        hangs = only_failure(server.url("wandb_local", "wandb_local"))
+        hangs = only_failure(url)
+        MysqlWatch(reach).look(settings(url), now)
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert "timed out" in hangs.found
     assert "SHOW PROCESSLIST" in hangs.remedy
+    # The agent takes it for what it is, and not for a network that is gone.
+    reach.note("store.example.com", False, now)
+    assert reach.found(now)[server.address].reached
+    assert not cut_off(reach.found(now))
 
 
 def test_over_a_network_without_tls_and_binary_log(elsewhere: tuple[MysqlServer, Place]) -> None:

@@ -151,8 +151,13 @@ def explained(error: Exception, url: MysqlURL) -> DatabaseError:
         )
     elif "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "name the authority that signed the server's certificate: ?tls=true&ssl-ca=FILE (MySQL's own is ca.pem)"
-    reached = code not in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST} or bool(url.socket) or "refused" in text
-    return DatabaseError(f"{where}: {text} ({code})" if code else f"{where}: {text}", hint=hint, reached=reached)
+    told = f"{where}: {text} ({code})" if code else f"{where}: {text}"
+    return DatabaseError(told, hint=hint, reached=code != CR.CR_CONN_HOST_ERROR or _answered(error, url))
+
+
+def _answered(error: Exception, url: MysqlURL) -> bool:
+    """Whether the host answered, if only by refusing, where a connection was not made."""
+    return bool(url.socket) or isinstance(getattr(error, "original_exception", None), (ConnectionError, ssl.SSLError))
 
 
 def _unreached(error: Exception, url: MysqlURL) -> str:

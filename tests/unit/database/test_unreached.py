@@ -1,8 +1,9 @@
-"""Each way not to reach MySQL has a remedy of its own."""
+"""Each way not to reach MySQL has a remedy of its own, and tells whether its host is there."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import replace
 
 import pymysql
@@ -25,20 +26,23 @@ def error(why: OSError) -> pymysql.err.OperationalError:
 
 
 @pytest.mark.parametrize(
-    ("url", "why", "remedy"),
+    ("url", "why", "remedy", "reached"),
     [
-        (NETWORK, socket.gaierror(-2, "Name or service not known"), "getent hosts db1.example.com"),
-        (NETWORK, ConnectionRefusedError(111, "Connection refused"), "nothing listens at port 3307"),
-        (NETWORK, TimeoutError("timed out"), "nc -vz db1.example.com 3307"),
-        (NETWORK, OSError(113, "No route to host"), "reachable from this host"),
-        (SOCKET, FileNotFoundError(2, "No such file or directory"), "ls -l /run/mysqld/mysqld.sock"),
-        (SOCKET, PermissionError(13, "Permission denied"), "this user may not open the socket"),
-        (SOCKET, ConnectionRefusedError(111, "Connection refused"), "left from a mysqld that ended"),
+        (NETWORK, socket.gaierror(-2, "Name or service not known"), "getent hosts db1.example.com", False),
+        (NETWORK, ConnectionRefusedError(111, "Connection refused"), "nothing listens at port 3307", True),
+        (NETWORK, ConnectionResetError(104, "Connection reset by peer"), "reachable from this host", True),
+        (NETWORK, ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED"), "name the authority", True),
+        (NETWORK, TimeoutError("timed out"), "nc -vz db1.example.com 3307", False),
+        (NETWORK, OSError(113, "No route to host"), "reachable from this host", False),
+        (SOCKET, FileNotFoundError(2, "No such file or directory"), "ls -l /run/mysqld/mysqld.sock", True),
+        (SOCKET, PermissionError(13, "Permission denied"), "this user may not open the socket", True),
+        (SOCKET, ConnectionRefusedError(111, "Connection refused"), "left from a mysqld that ended", True),
     ],
 )
-def test_remedy(url: MysqlURL, why: OSError, remedy: str) -> None:
+def test_remedy(url: MysqlURL, why: OSError, remedy: str, reached: bool) -> None:
     found = explained(error(why), url)
     assert remedy in found.hint
+    assert found.reached is reached
     assert url.address in found.message
 
 
@@ -51,3 +55,5 @@ def test_a_mysql_that_takes_the_connection_and_says_nothing() -> None:
     assert "SHOW PROCESSLIST" in caught.value.hint
     assert "says active" in caught.value.hint
     assert len(caught.value.hint) < 196
+    # Its host is there: not the network is gone.
+    assert caught.value.reached
