@@ -8,7 +8,7 @@ from typing import Final
 
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.watch import Seen
-from wbagent.bucket.signing import host_of
+from wbagent.bucket.signing import endpoint_of, host_of
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
 from wbagent.moment import Moment
@@ -36,8 +36,13 @@ class NetworkWatch:
         """Mostly a look at what is known already."""
         found = self._reach.found(now)
         if any(not each.reached for each in found.values()):
-            for host, port in _places(settings):
-                self._reach.note(host, _connects(host, port), now)
+            connects: dict[str, bool] = {}
+            for url in _stores(settings):
+                # Several buckets of one store are one machine.
+                store = endpoint_of(url)[0]
+                connects[store] = connects.get(store, False) or _connects(*host_of(url))
+            for store, answered in connects.items():
+                self._reach.note(store, answered, now)
             found = self._reach.found(now)
         condition = Condition(
             NETWORK,
@@ -50,13 +55,13 @@ class NetworkWatch:
         return Seen((condition,))
 
 
-def _places(settings: Settings) -> Iterator[tuple[str, int]]:
+def _stores(settings: Settings) -> Iterator[S3URL]:
     """What may be connected to without harm: MySQL takes it amiss when nobody logs in, and counts against this host."""
     server = settings.server
     stores = (server.bucket if server else None, settings.backup.destination if settings.backup.enabled else None)
     for store in stores:
         if isinstance(store, S3URL) and settings.monitor.store.enabled:
-            yield host_of(store)
+            yield store
 
 
 def _connects(host: str, port: int) -> bool:

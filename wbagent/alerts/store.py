@@ -11,7 +11,7 @@ from wbagent.alerts.condition import Condition
 from wbagent.alerts.network import NETWORK
 from wbagent.alerts.watch import Seen
 from wbagent.alerts.words import say
-from wbagent.bucket.signing import host_of
+from wbagent.bucket.signing import endpoint_of, host_of
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
 from wbagent.moment import Moment
@@ -52,11 +52,13 @@ class StoreWatch:
         found: dict[str, tuple[S3URL, Asked]] = {}
         for name, url in stores(settings).items():
             asked = self._ask(settings, name, url, now)
-            self._reach.note(host_of(url)[0], asked.reached, now)
             found[name] = url, asked
             labels = (("store", name),)
             samples += (Sample("wbagent_store_up", float(asked.trouble is None), labels),)
             samples += (Sample("wbagent_store_seconds", asked.seconds, labels),)
+        for store in {endpoint_of(url)[0] for url, _ in found.values()}:
+            answered = any(asked.reached for url, asked in found.values() if endpoint_of(url)[0] == store)
+            self._reach.note(store, answered, now)
         return Seen(of_stores(settings, found), samples)
 
     def _ask(self, settings: Settings, name: str, url: S3URL, now: Moment) -> Asked:
@@ -81,10 +83,10 @@ def stores(settings: Settings) -> dict[str, S3URL]:
 
 def of_stores(settings: Settings, found: Mapping[str, tuple[S3URL, Asked]]) -> tuple[Condition, ...]:
     """What one look at all of them says: where two are at one endpoint that cannot be reached, that is one trouble."""
-    dead = [host_of(url) for url, asked in found.values() if asked.trouble and asked.trouble.value in _AT_THE_ENDPOINT]
+    dead = [endpoint_of(url) for url, asked in found.values() if asked.trouble and asked.trouble in _AT_THE_ENDPOINT]
     conditions: tuple[Condition, ...] = ()
     for name, (url, asked) in found.items():
-        conditions += of_store(settings, name, url, asked, shared=dead.count(host_of(url)) > 1)
+        conditions += of_store(settings, name, url, asked, shared=dead.count(endpoint_of(url)) > 1)
     return conditions
 
 

@@ -20,9 +20,14 @@ _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
 def host_of(url: S3URL) -> tuple[str, int]:
-    """Name and port of the machine to ask."""
-    host = url.host or f"s3.{url.region or 'us-east-1'}.amazonaws.com"
-    return (host if url.path_style else f"{url.bucket}.{host}"), url.port or (443 if url.tls else 80)
+    """Name and port to ask, with the bucket in the name where the store wants that."""
+    host, port = endpoint_of(url)
+    return (host if url.path_style else f"{url.bucket}.{host}"), port
+
+
+def endpoint_of(url: S3URL) -> tuple[str, int]:
+    """Name and port of the store, the same for all its buckets."""
+    return url.host or f"s3.{url.region or 'us-east-1'}.amazonaws.com", url.port or (443 if url.tls else 80)
 
 
 def target(url: S3URL, key: str, query: Mapping[str, str]) -> str:

@@ -11,14 +11,16 @@ from wbagent.alerts import certificate, database, server, states
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.judging import judge
 from wbagent.alerts.message import Message
+from wbagent.alerts.network import NetworkWatch
 from wbagent.alerts.outside import OUTSIDE, Serving, of_outside
-from wbagent.alerts.store import of_store, of_stores
+from wbagent.alerts.store import StoreWatch, of_store, of_stores
 from wbagent.alerts.words import LANGUAGES
 from wbagent.config import Settings
 from wbagent.config.dsn import S3URL
 from wbagent.config.monitor import CertificateSettings
 from wbagent.moment import Moment
 from wbagent.monitor.outside import Certificate, Doubt, Outside, Stage, stage_of
+from wbagent.monitor.reach import Reach
 from wbagent.monitor.store_probe import Answer, Asked, Trouble
 from wbagent.monitor.store_probe import judge as judge_answer
 from wbagent.state import State
@@ -164,18 +166,23 @@ def test_a_failed_server_that_is_up_or_was_stopped(state: State, active: str, ti
 
 
 @pytest.mark.parametrize(
-    ("backups", "trouble", "told"),
+    ("backups", "options", "trouble", "told"),
     [
-        ("s3://KEY:SECRET@store.example.com/backups", Trouble.REFUSED, ["store:files"]),
-        ("s3://KEY:SECRET@store.example.com:9000/backups", Trouble.REFUSED, ["store:files", "store:backups"]),
+        ("store.example.com", "", Trouble.REFUSED, ["store:files"]),
+        ("store.example.com:9000", "", Trouble.REFUSED, ["store:files", "store:backups"]),
+        # As Amazon's: each bucket has a name of its own, and all are one store.
+        ("store.example.com", "?forcePathStyle=false", Trouble.UNREACHABLE, ["store:files"]),
         # What is wrong with keys or a bucket is two troubles, each with its own remedy.
-        ("s3://KEY:SECRET@store.example.com/backups", Trouble.KEY, ["store:files", "store:backups"]),
+        ("store.example.com", "", Trouble.KEY, ["store:files", "store:backups"]),
     ],
 )
 def test_one_dead_endpoint_is_told_and_ended_once(
-    state: State, backups: str, trouble: Trouble, told: list[str]
+    state: State, backups: str, options: str, trouble: Trouble, told: list[str]
 ) -> None:
-    urls = {"files": STORE, "backups": S3URL.parse(backups)}
+    urls = {
+        "files": S3URL.parse(f"s3://KEY:SECRET@store.example.com/files{options}"),
+        "backups": S3URL.parse(f"s3://KEY:SECRET@{backups}/backups{options}"),
+    }
     found: list[Message] = []
     for minute in range(12):
         asked = Asked(trouble if minute < 6 else None, "said", 0.1)
@@ -184,6 +191,24 @@ def test_one_dead_endpoint_is_told_and_ended_once(
     assert [message.fingerprint for message in found] == [*told, *told]
     assert ("no backup can be made" in found[0].why) is (len(told) == 1)
     assert states.stored(state) == ()
+
+
+def test_two_buckets_of_one_dead_store_are_no_dead_network() -> None:
+    def bucket(name: str) -> str:
+        return f"s3://KEY:SECRET@store.invalid/{name}?tls=true&forcePathStyle=false"
+
+    both = Settings.model_validate({
+        "server": {"host": "https://wandb.example.com", "image": "wandb/local:0.83.0", "bucket": bucket("wandb-files"),
+                   "mysql": "mysql://wandb:pw@127.0.0.1/wandb_local"},
+        "backup": {"destination": bucket("wandb-backups")},
+    })  # fmt: skip
+    reach = Reach()
+    found = [each.value for each in StoreWatch(reach).look(both, at(0)).conditions if each.kind == "store"]
+    assert found == [1.0, 1.0]
+    for look in range(2):
+        [network] = NetworkWatch(reach).look(both, at(look)).conditions
+        assert network.value == 0.0
+        assert list(reach.found(at(look))) == ["store.invalid"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
