@@ -12,7 +12,9 @@ from tests.testbed.bed import IMAGE, Bed, configure
 from tests.testbed.host import Host
 from tests.testbed.kernel_clock import synchronised
 from tests.testbed.registry import registry
+from tests.testbed.watch import wait_for_unit
 
+UNIT = "wandb-local.service"
 CONFIGURATION = "/etc/wbagent.toml"
 
 
@@ -31,9 +33,9 @@ def verdicts(found: dict[str, dict[str, Any]], *names: str) -> list[str]:
 
 @contextmanager
 def listening(host: Host, port: int) -> Iterator[None]:
-    """Another service has the port."""
+    """Another service has the port, and says nothing that is HTTP: it repeats what it is told."""
     unit = ["systemd-run", "--unit=squatter", "--service-type=exec", "--collect", "--property=PrivateUsers=no"]
-    host.run([*unit, "systemd-socket-activate", f"--listen={port}", "cat"])
+    host.run([*unit, "systemd-socket-activate", "--accept", "--inetd", f"--listen={port}", "cat"])
     try:
         host.run(["sh", "-c", f"until ss -Hltn sport = :{port} | grep -q .; do :; done"])
         yield
@@ -98,6 +100,36 @@ def test_each_trouble_is_told(hosts: Bed) -> None:
     assert list(found) == ["daemon"]
     assert found["daemon"]["remedy"].startswith("systemctl start docker.service\n")
     docker_daemon.start(web)
+
+
+def failures(host: Host, *areas: str) -> set[tuple[str, str]]:
+    """Area and name of each check that fails, of those that one of two causes makes fail."""
+    document = json.loads(host.run(["wbagent", "check", "--json", *areas], check=False).stdout)
+    failed = {(each["area"], each["check"]) for each in document["results"] if each["verdict"] == "fail"}
+    assert document["status"] == 2, document
+    return failed & {
+        ("host", "port"),
+        ("server", "unit"),
+        ("server", "probes"),
+        ("tls", "https"),
+        ("proxy", "public address"),
+    }
+
+
+def test_a_cause_fails_in_one_area_and_in_one_that_is_looked_at_alone(hosts: Bed) -> None:
+    web, together = hosts.web, ("host", "server", "tls", "proxy")
+    # Nobody has put a load balancer there yet.
+    configure(web, hosts.web_settings(server={"host": f"https://{web.address}", "port": 8080}))
+    with listening(web, 8080):
+        assert failures(web, *together) == {("host", "port"), ("server", "unit"), ("tls", "https")}
+        web.run(["systemctl", "start", UNIT], check=False)
+        wait_for_unit(web, UNIT, lambda unit: unit["SubState"] == "auto-restart")
+        assert failures(web, *together) == {("host", "port"), ("tls", "https")}
+        assert failures(web, "proxy") == {("proxy", "public address")}
+        assert ("server", "probes") in failures(web, "server")
+    web.run(["systemctl", "restart", UNIT])
+    assert failures(web, *together) == {("tls", "https")}
+    assert failures(web, "proxy") == {("proxy", "public address")}
 
 
 def test_a_host_that_serves(hosts: Bed) -> None:

@@ -29,9 +29,14 @@ def before(kind: str, upstream: str, address: str, certificate: Issued | None, *
 
 
 def findings(
-    checks: Callable[[Settings], Sequence[Check]], url: str, *, port: int = 8080, authorities: Sequence[str] = ()
+    checks: Callable[[Settings], Sequence[Check]],
+    url: str,
+    *,
+    port: int = 8080,
+    authorities: Sequence[str] = (),
+    beside: str = "area",
 ) -> dict[str, Finding]:
-    """The findings by check, and by what they are about where a check has several."""
+    """The findings by check, and by what they are about where a check has several; `beside`: another area."""
     settings = Settings.model_validate(
         {
             "server": {
@@ -44,7 +49,7 @@ def findings(
             "monitor": {"certificate": {"authorities": authorities}},
         }
     )
-    results = run({"area": checks(settings)}, Subject(settings, Scratch()))
+    results = run({beside: (), "area": checks(settings)}, Subject(settings, Scratch()))
     return {
         f"{result.check}: {result.finding.about}" if result.finding.about else result.check: result.finding
         for result in results

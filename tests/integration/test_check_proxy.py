@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -87,8 +88,8 @@ def another() -> int:
     return port
 
 
-def check(url: str, port: int) -> dict[str, Finding]:
-    return findings(partial(proxy.checks, patience_s=_PATIENCE_S), url, port=port)
+def check(url: str, port: int, *, beside: str = "area") -> dict[str, Finding]:
+    return findings(partial(proxy.checks, patience_s=_PATIENCE_S), url, port=port, beside=beside)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -200,6 +201,23 @@ def test_nobody_at_the_public_address_is_told_once(running: int, address: str) -
     found = check(f"https://{address}", running)
     assert verdicts(found) == {"public address": "fail"}
     assert "nothing else was looked at" in found["public address"].found
+
+
+def test_nobody_at_the_public_address_is_left_to_tls_which_does_not_see_one_without_http(
+    running: int, address: str, authority: Authority
+) -> None:
+    url = f"https://{address}"
+    assert verdicts(check(url, running, beside="tls")) == {"public address": "note"}
+    served = authority.issue(address).context()
+    with socket.create_server((address, 443)) as listener, served.wrap_socket(listener, server_side=True) as silent:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    silent.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        assert verdicts(check(url, running, beside="tls")) == {"public address": "fail"}
 
 
 def test_a_port_that_somebody_else_has(address: str) -> None:

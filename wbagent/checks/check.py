@@ -65,11 +65,19 @@ def fail(found: str, *, needed: str, remedy: str, about: str = "") -> Finding:
 class Subject:
     """What is checked: the settings (all sections empty where nothing is configured yet).
 
-    What a check makes, it makes inside `scratch.removed(…)`, so that it is gone afterwards whatever happens.
+    What a check makes, it makes inside `scratch.removed(…)`, so that it is gone afterwards whatever happens. `areas`:
+    what is looked at in the same run.
     """
 
     settings: Settings
     scratch: Scratch
+    areas: frozenset[str] = frozenset()
+
+    def left_to(self, area: str, failure: Finding) -> Finding:
+        """A failure whose cause another area tells: a note that names it where that is looked at too, else as it is."""
+        if area not in self.areas:
+            return failure
+        return note(f"{failure.found} (why: area {area})", remedy=f"wbagent check {area}", about=failure.about)
 
 
 # How a check looks: what it returns is one finding, or as many as there is to say.

@@ -23,7 +23,11 @@ _CONTINUE_WITHIN_S: Final = 1.0
 
 
 class AwayError(WbagentError):
-    """Nobody answers at the address, or not with HTTP."""
+    """Nobody answers at the address, or not with HTTP; `connected`: but with TLS, where the address asks for it."""
+
+    def __init__(self, message: str, *, hint: str = "", connected: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.connected = connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +107,19 @@ class Public:
         """A connection, over TLS where the address says so; raises AwayError, also for trouble within the block."""
         place = f"{self.host}:{self.port}"
         way: socket.socket | None = None
+        connected = False
         try:
             way = socket.create_connection((self.host, self.port), timeout)
             if self.secure:
                 way = open_minded().wrap_socket(way, server_hostname=self.host)
+            connected = True
             yield way
         except TimeoutError:
             got = "connected, but no answer" if way else "no connection"
-            raise AwayError(f"{place}: {got} in {timeout:g} s") from None
+            raise AwayError(f"{place}: {got} in {timeout:g} s", connected=connected) from None
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise AwayError(f"{place}: {said}") from None
+            raise AwayError(f"{place}: {said}", connected=connected) from None
         finally:
             if way:
                 way.close()

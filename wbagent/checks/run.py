@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from wbagent.checks.check import Check, Finding, Result, Subject, Verdict, fail, listed, note
@@ -54,6 +55,7 @@ def run(areas: Mapping[str, Sequence[Check]], subject: Subject, progress: Progre
     What was made by a check is removed when this returns, also by KeyboardInterrupt, which it lets through.
     """
     results: dict[str, list[Result]] = {area: [] for area in areas}
+    subject = replace(subject, areas=frozenset(areas))
     # Daemons, since those of a pool are waited for at exit, however long a hanging file system holds them.
     threads = [
         threading.Thread(target=_area, args=(area, checks, subject, progress or Progress(), results[area]), daemon=True)

@@ -36,6 +36,19 @@ def test_areas_run_side_by_side_and_results_keep_their_order() -> None:
     assert found == [("host", "a", "met"), ("host", "b", "later"), ("docker", "c", "met")]
 
 
+def test_a_cause_fails_in_the_area_that_tells_it_and_in_another_only_without_that() -> None:
+    def broken(looking: Subject) -> Finding:
+        return looking.left_to("tls", fail("nobody answers", needed="somebody", remedy="curl", about="/ready"))
+
+    proxy = {"proxy": [check("address", broken)]}
+    [alone] = run(proxy, subject())
+    assert (alone.finding.verdict, alone.finding.remedy) == ("fail", "curl")
+    [beside] = run(proxy | {"tls": []}, subject())
+    expected = note("nobody answers (why: area tls)", remedy="wbagent check tls", about="/ready")
+    assert beside.finding == expected
+    assert exit_status([beside]) == 0
+
+
 def test_one_that_hangs_fails_and_the_next_one_runs() -> None:
     hold = threading.Event()
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import psutil
 
-from wbagent.checks.check import Finding, Subject, fail, passed
+from wbagent.checks.check import Finding, Subject, Verdict, fail, passed
 from wbagent.config import Settings
-from wbagent.errors import DockerError
+from wbagent.errors import AccessError, DockerError
 from wbagent.monitor.cgroups import shown_as
 from wbagent.server.container import Docker
 from wbagent.server.specification import NAME
@@ -45,7 +45,19 @@ def wanted(settings: Settings) -> tuple[str, int]:
 
 def port(subject: Subject) -> Finding:
     """What listens there now."""
-    bind, number = wanted(subject.settings)
+    return _look(subject.settings)
+
+
+def taken(settings: Settings) -> bool:
+    """Whether somebody else has it, which this area tells; False where this user may not see that."""
+    try:
+        return _look(settings).verdict is Verdict.FAIL
+    except AccessError:
+        return False
+
+
+def _look(settings: Settings) -> Finding:
+    bind, number = wanted(settings)
     try:
         with Docker() as docker:
             containers = docker.containers()

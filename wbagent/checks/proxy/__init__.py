@@ -80,7 +80,9 @@ class _Area:
                     return [*found, note("not looked at: what becomes of requests and answers on the way")]
         except AwayError as error:
             self._stack.close()
-            return [*found, verdict.of_silence(error.message, self._public, self._lines, reachable=self._reachable)]
+            silence = verdict.of_silence(error.message, self._public, self._lines, reachable=self._reachable)
+            told_by_tls = silence.verdict is Verdict.FAIL and self._public.secure and not error.connected
+            return [*found, subject.left_to("tls", silence) if told_by_tls else silence]
         self._open = opened
         return found
 

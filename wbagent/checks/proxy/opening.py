@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wbagent.checks.check import Finding, Subject, fail, note
 from wbagent.checks.fronts import at_this_host, local
+from wbagent.checks.host.port import taken
 from wbagent.checks.proxy.facts import Way
 from wbagent.checks.proxy.head import Witness, marked, new_token
 from wbagent.checks.proxy.substitute import Substitute
@@ -59,21 +60,23 @@ def open_way(server: ServerSettings, public: Public, subject: Subject, until: Ex
 
 def _in_its_place(server: ServerSettings, place: str, subject: Subject, until: ExitStack, why: str) -> Opened | Finding:
     if _is_meant_to_run():
-        return fail(
+        silent = fail(
             f"the server does not answer on this host ({why}); the load balancer was not looked at",
             needed="a server that answers, or one that is stopped: then wbagent answers in its place",
             remedy=f"wbagent check server; journalctl -u {UNIT} -n 50",
         )
+        return subject.left_to("host" if taken(subject.settings) else "server", silent)
     substitute = Substitute(server.bind, server.port)
     until.enter_context(subject.scratch.removed(substitute.close))
     try:
         substitute.open()
     except OSError as error:
-        return fail(
+        closed = fail(
             f"the server does not answer ({why}), and wbagent cannot answer in its place: {error.strerror}",
             needed=f"port {server.port} of this host for the server",
             remedy=f"ss -ltnp 'sport = :{server.port}'",
         )
+        return subject.left_to("host", closed) if taken(subject.settings) else closed
     told = note(
         f"the server is stopped: wbagent answers at {server.bind}:{server.port} in its place during these checks"
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from wbagent.checks.asking_docker import with_docker
-from wbagent.checks.check import Finding, Run, Subject, fail, note, passed, warn
+from wbagent.checks.check import Finding, Run, Subject, Verdict, fail, note, passed, warn
+from wbagent.checks.host.port import taken
 from wbagent.checks.server.kept import MENDS, server_directory
 from wbagent.config.server import ServerSettings
 from wbagent.moment import Moment
@@ -31,11 +32,13 @@ _LOG_LINES: Final = 300
 def unit(_settings: ServerSettings) -> Run:
     """wandb-local.service."""
 
-    def look(_: Subject) -> Finding:
+    def look(subject: Subject) -> Finding:
         with Bus() as bus:
             properties = bus.properties(UNIT)
         held = pause.current(Moment.now())
-        return judge_unit(properties, held[0].sentence(held[1]) if held else "")
+        found = judge_unit(properties, held[0].sentence(held[1]) if held else "")
+        ended = found.verdict is Verdict.FAIL and properties.get("ActiveState") in {"activating", "failed"}
+        return subject.left_to("host", found) if ended and taken(subject.settings) else found
 
     return look
 
@@ -69,11 +72,12 @@ def _serving(text: str, *, enabled: bool) -> Finding:
 def probes(settings: ServerSettings) -> Run:
     """Both probes, at the published port."""
 
-    def look(_: Subject) -> Iterator[Finding]:
+    def look(subject: Subject) -> Iterator[Finding]:
         for path in (LIVENESS, READINESS):
             answer = probe([_published(settings)], path, settings.probes.timeout)
-            yield judge_probe(answer)
-            if not answer.status:
+            foreign = not answer.ok and taken(subject.settings)
+            yield subject.left_to("host", judge_probe(answer)) if foreign else judge_probe(answer)
+            if foreign or not answer.status:
                 # Whoever does not answer the one does not answer the other.
                 return
 
