@@ -36,6 +36,8 @@ SECRETS = {
     "drop-in": "dropin-Pa9Xs2Ld6",
     "credential": "credential-Ow5Te8Rm3",
 }
+# Too short to be hidden wherever its characters are.
+SHORT = "z9!"
 # What must be found, or the search could not find anything.
 HARMLESS = "harmless-Gy6Dk2"
 
@@ -108,6 +110,7 @@ def settings(hosts: Bed) -> dict[str, Mapping[str, object]]:
             "server.env": {
                 "OIDC_SECRET": SECRETS["server.env"],
                 "GORILLA_THING": SECRETS["server.env with a plain name"],
+                "GORILLA_SHORT": SHORT,
             }
         },
     )
@@ -115,7 +118,7 @@ def settings(hosts: Bed) -> dict[str, Mapping[str, object]]:
 
 def plant(host: Host) -> None:
     """Each secret, in each writing, in the container's log, the journal of units, and a record of an end."""
-    lines = [f"panic: {HARMLESS}"]
+    lines = [f"panic: {HARMLESS}", f"GORILLA_SHORT={SHORT} {json.dumps({'GORILLA_SHORT': SHORT})} u:{SHORT}@db1"]
     for name, secret in SECRETS.items():
         lines += [f"{name.replace(' ', '-')} {text.decode()} end" for text in writings(secret).values()]
         lines.append(f"panic: dial wandb_local:{secret}@tcp(db1:3306)/wandb_local: no route")
@@ -174,6 +177,8 @@ def test_no_secret_is_in_it(planted: Bed) -> None:
         harmless = {place.partition(":")[0] for place in places(files, whole, HARMLESS)}
         assert harmless >= {"journal/wandb-local.txt", "journal/wbagent-backup.txt", "wbagent/server-history.json"}
         assert b"B=" not in files["units/files.txt"]
+        assert b'GORILLA_SHORT=*** {"GORILLA_SHORT": "***"} u:***@db1' in files["journal/wandb-local.txt"]
+        assert [name for name, data in files.items() if SHORT.encode() in data] == []
         for name, data in files.items():
             if name.endswith(".json"):
                 json.loads(data)

@@ -68,7 +68,7 @@ def make(configuration: Path, path: Path, progress: Callable[[str], None] = lamb
     if not path.parent.is_dir():
         raise UsageError(f"there is no directory {path.parent}", hint="name another -o")
     known = known_secrets(configuration)
-    masking = Masking(known.secrets, known.values)
+    masking = Masking(known.secrets, known.values, known.names)
     with tempfile.TemporaryDirectory(prefix="wbagent-support-", dir=ROOM) as room:
         files = _collect(parts(configuration, Path(room) / "report.html"), masking, progress)
     there = [each for each in files if each.text]

@@ -44,13 +44,17 @@ _WORD: Final = re.compile(r"[a-z]{1,12}|[A-Z]{1,12}|[\d.:]+|/[\w/.-]*", re.ASCII
 
 @dataclass(frozen=True)
 class Known:
-    """`secrets` are what nobody may see; `values` stand where secrets may stand, and may be anything."""
+    """`secrets` are what nobody may see; `values` stand where secrets may stand, and may be anything.
+
+    `names`: variables whose values are secrets too short to be hidden wherever they are.
+    """
 
     secrets: frozenset[str]
     values: frozenset[str]
+    names: frozenset[str] = frozenset()
 
     def __or__(self, other: Known) -> Known:
-        return Known(self.secrets | other.secrets, self.values | other.values)
+        return Known(self.secrets | other.secrets, self.values | other.values, self.names | other.names)
 
 
 NOTHING: Final = Known(frozenset(), frozenset())
@@ -129,6 +133,8 @@ def of_environment(variables: Any) -> Known:
             found |= Known(frozenset(), frozenset({text}))
         elif not _WORD.fullmatch(text):
             found |= Known(frozenset({text}), frozenset())
+        if len(text) < SHORTEST and text in found.secrets:
+            found |= Known(frozenset(), frozenset(), frozenset({name}))
     return found
 
 

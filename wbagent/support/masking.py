@@ -9,7 +9,7 @@ from typing import Final
 from wbagent.support.writings import coded, escaped
 
 MASK: Final = "***"
-# Hiding shorter ones would leave no text, and they keep nobody out.
+# Hiding shorter ones everywhere would leave no text: they are hidden where a secret stands.
 SHORTEST: Final = 4
 # Of a secret that whoever wrote the line cut off, so many characters are enough to be taken for it.
 _TELLING: Final = 12
@@ -65,10 +65,13 @@ class Masking:
 
     Invariant: in what `mask` returns none of `secrets` and `values` (from four characters on) is left, in no way of
     writing that `writings` knows, and of `secrets` not their first or last twelve characters either. `values` may be
-    public words all the same, such as an address, whose beginning is in other texts too.
+    public words all the same, such as an address, whose beginning is in other texts too. A shorter one of `secrets` is
+    left nowhere as a password in a connection string, nor as the value of one of `names` or a name like "key".
     """
 
-    def __init__(self, secrets: Iterable[str], values: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str], values: Iterable[str] = (), names: Iterable[str] = ()) -> None:
+        secrets = frozenset(secrets)
+        self._short = _short_ones({each for each in secrets if 0 < len(each) < SHORTEST}, names)
         self._secrets = tuple(sorted({each for each in secrets if len(each) >= _TELLING}))
         known = {each for each in (*secrets, *values) if len(each) >= SHORTEST}
         # The longest first: a password that is part of another one would leave the rest of that.
@@ -83,9 +86,25 @@ class Masking:
         for secret in self._secrets:
             text = _without_beginnings(text, secret)
             text = _without_beginnings(text[::-1], secret[::-1])[::-1]
-        for look in _LOOKS:
+        for look in (*self._short, *_LOOKS):
             text = look.sub(_hidden, text)
         return text
+
+
+def _short_ones(secrets: Iterable[str], names: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Finds these where secrets stand, and nothing longer that begins or ends with them."""
+    if not secrets:
+        return ()
+    any_of = "|".join(escaped(each).pattern for each in sorted(secrets, key=lambda each: (-len(each), each)))
+    name = "|".join(
+        (r"(?:pass|pwd|secret|token|cred|key)[\w-]{0,40}", *(rf"\b{re.escape(each)}" for each in sorted(names)))
+    )
+    # A number in JSON stays, so that it is JSON afterwards.
+    quoted, bare = rf"\\*[\"']{_SPACES}[=:]{_SPACES}\\*[\"']", rf"{_SPACES}[=:]{_SPACES}\\*[\"']?"
+    return (
+        re.compile(rf"(?P<before>(?:{name})(?:{quoted}|{bare}))(?:{any_of})(?!\w)", re.IGNORECASE),
+        re.compile(rf"(?P<before>:)(?:{any_of})(?P<after>@)", re.IGNORECASE),
+    )
 
 
 def _hidden(found: re.Match[str]) -> str:

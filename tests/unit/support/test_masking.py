@@ -124,9 +124,13 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("piece", ["a-", "token-", "a://b:", "eyJ-.", "a.b:", "A", "%25", "\\\\", "password \t"])
+@pytest.mark.parametrize(
+    "piece", ["a-", "token-", "key.", "a=", "key=x", "a://b:", "eyJ-.", "a.b:", "A", "%25", "\\\\", "password \t"]
+)
 def test_a_long_line_takes_no_time_of_its_square(piece: str) -> None:
-    Masking(["secret-Xq7Lp2Vw9Za", "aaaaaaaaaaaaaaaaaaaab", "\\\\\\\\\\\\x"]).mask(piece * (300_000 // len(piece)))
+    Masking(["secret-Xq7Lp2Vw9Za", "aaaaaaaaaaaaaaaaaaaab", "\\\\\\\\\\\\x", "x7!"], (), ["a"]).mask(
+        piece * (300_000 // len(piece))
+    )
 
 
 def test_parts_of_addresses() -> None:
@@ -139,6 +143,46 @@ def test_parts_of_addresses() -> None:
     assert not mail & {"wbagent", "text", "mail.example.com"}
     assert {"T1JJ3T3L2", "A1BRTD4JD", "tokenabc"} <= of_value("slack://T1JJ3T3L2/A1BRTD4JD/tokenabc").secrets
     assert "5c6a-uuid" in of_value("https://hc.example.com/ping/5c6a-uuid").secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("GORILLA_THING=x7! OTHER=1", "GORILLA_THING=*** OTHER=1"),
+        ('{"GORILLA_THING": "x7!"}', '{"GORILLA_THING": "***"}'),
+        ("GORILLA_THING=x7%21", "GORILLA_THING=***"),
+        ('{\\"GORILLA_THING\\": \\"x7!\\"}', '{\\"GORILLA_THING\\": \\"***\\"}'),
+        ("LDAP_PASS: ab1", "LDAP_PASS: ***"),
+        ("ldap.pass = 'ab1'", "ldap.pass = '***'"),
+        ("SIGN_KEY=k", "SIGN_KEY=***"),
+        ("dial redis :q@r:6379", "dial redis :***@r:6379"),
+        ("dial wandb_local:p1@tcp(db1:3306)", "dial wandb_local:***@tcp(db1:3306)"),
+        ("mysql://wandb_local:p1@db1/wandb_local?tls=true", "mysql://wandb_local:***@db1/wandb_local?tls=true"),
+    ],
+)
+def test_a_short_secret_goes_where_it_stands_as_one(text: str, hidden: str) -> None:
+    assert short_ones().mask(text) == hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GORILLA_THING=x7!longer SIGN_KEY=keyring LDAP_PASS=ab12",
+        '{"SIGN_KEY": 7, "key": null, "passed": 12, "k": "k"}',
+        "q quit; db1 is up, p1 of 3, ab1: k=v, A=no B=no",
+        "http://k:8080/q@r",
+    ],
+)
+def test_the_same_characters_elsewhere_stay(text: str) -> None:
+    assert short_ones().mask(text) == text
+
+
+def short_ones() -> Masking:
+    known = of_environment({"LDAP_PASS": "ab1", "GORILLA_THING": "x7!", "SIGN_KEY": "k", "MAX_KEYS": "7", "A": "no"})
+    assert known.names == {"LDAP_PASS", "GORILLA_THING", "SIGN_KEY", "MAX_KEYS"}
+    known |= of_value("mysql://wandb_local:p1@db1/wandb_local") | of_value("redis://:q@r:6379")
+    # Without the whole addresses, which are hidden as such.
+    return Masking(known.secrets, (), known.names)
 
 
 def test_words_in_the_environment_are_no_secrets() -> None:
