@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wbagent.checks.areas import checks_of
-from wbagent.checks.check import Check, Finding, Subject, fail, note, passed, warn
+from wbagent.checks.check import Check, Finding, Subject, Verdict, fail, listed, note, passed, warn
 from wbagent.config import Settings
 from wbagent.quantities import format_duration
 from wbagent.verify import log
@@ -77,6 +77,7 @@ def steps(
     reused = {area: _chosen(area, settings, names) for area, names in CHOSEN.items()}
     # One after the other: where nobody answers, the area proxy would put a server of its own in that place.
     behind = [reached.needed_by(check) for check in reused.pop("proxy")]
+    reused["tls"] = [_answers(check) if check.name == "https" else check for check in reused["tls"]]
     found: dict[str, Sequence[Check]] = {"address": [address, *behind], **reused, "log": [start]}
     if visitor is not None:
         client = Check(
@@ -143,6 +144,16 @@ def _finding(step: Step, host: str) -> Finding:
         found += "\n" + "\n".join(step.other[-_MOST_LINES:])
     say = warn if step.outcome is Outcome.WARNED else fail
     return say(found, needed="", remedy=remedy, about=about)
+
+
+def _answers(check: Check) -> Check:
+    """The check whether anybody answers with TLS, which fails once: at the address itself."""
+
+    def run(subject: Subject) -> Iterator[Finding]:
+        for found in listed(check.run(subject)):
+            yield note(f"{found.found} (above)") if found.verdict is Verdict.FAIL else found
+
+    return replace(check, run=run)
 
 
 def _chosen(area: str, settings: Settings, names: frozenset[str] | None) -> Sequence[Check]:

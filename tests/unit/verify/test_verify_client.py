@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.testbed.address import free_port
 from wbagent.checks.areas import checks_of
+from wbagent.checks.check import Subject
+from wbagent.checks.run import run
+from wbagent.checks.scratch import Scratch
 from wbagent.config import load
 from wbagent.errors import ConfigError, WbagentError
 from wbagent.verify.client import Labels, checked_api_key, read_api_key
@@ -63,6 +67,16 @@ def test_every_check_that_is_chosen_is_there(tmp_path: Path) -> None:
     headings = steps(settings, None)
     assert list(headings) == ["address", "tls", "bucket", "log"]
     assert [check.name for check in headings["address"]][:2] == ["ready", "public address"]
+
+
+def test_an_address_where_nobody_answers_fails_once(tmp_path: Path) -> None:
+    host = f"https://127.0.0.1:{free_port('127.0.0.1')}"
+    server = f'[server]\nhost = "{host}"\nimage = "wandb/local:0.83.0"\nembedded = true\n'
+    settings = load(configured(tmp_path, server)).settings
+    headings = steps(settings, None)
+    results = run({name: headings[name] for name in ("address", "tls")}, Subject(settings, Scratch()))
+    told = [(each.area, each.check, each.finding.verdict) for each in results]
+    assert told == [("address", "ready", "fail"), ("tls", "https", "note")]
 
 
 def test_a_host_without_a_server_has_nothing_to_verify(tmp_path: Path) -> None:
