@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,17 @@ def test_half_restored_database_with_somebody_elses_table_is_refused(
         restore(backed_up, target)
     restore_backup(backed_up.store, backed_up.settings.backup, "latest", target, ignore, overwrite=True)
     assert ("made_since",) not in empty_server.execute("SHOW TABLES FROM restored")
+
+
+def test_a_database_of_mysqls_own_is_never_dropped(
+    backed_up: Case, empty_server: MysqlServer, target: MysqlURL
+) -> None:
+    before = empty_server.execute("SELECT COUNT(*) FROM information_schema.views WHERE table_schema = 'sys'")
+    own = replace(target, database="sys")
+    with pytest.raises(RestoreError, match=r"one of MySQL's own; nothing was touched"):
+        restore_backup(backed_up.store, backed_up.settings.backup, "latest", own, ignore, overwrite=True)
+    after = empty_server.execute("SELECT COUNT(*) FROM information_schema.views WHERE table_schema = 'sys'")
+    assert after == before
 
 
 def test_half_restored_database_is_not_backed_up(

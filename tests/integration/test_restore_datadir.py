@@ -116,7 +116,12 @@ def test_directory_that_holds_anything_is_refused(backed_up: dict[str, tuple[Cas
     (place / "letter").write_text("mine")
     with pytest.raises(RestoreError, match="is not empty"):
         restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
-    assert [path.name for path in place.iterdir()] == ["letter"]
+    with pytest.raises(RestoreError, match="no data directory of MySQL"):
+        restore_datadir(case.store, case.settings.backup, "latest", place, ignore, overwrite=True)
+    assert [path.name for path in place.iterdir()] == ["letter"], "what was never MySQL's is not removed for anybody"
+    (place / "ibdata1").write_text("of a server that is gone")
+    with pytest.raises(RestoreError, match=r"is not empty .*nothing was touched"):
+        restore_datadir(case.store, case.settings.backup, "latest", place, ignore)
     restore_datadir(case.store, case.settings.backup, "latest", place, ignore, overwrite=True)
     assert not (place / "letter").exists()
     assert (place / "mysql.ibd").exists()

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Also into a target that is not empty: DROPS the database with all that is in it, or REMOVES all of DIR.",
+    help="Also into a target that is not empty: DROPS the database with all that is in it, or REMOVES all of DIR, which"
+    " has to be a data directory of MySQL.",
 )
 @click.option(
     "--files",
@@ -127,6 +128,9 @@ def _refuse_contradictions(
         raise UsageError("standard input cannot be two things", hint="give one of them as a file")
     if into is not None and datadir is not None:
         raise UsageError("a database and a data directory are two restores", hint="one of --into and --datadir")
+    if datadir == Path():
+        # An unset variable in a script would else be the directory that one stands in.
+        raise UsageError("--datadir names no directory", hint="name one by its path; this one: --datadir $PWD")
     if datadir is not None and datadir.exists() and not datadir.is_dir():
         raise UsageError(f"--datadir {datadir} is a file", hint="name a directory that is empty or does not exist yet")
     if files_path is not None and files_path.is_dir():

@@ -12,7 +12,7 @@ from wbagent.database.grants import quoted_account
 from wbagent.errors import UsageError
 
 # The names of a MySQL that nobody may make anew.
-_ITS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
+MYSQLS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 _LETTERS: Final = string.ascii_letters + string.digits
 _LONGEST_USER: Final = 32
 _LONGEST_HOST: Final = 255
@@ -66,5 +66,5 @@ def _wrong_names(account: Account, database: str) -> Iterator[str]:
         yield f"the database {database!r} holds a % or \\, which in a GRANT means other databases too"
     if "@" in account.host:
         yield f"the account's host {account.host!r} holds a @"
-    if database.lower() in _ITS_OWN:
+    if database.lower() in MYSQLS_OWN:
         yield f"the database {database!r} is one of MySQL's own"

@@ -35,7 +35,7 @@ from wbagent.restore.filling import Filling
 from wbagent.restore.programs import Programs
 from wbagent.restore.run import Restored, tell_restored
 from wbagent.restore.running import FIRST_FILES, refuse_running
-from wbagent.restore.scratch import check_room, room_needed
+from wbagent.restore.scratch import check_room, mount_point, room_needed
 from wbagent.restore.stored import StoredBackup
 from wbagent.restore.unpack import sync_tree
 
@@ -51,18 +51,24 @@ _ONE_ANSWER_S: Final = 6 * 3600.0
 # A session that waits for a roll-forward to end, which may take hours.
 WAITS: Final = "SET SESSION wait_timeout = 31536000"
 
-State = Literal["free", "unfinished", "occupied"]
+# What a data directory has at the top: one of the first two, and the third since the server's first start.
+_MYSQLS: Final = frozenset({*FIRST_FILES, "auto.cnf"})
+
+State = Literal["free", "unfinished", "occupied", "foreign"]
 
 
 def state_of(names: Collection[str]) -> State:
     """What a directory with these names in it is to a restore.
 
-    Invariant: "occupied" unless there is nothing in it, or the mark of a restore, which is made before anything else
-    and removed after everything else.
+    Invariant: "occupied" or "foreign" unless there is nothing in it, or the mark of a restore, which is made before
+    anything else and removed after everything else. Nothing is ever removed from a "foreign" one, which no MySQL has
+    started on: a mistaken path, such as /var/lib, must cost nothing.
     """
     if UNFINISHED in names:
         return "unfinished"
-    return "occupied" if set(names) - _NOTHING else "free"
+    if not set(names) - _NOTHING:
+        return "free"
+    return "occupied" if _MYSQLS & set(names) else "foreign"
 
 
 def move_order(names: Collection[str]) -> list[str]:
@@ -85,9 +91,10 @@ def restore_datadir(
     """Restore backup `name` ("latest": the newest) of `backup.owner` into `directory`, where MySQL then starts on it.
 
     The directory must be absent, empty or what an interrupted restore left; with `overwrite` all that is in it is
-    removed, after the backup's checksum was proven. `checksums` is as in `restore_backup`. Called by root, everything
-    belongs to the directory's owner or else to user mysql. `forward` is called with the server on it once all is
-    compared, while the directory is still marked as half restored. Raises RestoreError, DatabaseError, BucketError.
+    removed, after the backup's checksum was proven, if it is a data directory. `checksums` is as in `restore_backup`.
+    Called by root, everything belongs to the directory's owner or else to user mysql. `forward` is called with the
+    server on it once all is compared, while the directory is still marked as half restored. Raises RestoreError,
+    DatabaseError, BucketError.
     """
     began = time.monotonic()
     manifest = find_backup(store, backup.owner, name)
@@ -145,6 +152,12 @@ def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool
             created = True
         names = _names(directory)
         state = state_of(names)
+        if state == "foreign":
+            raise RestoreError(
+                f"{directory} is not empty ({len(names)} files and directories) and no data directory of MySQL: it has"
+                f" none of {', '.join(sorted(_MYSQLS))}; nothing was touched",
+                hint="name MySQL's own data directory, an empty directory, or one that does not exist",
+            )
         if state == "occupied" and not overwrite:
             raise RestoreError(
                 f"{directory} is not empty ({len(names)} files and directories); nothing was touched",
@@ -218,7 +231,7 @@ def _move_up(work: Path, data: Path, directory: Path) -> None:
         sync_directory(directory)
     except OSError as error:
         raise RestoreError(
-            f"{directory} cannot be written: {error.strerror}", hint=f"mend the disk: df {directory}"
+            f"{directory} cannot be written: {error.strerror}", hint=f"mend the disk: df {mount_point(directory)}"
         ) from None
 
 

@@ -109,5 +109,10 @@ def check_room(directory: Path, needed: int) -> None:
         raise RestoreError(
             f"{directory} has {format_size(free)} free and the restore needs about {format_size(needed)};"
             " nothing was touched",
-            hint=f"make room on that disk: df {directory}",
+            hint=f"make room on that disk: df {mount_point(directory)}",
         )
+
+
+def mount_point(directory: Path) -> Path:
+    """Where its file system is mounted: what a person can look at, also when the directory is gone again by then."""
+    return next((path for path in (directory, *directory.parents) if path.is_mount()), directory)

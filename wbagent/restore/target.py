@@ -10,6 +10,7 @@ from typing import Final
 
 from wbagent.backup.manifest import Manifest
 from wbagent.config.dsn import MysqlURL
+from wbagent.database.account import MYSQLS_OWN
 from wbagent.database.connection import Connection, quoted_name, rows, session
 from wbagent.database.facts import ServerFacts, parse_version, read_server
 from wbagent.database.grants import quoted_account
@@ -38,6 +39,12 @@ def look(target: MysqlURL, manifest: Manifest, *, overwrite: bool) -> Target:
 
     `overwrite`: the database may hold anything, and all of it will be lost.
     """
+    if target.database.lower() in MYSQLS_OWN:
+        # Some versions let root drop them, and the server is then broken.
+        raise RestoreError(
+            f"the database {target.database!r} is one of MySQL's own; nothing was touched",
+            hint="name a database that does not exist yet in --into",
+        )
     with session(target, database="") as connection:
         server = read_server(connection)
         _refuse_unfit_server(server, target, manifest)

@@ -11,6 +11,7 @@ from typing import IO, Final, cast
 from wbagent.chunk import CHUNK
 from wbagent.database.process import Account
 from wbagent.errors import DamagedError, RestoreError
+from wbagent.restore.scratch import mount_point
 
 # A tar ends with two empty blocks. One that lacks them broke off, however well its last member looks.
 _END: Final = bytes(1024)
@@ -47,7 +48,8 @@ def unpack(chunks: Iterator[bytes], target: Path, account: Account | None) -> in
         raise DamagedError(f"the archive is broken: {error}", hint="use another backup: wbagent backup list") from None
     except OSError as error:
         raise RestoreError(
-            f"{target} cannot be written: {error.strerror}", hint=f"make room or mend the disk: df {target}"
+            f"{target} cannot be written: {error.strerror}",
+            hint=f"make room or mend the disk: df {mount_point(target)}",
         ) from None
     if not stream.whole:
         raise DamagedError("the archive broke off: it has no end", hint="use another backup: wbagent backup list")

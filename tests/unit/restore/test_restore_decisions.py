@@ -91,7 +91,8 @@ def test_archive_that_leads_out_is_refused(tmp_path: Path, change: Callable[[tar
 
 def test_what_a_directory_is() -> None:
     assert state_of([]) == state_of(["lost+found"]) == "free"
-    assert state_of(["ibdata1"]) == "occupied"
+    assert state_of(["ibdata1"]) == state_of(["auto.cnf", "letter"]) == "occupied"
+    assert state_of(["lib", "log", "mysql"]) == "foreign", "/var, or any other directory that was never MySQL's"
     assert state_of(["ibdata1", UNFINISHED]) == "unfinished"
 
 
@@ -124,8 +125,11 @@ def test_room_is_checked(tmp_path: Path) -> None:
     assert room_needed(manifest()) > 500 << 20
     assert unpacked_size(manifest()) == 0, "a dump goes into its target as it comes"
     check_room(tmp_path, 1)
-    with pytest.raises(RestoreError, match="nothing was touched"):
+    with pytest.raises(RestoreError, match="nothing was touched") as refused:
         check_room(tmp_path, 1 << 60)
+    looked_at = Path(refused.value.hint.rpartition(" ")[2])
+    assert looked_at != tmp_path, "a directory that was made for the restore is gone when a person looks"
+    assert looked_at.stat().st_dev == tmp_path.stat().st_dev
 
 
 def test_room_for_what_is_compressed_is_for_what_becomes_of_it() -> None:
