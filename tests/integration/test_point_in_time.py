@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,13 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.program import WORK
 from tests.testbed.proxy import Proxy
+from wbagent.binlog.layout import RECORD
+from wbagent.binlog.record import parse_record
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import RestoreError
+from wbagent.restore.history import NOTHING_KNOWN, Known
 from wbagent.restore.point_in_time import PointInTime, RolledForward
-from wbagent.restore.until import Until, parse_until
+from wbagent.restore.until import Until, parse_until, show
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +53,14 @@ def target(server: MysqlServer) -> MysqlURL:
     return server.url("admin", "copy")
 
 
-def restore(case: Case, target: MysqlURL, until: Until, known_until: float = 0.0) -> RolledForward:
+def restore(case: Case, target: MysqlURL, until: Until, known: Known = NOTHING_KNOWN) -> RolledForward:
     way = PointInTime(case.store, case.settings.backup, until, None, ignore)
-    return way.restore(target, known_until=known_until)
+    return way.restore(target, known=known)
+
+
+def known_at(moment: float) -> Known:
+    """What a host knows that has stored everything until then (seconds since the epoch)."""
+    return Known(round(moment * 1e6))
 
 
 def state(server: MysqlServer, database: str) -> list[object]:
@@ -154,11 +163,11 @@ def test_what_cannot_be_given_is_refused_before_anything_is_touched(
     with pytest.raises(RestoreError, match="earlier than the first stored transaction"):
         restore(case, target, at(now - 86400 * 400))
     with pytest.raises(RestoreError, match=f"{named}, of .* cannot be applied here: it names original") as caught:
-        restore(case, target, at(now), now)
+        restore(case, target, at(now), known_at(now))
     assert f"--before-gtid {named}" in caught.value.hint
     poor = server.create("poor", "poor", "password")
     with pytest.raises(RestoreError, match="lacks BINLOG_ADMIN and SESSION_VARIABLES_ADMIN") as caught:
-        restore(case, replace(poor, database="copy"), at(now), now)
+        restore(case, replace(poor, database="copy"), at(now), known_at(now))
     assert "GRANT BINLOG_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO 'poor'@'%'" in caught.value.hint
     assert ("copy",) not in server.execute("SHOW DATABASES")
 
@@ -182,6 +191,7 @@ def test_a_gap_is_not_crossed(
         case.run()
         server.execute("INSERT INTO one (v) VALUES ('stored')", database="original")
         host.until_stored(executed(server))
+        stored_at = host.catalog()[-1].mark.last_at / 1e6
     moment = time.time()
     server.execute("INSERT INTO one (v) VALUES ('lost')", database="original")
     server.execute("FLUSH BINARY LOGS")
@@ -192,8 +202,10 @@ def test_a_gap_is_not_crossed(
         host.until(lambda: bool(host.service.report.gap), "the gap is seen")
         host.until(lambda: not host.service.report.behind, "it goes on")
     with pytest.raises(RestoreError, match=r"without a gap: after backup \S+ 1 transactions are missing"):
-        restore(case, target, at(time.time()), time.time())
-    restore(case, target, at(moment), moment)
+        restore(case, target, at(time.time()), known_at(time.time()))
+    with pytest.raises(RestoreError, match="lies in a gap: 1 transactions"):
+        restore(case, target, at(moment), known_at(time.time()))
+    restore(case, target, at(stored_at), known_at(time.time()))
     assert server.execute("SELECT v FROM copy.one") == [("stored",)]
     case.run()
     server.execute("INSERT INTO one (v) VALUES ('behind it')", database="original")
@@ -203,6 +215,48 @@ def test_a_gap_is_not_crossed(
         shown = case.command(*command).stdout
         assert shown.count("any moment from") == 2, shown
         assert "; 1 transactions of then are not stored" in shown
+
+
+def test_a_piece_that_is_gone_or_damaged_is_never_restored_over(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        moments = []
+        for row in "abc":
+            server.execute("INSERT INTO one (v) VALUES (%s)", row, database="original")
+            host.until_stored(executed(server))
+            moments.append(host.catalog()[-1].mark.last_at / 1e6)
+        host.until(lambda: host.service.report.covered_at > moments[-1] and not host.service.report.behind, "a note")
+        file = host.catalog()[-1]
+        service = host.service
+    after = datetime.fromtimestamp(service.report.covered_at, UTC).isoformat()
+    into = ("--into", str(target), "--overwrite")
+    stem = file.pieces[-2].stem(file.id, case.settings.backup.owner)
+    record = parse_record(b"".join(case.store.get(stem + RECORD)), stem)
+    whole = b"".join(case.store.get(stem + record.suffix))
+
+    case.store.put(stem + record.suffix, whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    damaged = case.command("restore", "--at", after, *into)
+    assert (damaged.returncode, "is not what was stored" in damaged.stderr) == (74, True), damaged.stderr
+    assert f'--at "{show(round(moments[0] * 1e6))}"' in damaged.stderr
+    assert restore(case, target, at(moments[0])).survey.count == 1, "what lies before the damage can be had"
+    server.execute("DROP DATABASE copy")
+
+    case.store.delete(stem + record.suffix)
+    gone = case.command("restore", "--at", after, *into)
+    assert (gone.returncode, "2 transactions that this host had stored are gone" in gone.stderr) == (74, True), gone
+    assert "systemctl restart wbagent-binlog" in case.command("binlog", "status").stdout
+    assert server.execute("SHOW DATABASES LIKE 'copy'") == []
+
+    with shipping(case) as host:
+        host.until(lambda: executed(server) <= host.shipped(), "it is stored again")
+        host.until(lambda: not host.service.report.behind, "a note")
+    assert "are gone" not in case.command("binlog", "status").stdout
+    done = case.command("restore", "--at", after, *into)
+    assert done.returncode == 0, done.stderr
+    assert server.execute("SELECT v FROM copy.one ORDER BY id") == [("a",), ("b",), ("c",)]
 
 
 def test_over_a_failover_into_the_original_name_on_another_server(
@@ -238,10 +292,10 @@ def test_over_a_failover_into_the_original_name_on_another_server(
         with MysqlServer() as other:
             other.create("unused", "admin", "password")
             other.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
-            restore(case, other.url("admin", "original"), at(moment), moment)
+            restore(case, other.url("admin", "original"), at(moment), known_at(moment))
             assert state(other, "original") == state(replica, "original")
             other.execute("DROP DATABASE original")
-            restore(case, other.url("admin", "original"), at(lost_at), moment)
+            restore(case, other.url("admin", "original"), at(lost_at), known_at(moment))
             assert state(other, "original") == state(server, "original"), "it was the state then"
 
 
@@ -276,7 +330,7 @@ def test_a_server_that_was_restored_from_a_clone(
                 host.until(lambda: host.service.report.covered, "the backup covers the gap")
             assert "any moment from" in case.command("binlog", "status").stdout
             moment = time.time()
-            restore(case, target, at(moment), moment)
+            restore(case, target, at(moment), known_at(moment))
             assert state(server, "copy") == state(restored, "original")
 
 

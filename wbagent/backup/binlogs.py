@@ -11,7 +11,7 @@ from typing import Final
 
 from wbagent.backup import catalog
 from wbagent.backup.manifest import Manifest
-from wbagent.backup.proof import read_proof
+from wbagent.backup.proof import Proof, read_proof
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import FACT, Report
 from wbagent.binlog.service import Hooks, Newest, Service
@@ -67,7 +67,10 @@ def newest_backup(store: Store, owner: str) -> Newest:
     newest = catalog.newest_backup(store, owner)
     if newest is None:
         return Newest(exists=False, position=None, exact=None)
-    return Newest(exists=True, position=position_of(newest), exact=exact_position(store, newest))
+    proof = read_proof(store, newest)
+    # A roll-forward that begins with a backup that does not restore leads nowhere.
+    exact = None if proof and not proof.ok else exact_position(newest, proof)
+    return Newest(exists=True, position=position_of(newest), exact=exact)
 
 
 def position_of(manifest: Manifest) -> GtidSet | None:
@@ -79,14 +82,13 @@ def position_of(manifest: Manifest) -> GtidSet | None:
     return GtidSet.parse(position.gtid_set) if position and position.gtid_set else None
 
 
-def exact_position(store: Store, manifest: Manifest) -> GtidSet | None:
-    """The transactions that a restore of the backup gives, no more and no less; raises BucketError.
+def exact_position(manifest: Manifest, proof: Proof | None) -> GtidSet | None:
+    """The transactions that a restore of the backup gives, no more and no less.
 
     A clone holds more than was noted before it was made: what exactly, its drill has seen.
     """
     if manifest.position is None or manifest.position.exact:
         return position_of(manifest)
-    proof = read_proof(store, manifest)
     return GtidSet.parse(proof.gtid_executed) if proof and proof.ok and proof.gtid_executed else None
 
 

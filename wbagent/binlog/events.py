@@ -17,7 +17,7 @@ from uuid import UUID
 import zstandard
 
 from wbagent.binlog.gtid import Gtid, GtidSet, Interval, Source
-from wbagent.errors import WbagentError
+from wbagent.errors import EX_IOERR, WbagentError
 
 MAGIC: Final = b"\xfebin"
 _HEADER: Final = struct.Struct("<IBIIIH")
@@ -50,6 +50,8 @@ class Kind(IntEnum):
 
 class DamagedError(WbagentError):
     """What was read is not what a server writes; read it once more."""
+
+    exit_status = EX_IOERR
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from wbagent.binlog.packing import unpack
 from wbagent.binlog.record import parse_record
 from wbagent.bucket.store import NotStoredError, Store
 
-_HINT: Final = "choose a moment before it, or restore a later backup: wbagent binlog status, wbagent backup list"
+_HINT: Final = "begin with a later backup, for a moment after it: wbagent backup list"
 # Small pieces are thousands, and waiting for one answer after the other would take hours.
 _AHEAD: Final = 16
 # Large ones are in memory meanwhile.

@@ -28,7 +28,7 @@ class Report:
     `problem` and `hint`: what keeps it from going on, or "". `gap`: what was lost, and when that was seen.
     `sound_at`: when the newest backup was last seen to lead, by the rule of a restore, to the end of what is stored.
     `backup`: what is wrong with the newest backup as the place to begin from, or ""; `asked_at`: when one was started.
-    `version`: of the wbagent that runs there.
+    `version`: of the wbagent that runs there. `stored`: the transactions that it has stored, "" before it had any.
     """
 
     noted_at: float
@@ -47,6 +47,7 @@ class Report:
     asked_at: float = 0.0
     version: str = ""
     silent: bool = False
+    stored: str = ""
 
     @property
     def covered(self) -> bool:

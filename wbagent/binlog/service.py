@@ -287,6 +287,7 @@ class Service:
             problem=problem.message if problem else "",
             hint=problem.hint if problem else "",
             version=__version__,
+            stored=(str(shipper.shipped) if shipper else "") or before.stored,
             silent=silent and bool(self._coverage.covered_at) and not self._coverage.behind,
         )
         if problem is not None and problem.message != before.problem:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wbagent.cli.context import load_settings, only_systemd
-from wbagent.cli.moments import moment_lines, moment_rows, own_report
+from wbagent.cli.moments import known, moment_lines, moment_rows, own_report
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.state_directory import state_directory
@@ -53,7 +53,7 @@ def status(ctx: click.Context, as_json: bool, owner: str | None) -> None:
     owner = owner or own
     report = own_report(owner)
     store = open_store(settings.backup, state_directory())
-    found = read_moments(store, owner, report.covered_at if report else 0.0)
+    found = read_moments(store, owner, known(owner))
     size = sum(sum(file.sizes.values()) for file in found.files)
     if as_json:
         document = {

@@ -11,6 +11,7 @@ from wbagent.state import State
 if TYPE_CHECKING:
     from wbagent.binlog.lag import Report
     from wbagent.bucket.store import Store
+    from wbagent.restore.history import Known
     from wbagent.restore.moments import Moments
 
 
@@ -26,10 +27,13 @@ def own_report(owner: str) -> Report | None:
     return report if report and report.owner == owner else None
 
 
-def covered_at(owner: str) -> float:
-    """Up to when (wall-clock seconds) this host knows that everything is stored, 0 where it does not."""
+def known(owner: str) -> Known:
+    """What this host knows of the binary logs of `owner` that it stores; nothing where they are not its own."""
+    from wbagent.binlog.gtid import GtidSet  # noqa: PLC0415 - as above
+    from wbagent.restore.history import NOTHING_KNOWN, Known  # noqa: PLC0415
+
     report = own_report(owner)
-    return report.covered_at if report else 0.0
+    return Known(round(report.covered_at * 1e6), GtidSet.parse(report.stored)) if report else NOTHING_KNOWN
 
 
 def moments_or_why(store: Store, owner: str) -> tuple[Moments | None, str]:
@@ -37,14 +41,15 @@ def moments_or_why(store: Store, owner: str) -> tuple[Moments | None, str]:
     from wbagent.restore.moments import read_moments  # noqa: PLC0415 - as above
 
     try:
-        return read_moments(store, owner, covered_at(owner)), ""
+        return read_moments(store, owner, known(owner)), ""
     except WbagentError as error:
         return None, error.message
 
 
 def moment_lines(moments: Moments) -> Iterator[str]:
     """One sentence a span, and one for each gap between two."""
-    from wbagent.restore.until import show  # noqa: PLC0415 - as above
+    from wbagent.restore.point_in_time import STORE_AGAIN  # noqa: PLC0415 - as above
+    from wbagent.restore.until import show  # noqa: PLC0415
 
     before = 0
     for span in moments.windows:
@@ -53,6 +58,9 @@ def moment_lines(moments: Moments) -> Iterator[str]:
             yield f"NO moment between {show(before)} and {show(span.start)}{lost}"
         yield f"any moment from {show(span.start)} to {show(span.end)} (from backup {span.backup} on)"
         before = span.end
+    if moments.lost:
+        yield f"{len(moments.lost)} transactions that this host had stored are gone from there ({moments.lost})"
+        yield f"  try: {STORE_AGAIN}"
     if not moments.windows:
         yield "no moment can be restored: that takes binary logs and a backup of before them with a position"
     if moments.without_position:

@@ -11,7 +11,7 @@ from wbagent.age import Identity
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.files import restore_files
 from wbagent.bucket.store import Store
-from wbagent.cli.moments import covered_at
+from wbagent.cli.moments import known
 from wbagent.cli.progress import progress_reporter
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
@@ -38,7 +38,7 @@ def to_a_moment(order: Order, target: MysqlURL | Path, until: Until) -> None:
     """Into a database or a data directory, and binary logs after it."""
     with progress_reporter() as report:
         way = PointInTime(order.store, order.settings, until, order.identity, report, checksums=order.checksums)
-        done = way.restore(target, order.name, covered_at(order.settings.owner), overwrite=order.overwrite)
+        done = way.restore(target, order.name, known(order.settings.owner), overwrite=order.overwrite)
     survey, backup = done.survey, done.restored.manifest
     click.echo(f"backup {backup.id} of {backup.started_at.astimezone():%Y-%m-%d %H:%M:%S%z}, rolled forward to {until}")
     last = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.gtid import GtidSet
@@ -24,12 +25,32 @@ from wbagent.restore.until import Until, show
 class Candidate:
     """A backup that could be the beginning: its id, and its position, or None where that was not noted.
 
-    `at`: when it was finished, microseconds since the epoch, for people.
+    `at`: when it was finished, microseconds since the epoch, for people. `bad`: its drill found it does not restore.
     """
 
     id: str
     position: GtidSet | None
     at: int = 0
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a host noted: it had stored all that was executed at `until` (microseconds), and `stored` in the end."""
+
+    until: int = 0
+    stored: GtidSet = field(default_factory=GtidSet)
+
+    def lost(self, files: Iterable[StoredFile]) -> GtidSet:
+        """What it had stored and no stored file knows of any more: pieces at the end were removed behind its back."""
+        return self.stored - GtidSet.of(part for file in files for part in file.mark.executed.parts())
+
+    def until_by(self, files: Iterable[StoredFile]) -> int:
+        """Up to when everything is still known to be stored; 0 when something of it is gone."""
+        return 0 if self.lost(files) else self.until
+
+
+NOTHING_KNOWN: Final = Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +121,31 @@ def last_file(
     return max(begun, key=lambda file: (before.get(file.id, file.mark.last_at), -file.mark.last_at))
 
 
+def refuse_hole(last: StoredFile, files: Sequence[StoredFile], until: Until) -> None:
+    """Raise RestoreError when transactions are missing that may have been executed before the point.
+
+    Behind the last commit of a file that is stored, only the server's next file tells whether there were more.
+    """
+    following = [file for file in files if file.id.uuid == last.id.uuid and file.id > last.id]
+    if until.before is not None or until.at <= last.mark.last_at or not following:
+        return
+    after = min(following, key=lambda file: file.id)
+    if missing := after.mark.previous - last.mark.executed - whole(file.mark for file in files):
+        raise RestoreError(
+            f"{until} lies in a gap: {len(missing)} transactions after {show(last.mark.last_at)} are not stored"
+            f" ({str(missing)[:200]})",
+            hint=f'the latest before it: --at "{show(last.mark.last_at)}"',
+        )
+
+
 def gone_by(done: Iterable[Done], until: Until) -> tuple[Done, ...]:
     """The transactions that were committed until a moment."""
     return tuple(each for each in done if each.committed_at <= until.at)
+
+
+def passed(done: Iterable[Done], until: Until) -> bool:
+    """Whether these transactions, read from the beginning of a file, lead to the point."""
+    return any(each.gtid == until.before if until.before else each.committed_at >= until.at for each in done)
 
 
 def executed_at(last: StoredFile, done: Sequence[Done], until: Until) -> GtidSet:
@@ -118,15 +161,27 @@ def executed_at(last: StoredFile, done: Sequence[Done], until: Until) -> GtidSet
 def choose_backup(
     backups: Sequence[Candidate], files: Iterable[StoredFile], wanted: GtidSet, until: Until
 ) -> Candidate:
-    """The newest backup (they are given oldest first) from which the stored logs lead to the point without a hole."""
+    """The newest backup (they are given oldest first) from which the stored logs lead to the point without a hole.
+
+    Never one that is known to be bad; raises RestoreError when there is no other.
+    """
     stored = whole(file.mark for file in files)
     holes: list[str] = []
+    bad = ""
     for backup in reversed(backups):
         if backup.position is None or not backup.position <= wanted:
             continue
         if not (missing := wanted - backup.position - stored):
-            return backup
+            if not backup.bad:
+                return backup
+            bad = bad or backup.id
+            continue
         holes.append(f"after backup {backup.id} {len(missing)} transactions are missing ({str(missing)[:200]})")
+    if bad:
+        raise RestoreError(
+            f"the only backups that lead to {until} do not restore, as their drills found: the newest is {bad}",
+            hint=f"why: wbagent backup show {bad}; to try it all the same: wbagent restore {bad} --at …",
+        )
     if holes:
         raise RestoreError(
             f"the stored binary logs do not lead to {until} without a gap: {holes[0]}",
@@ -153,7 +208,7 @@ def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_unt
     before: GtidSet | None = None
     for backup in backups:
         position = backup.position
-        if position is None:
+        if position is None or backup.bad:
             continue
         end = max((file.mark.last_at for file in files if leads(position, file.mark.executed, stored)), default=0)
         if end == newest:

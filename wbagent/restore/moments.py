@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wbagent.backup.binlogs import exact_position
 from wbagent.backup.catalog import committed, read_catalog
+from wbagent.backup.manifest import Manifest
+from wbagent.backup.proof import read_proof
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.catalog import read_catalog as read_binlogs
+from wbagent.binlog.gtid import GtidSet
 from wbagent.bucket.store import Store
-from wbagent.restore.history import Candidate, Window, windows
+from wbagent.restore.history import Candidate, Known, Window, windows
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The stored files, the spans within which any moment can be had, and backups that none can begin from."""
+    """The stored files, the spans within which any moment can be had, and backups that none can begin from.
+
+    `lost`: what this host had stored and what is not there any more.
+    """
 
     files: tuple[StoredFile, ...]
     windows: tuple[Window, ...]
     without_position: tuple[str, ...]
+    lost: GtidSet
 
 
-def read_moments(store: Store, owner: str, known_until: float) -> Moments:
-    """Look at everything; raises BucketError, DamagedError.
-
-    `known_until`: up to when (wall-clock seconds) all is known to be stored, 0 where nobody knows.
-    """
+def read_moments(store: Store, owner: str, known: Known) -> Moments:
+    """Look at everything; raises BucketError, DamagedError."""
     files = read_binlogs(store, owner)
-    # Without binary logs nothing is asked of the backups, each of which may take a request.
-    backups = [
-        Candidate(each.id, exact_position(store, each), round(each.finished_at.timestamp() * 1e6))
-        for each in (committed(read_catalog(store, owner)) if files else ())
-    ]
+    # Without binary logs nothing is asked of the backups, each of which takes a request.
+    backups = candidates(store, committed(read_catalog(store, owner)) if files else ())
     return Moments(
         files,
-        windows(backups, files, round(known_until * 1e6)),
-        tuple(backup.id for backup in backups if backup.position is None),
+        windows(backups, files, known.until_by(files)),
+        tuple(backup.id for backup in backups if backup.position is None and not backup.bad),
+        known.lost(files),
     )
+
+
+def candidates(store: Store, backups: Iterable[Manifest]) -> tuple[Candidate, ...]:
+    """What a restore to a moment could begin with, in the order that is given; raises BucketError."""
+    found = []
+    for each in backups:
+        proof = read_proof(store, each)
+        bad = proof is not None and not proof.ok
+        found.append(Candidate(each.id, exact_position(each, proof), round(each.finished_at.timestamp() * 1e6), bad))
+    return tuple(found)

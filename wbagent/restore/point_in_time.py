@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from wbagent import events
 from wbagent.age import Identity
-from wbagent.backup.binlogs import exact_position
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.catalog import read_catalog as read_binlogs
+from wbagent.binlog.events import DamagedError as DamagedLogError
 from wbagent.binlog.events import Event
 from wbagent.binlog.fetching import fetch, read_events
 from wbagent.binlog.gtid import GtidSet
@@ -28,22 +28,27 @@ from wbagent.binlog.scan import Done, Mark, advance
 from wbagent.bucket.store import Store
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
+from wbagent.database.account import MYSQLS_OWN
 from wbagent.database.clients import check_client, find_client
 from wbagent.database.connection import rows, session
 from wbagent.database.facts import parse_version, read_server
 from wbagent.database.instance import Instance
-from wbagent.errors import DamagedError
+from wbagent.errors import DamagedError, RestoreError
 from wbagent.restore.datadir import WAITS, executed, restore_datadir
 from wbagent.restore.history import (
-    Candidate,
+    NOTHING_KNOWN,
+    Known,
     Step,
     choose_backup,
     executed_at,
     gone_by,
     last_file,
+    passed,
+    refuse_hole,
     spanning,
     steps,
 )
+from wbagent.restore.moments import candidates
 from wbagent.restore.replay import Clients, Replay, refuse_unfit_account
 from wbagent.restore.run import Restored, restore_backup
 from wbagent.restore.statements import Scope
@@ -51,7 +56,8 @@ from wbagent.restore.survey import Survey, survey
 from wbagent.restore.until import Until, show
 from wbagent.systemd import journal
 
-_MYSQLS_OWN: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
+# The unit compares what is stored with what MySQL has when it begins, and only then.
+STORE_AGAIN: Final = "what MySQL still has is stored again by: systemctl restart wbagent-binlog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +101,16 @@ class PointInTime:
         self._checksums = checksums
 
     def restore(
-        self, target: MysqlURL | Path, name: str = "", known_until: float = 0.0, *, overwrite: bool = False
+        self, target: MysqlURL | Path, name: str = "", known: Known = NOTHING_KNOWN, *, overwrite: bool = False
     ) -> RolledForward:
         """Choose, check, restore, roll forward.
 
         `target`: a database, or a data directory to be made. `name`: the backup to begin with, "" for the newest that
-        will do. `known_until`: wall-clock seconds up to which everything is known to be stored. Nothing is touched
-        before everything that will be applied has been read once; what is not complete stays marked as half restored.
+        will do; `known`: what this host noted of what it stored. Nothing is touched before everything that will be
+        applied has been read once; what is not complete stays marked as half restored.
         """
         began = time.monotonic()
-        way = self.find(name, round(known_until * 1e6))
+        way = self.find(name, known)
         programs = Clients(
             find_client(self._settings.mysql, "mysql"),
             find_client(self._settings.binlog.mysqlbinlog, "binlog.mysqlbinlog"),
@@ -141,19 +147,27 @@ class PointInTime:
         self._tell(restored, surveyed, seconds)
         return RolledForward(restored, surveyed, seconds)
 
-    def find(self, name: str, known_until: int) -> Way:
-        """The way to the point; `known_until` in microseconds."""
+    def find(self, name: str, known: Known) -> Way:
+        """The way to the point. A backup that its drill found bad is taken only when `name` is its id."""
         owner = self._settings.owner
         files = read_binlogs(self._store, owner)
         backups = committed(read_catalog(self._store, owner))
         if name and name != "latest":
             backups = tuple(each for each in backups if each.id == name)
-        seen = {file.id: tuple(self._transactions(file)) for file in spanning(files, self._until)}
+        seen = {file.id: self._transactions(file) for file in spanning(files, self._until)}
         newest = {file: max(each.committed_at for each in gone_by(done, self._until)) for file, done in seen.items()}
-        last = last_file(files, self._until, known_until, newest)
-        wanted = executed_at(last, seen.get(last.id) or tuple(self._transactions(last)), self._until)
-        candidates = [Candidate(each.id, exact_position(self._store, each)) for each in backups]
-        chosen = choose_backup(candidates, files, wanted, self._until)
+        try:
+            last = last_file(files, self._until, known.until_by(files), newest)
+        except RestoreError as error:
+            if lost := known.lost(files):
+                error.also(f"{len(lost)} transactions that this host had stored are gone from there", STORE_AGAIN)
+            raise
+        refuse_hole(last, files, self._until)
+        wanted = executed_at(last, seen.get(last.id) or self._transactions(last), self._until)
+        found = candidates(self._store, backups)
+        if name and name != "latest":
+            found = tuple(replace(each, bad=False) for each in found)
+        chosen = choose_backup(found, files, wanted, self._until)
         start = chosen.position or GtidSet()
         return Way(next(each for each in backups if each.id == chosen.id), start, wanted, steps(files, start, wanted))
 
@@ -176,12 +190,21 @@ class PointInTime:
     def _events(self, file: StoredFile) -> Iterator[Event]:
         return read_events(self._store, self._settings.owner, self._identity, file, file.mark.end)
 
-    def _transactions(self, file: StoredFile) -> Iterator[Done]:
+    def _transactions(self, file: StoredFile) -> tuple[Done, ...]:
+        """Those of a file in order: all of them, or up to a damaged piece that lies behind the point."""
+        found: list[Done] = []
         mark = Mark()
-        for event in self._events(file):
-            mark, done = advance(mark, event)
-            if done is not None:
-                yield done
+        try:
+            for event in self._events(file):
+                mark, done = advance(mark, event)
+                if done is not None:
+                    found.append(done)
+        except DamagedLogError as error:
+            if not passed(found, self._until):
+                if found:
+                    error.hint = f'the latest before the damage: --at "{show(found[-1].committed_at)}"; {error.hint}'
+                raise
+        return tuple(found)
 
     def _advance(self, server: Instance, way: Way, surveyed: Survey, programs: Clients, scope: Scope | None) -> None:
         """Roll a server of ours forward, and prove of a whole one that it came exactly where it was to."""
@@ -201,7 +224,7 @@ class PointInTime:
         name = backup.database.name
         if isinstance(target, Path):
             check_client(programs.mysqlbinlog, parse_version(backup.server.version), "binlog.mysqlbinlog")
-            return None if backup.engine == "clone" else Scope(name, name, _MYSQLS_OWN)
+            return None if backup.engine == "clone" else Scope(name, name, MYSQLS_OWN)
         with session(target, database="") as connection:
             server = read_server(connection)
             check_client(programs.mysqlbinlog, server.version, "binlog.mysqlbinlog")

@@ -33,18 +33,21 @@ def survey(steps: Iterable[tuple[Step, Iterable[Event]]], scope: Scope | None, m
     left_out: list[Done] = []
     count, last, ends = 0, None, []
     for step, events in steps:
-        mark, end = Mark(), 0
+        mark, end, left = Mark(), 0, len(step.gtids)
         for event in events:
             meter.add(len(event.data))
             if scope is not None and mark.open is not None and mark.open.gtid in step.gtids:
                 left_out += _left_out(event, mark.open, scope)
             mark, done = advance(mark, event)
             if done is not None and done.gtid in step.gtids:
-                count, last, end = count + 1, done, event.end
+                count, last, end, left = count + 1, done, event.end, left - 1
+                if not left:
+                    # What is damaged behind it is not asked for.
+                    break
         ends.append(end)
     meter.done()
-    left = gtids_of(left_out)
-    return Survey(count - len(left), last, left, tuple(ends))
+    without = gtids_of(left_out)
+    return Survey(count - len(without), last, without, tuple(ends))
 
 
 def _left_out(event: Event, running: Open, scope: Scope) -> Iterator[Done]:

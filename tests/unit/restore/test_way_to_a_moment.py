@@ -9,7 +9,18 @@ from wbagent.binlog.gtid import Gtid, GtidSet, Source
 from wbagent.binlog.layout import FileId
 from wbagent.binlog.scan import Done, Mark
 from wbagent.errors import RestoreError
-from wbagent.restore.history import Candidate, Window, choose_backup, executed_at, last_file, spanning, steps, windows
+from wbagent.restore.history import (
+    Candidate,
+    Known,
+    Window,
+    choose_backup,
+    executed_at,
+    last_file,
+    refuse_hole,
+    spanning,
+    steps,
+    windows,
+)
 from wbagent.restore.until import Until
 
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "40342206-e9a9-11f1-8fc5-02fc00000001"
@@ -137,3 +148,35 @@ def test_which_moments_can_be_had() -> None:
     quiet = [Candidate("5", gtids(f"{A}:1-30"), 600 * SECOND)]
     assert windows(quiet, (later,)) == ()
     assert windows(quiet, (later,), 900 * SECOND) == (Window(600 * SECOND, 900 * SECOND, "5"),)
+
+
+def test_a_backup_that_its_drill_found_bad_is_not_begun_with() -> None:
+    good, bad = Candidate("1", gtids(f"{A}:1-5")), Candidate("2", gtids(f"{A}:1-15"), 250 * SECOND, bad=True)
+    wanted = gtids(f"{A}:1-20")
+    assert choose_backup([good, bad], (ONE, TWO), wanted, at(300)) is good
+    with pytest.raises(RestoreError, match="do not restore, as their drills found: the newest is 2"):
+        choose_backup([bad], (ONE, TWO), wanted, at(300))
+    assert [span.backup for span in windows([good, bad], (ONE, TWO))] == ["1"]
+    assert windows([bad], (ONE, TWO)) == (), "no moment is promised from it"
+
+
+def test_what_was_noted_counts_only_while_it_is_still_stored() -> None:
+    known = Known(900 * SECOND, gtids(f"{A}:1-20"))
+    assert known.until_by((ONE, TWO)) == 900 * SECOND
+    cut = file("binlog.000002", f"{A}:1-10", f"{A}:1-17", 210, 280)
+    assert str(known.lost((ONE, cut))) == f"{A}:18-20"
+    assert known.until_by((ONE, cut)) == 0, "what happened since 280 is not known any more"
+    rotated = file("binlog.000003", f"{A}:1-20", f"{A}:1-20", 0, 0, created=310)
+    assert known.until_by((rotated,)) == 900 * SECOND, "retention removed the files, and this one comes after them"
+
+
+def test_a_moment_behind_what_is_left_of_a_file_is_refused() -> None:
+    cut = file("binlog.000001", "", f"{A}:1-7", 100, 150)
+    refuse_hole(cut, (cut, TWO), at(150))
+    refuse_hole(ONE, (ONE, TWO), at(205))
+    refuse_hole(TWO, (ONE, TWO), at(400))
+    with pytest.raises(RestoreError, match="lies in a gap: 3 transactions") as refused:
+        refuse_hole(cut, (cut, TWO), at(160))
+    assert "--at" in refused.value.hint
+    elsewhere = file("log.000001", f"{A}:1-7", f"{A}:1-10", 151, 200, uuid=B)
+    refuse_hole(cut, (cut, elsewhere, TWO), at(160))
