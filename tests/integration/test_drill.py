@@ -203,6 +203,33 @@ def test_bad_backup_is_found_out(host: Drilled, damage: object, reason: str) -> 
     assert host.left() == []
 
 
+def test_a_backup_that_was_proven_and_is_bad_now_does_not_count_any_more(host: Drilled) -> None:
+    older = host.run().manifest
+    assert host.drill()
+    newer = host.run().manifest
+    assert host.drill()
+    assert host.fact("drill.proven")["id"] == newer.id
+    host.store.delete(object_key(newer.owner, newer.id, newer.data.file))
+    with pytest.raises(DrillFailedError, match=r"NOT a good one: .*is missing"):
+        host.drill(newer.id)
+    assert host.fact("drill.proven")["id"] == older.id, "its age is what counts from now on"
+    host.store.delete(object_key(older.owner, older.id, older.data.file))
+    with pytest.raises(DrillFailedError, match=r"NOT a good one: .*is missing"):
+        host.drill(older.id)
+    assert host.fact("drill.proven") == {}
+
+
+@pytest.mark.parametrize("name", ["nope", "../x", "20200101T000000Z"])
+def test_a_slip_of_the_pen_is_no_failed_drill(unproven: tuple[Drilled, Manifest], name: str) -> None:
+    """The unit's failure would wake people with "a backup is not proven"."""
+    host, _ = unproven
+    typed = host.command("backup", "drill", name)
+    assert typed.returncode == 74
+    assert "wbagent backup list" in typed.stderr, typed.stderr
+    with host.state() as state:
+        assert state.get("drill.wanted") is None, "the unit was not asked"
+
+
 def test_two_drills_of_one_backup_must_agree(host: Drilled) -> None:
     """A store or a memory that gives other bytes than the time before, and nothing else tells."""
     manifest = host.run().manifest

@@ -326,7 +326,7 @@ def proof_words(overview: Overview) -> str:
     """Whether the newest backup is proven, in a few words; "" where drills are switched off."""
     last, proven = overview.facts.get(BACKUP_FACT), overview.facts.get(PROVEN_FACT)
     configured, drill = overview.facts.get(CONFIG_FACT), overview.facts.get(DRILL_FACT)
-    if last is not None and proven is not None and proven.value["id"] == last.value["id"]:
+    if last is not None and proven is not None and proven.value.get("id") == last.value["id"]:
         image = proven.value.get("image")
         return f"proven (in {image})" if image else "proven"
     if configured is None or not configured.value.get("drill"):

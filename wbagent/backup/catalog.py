@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from wbagent.backup.layout import MANIFEST, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import Manifest, parse_manifest
 from wbagent.bucket.store import NotStoredError, Store
 from wbagent.errors import BackupError, DamagedError, RestoreError
+
+# HOST is [backup] owner, by default the name of the host that made it.
+_LIST: Final = "see what there is: wbagent backup list --all; what another host made: wbagent backup list --owner HOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
         if newest is None:
             raise RestoreError(
                 f"{store.address} holds no complete backup of {owner!r}",
-                hint="see what there is: wbagent backup list --all; one that another host made: --owner HOST",
+                hint=_LIST,
             )
         return newest
     if not is_backup_id(name):
@@ -79,9 +83,12 @@ def find_backup(store: Store, owner: str, name: str) -> Manifest:
     except NotStoredError:
         raise RestoreError(
             f"{store.address} holds no complete backup {name} of {owner!r}",
-            hint="see what there is: wbagent backup list --all; one that another host made: --owner HOST",
+            hint=_LIST,
         ) from None
-    sizes = {each.file: store.size(object_key(owner, name, each.file)) for each in record.stored}
+    sizes = {}
+    for each in record.stored:
+        with suppress(NotStoredError):
+            sizes[each.file] = store.size(object_key(owner, name, each.file))
     if mismatch := _mismatch(record, owner, name, sizes):
         raise DamagedError(f"backup {name} is damaged: {mismatch}", hint="use another: wbagent backup list")
     return record

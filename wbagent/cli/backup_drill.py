@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from wbagent.age import Identity
+from wbagent.backup.catalog import find_backup
+from wbagent.bucket.open import open_store
 from wbagent.cli.following import follow_unit
 from wbagent.cli.progress import progress_reporter
 from wbagent.config import Settings
 from wbagent.drill import record
 from wbagent.drill.job import DrillFailedError, Order, run_drill
-from wbagent.errors import EX_IOERR, EX_UNAVAILABLE, AccessError, StateError
+from wbagent.errors import EX_IOERR, EX_UNAVAILABLE, AccessError, DamagedError, StateError
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration
 from wbagent.state import State
@@ -58,6 +61,9 @@ def follow(settings: Settings, name: str) -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
     began = time.time()
     if name:
+        with suppress(DamagedError):
+            # A slip of the pen is no failed drill: that of the unit would wake people with a critical alert.
+            find_backup(open_store(settings.backup, state_directory()), settings.backup.owner, name)
         with State() as state:
             state.put(record.WANTED, name, began)
     result = follow_unit(_UNIT, "drill")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from wbagent.database.mysqld import NoServerProgramError, find_mysqld
 from wbagent.drill import record
 from wbagent.drill.choice import choose
 from wbagent.drill.proving import damaged, prove
-from wbagent.errors import DamagedError, DrillError, RestoreError, WbagentError, foreseen
+from wbagent.errors import BucketError, DamagedError, DrillError, RestoreError, WbagentError, foreseen
 from wbagent.quantities import format_duration
 from wbagent.restore.stored import StoredBackup
 from wbagent.state import State
@@ -78,6 +78,8 @@ def run_drill(
             _tell_failure(said, failure)
             raise DrillFailedError(f"no backup was proven: {failure.message}", hint=failure.hint) from problem
         record.put_proof(state, manifest, proof, clock())
+        if not proof.ok and record.counts_as_proven(state, manifest):
+            record.put_newest_proven(state, _newest_proven(store, manifest.owner))
         judged = _judged(proof, manifest)
         tell_backup(settings.alerts, Ping.SUCCESS, f"backup {manifest.id} is proven")
         tidy_after_proof(store, settings.backup, state, directory, clock)
@@ -98,6 +100,16 @@ def _choose(store: Store, owner: str, name: str) -> Stored | None:
         if found is None or found.manifest is None:
             raise
         return Stored(name, "damaged", 0, found.manifest, error.message)
+
+
+def _newest_proven(store: Store, owner: str) -> tuple[Manifest, Proof] | None:
+    """The newest backup that is proven still; None where there is none, or the store cannot tell."""
+    with suppress(BucketError):
+        for each in newest_first(store, owner):
+            proof = read_proof(store, each.manifest) if each.manifest and each.state == "complete" else None
+            if each.manifest and proof and proof.ok:
+                return each.manifest, proof
+    return None
 
 
 def _is_proven(store: Store, manifest: Manifest) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import Proof
@@ -18,7 +18,28 @@ Result = Literal["proven", "disproven", "not done", "no mysqld"]
 
 def put_proof(state: State, manifest: Manifest, proof: Proof, now: float) -> None:
     """Facts "drill.last" and, of a good proof, "drill.proven" (times in seconds since the epoch)."""
-    value = {
+    value = _value(manifest, proof)
+    note(state, DRILL, value, now)
+    if proof.ok and not _newer_is_proven(state, manifest):
+        note(state, PROVEN, value, now)
+
+
+def counts_as_proven(state: State, manifest: Manifest) -> bool:
+    """Whether the state file says of this backup that it is the newest that a drill has proven."""
+    fact = state.get(PROVEN)
+    return fact is not None and (fact.value.get("owner"), fact.value.get("id")) == (manifest.owner, manifest.id)
+
+
+def put_newest_proven(state: State, found: tuple[Manifest, Proof] | None) -> None:
+    """Fact "drill.proven" anew, after a drill has disproven the backup that it named; None: there is no other."""
+    if found is None:
+        note(state, PROVEN, {}, 0.0)
+    else:
+        note(state, PROVEN, _value(*found), found[1].finished_at.timestamp())
+
+
+def _value(manifest: Manifest, proof: Proof) -> dict[str, Any]:
+    return {
         "id": manifest.id,
         "owner": manifest.owner,
         "result": "proven" if proof.ok else "disproven",
@@ -31,9 +52,6 @@ def put_proof(state: State, manifest: Manifest, proof: Proof, now: float) -> Non
         "server": proof.server,
         "image": proof.image,
     }
-    note(state, DRILL, value, now)
-    if proof.ok and not _newer_is_proven(state, manifest):
-        note(state, PROVEN, value, now)
 
 
 def put_not_done(state: State, result: Result, error: WbagentError, now: float) -> None:
@@ -59,6 +77,6 @@ def take_wanted(state: State, now: float) -> str:
 def _newer_is_proven(state: State, manifest: Manifest) -> bool:
     """Whether an older backup was drilled by hand: the newest proven one is still another."""
     fact = state.get(PROVEN)
-    if fact is None or fact.value["owner"] != manifest.owner:
+    if fact is None or fact.value.get("owner") != manifest.owner:
         return False
     return float(fact.value["finished_at"]) > manifest.finished_at.timestamp()

@@ -12,7 +12,7 @@ from wbagent.backup.catalog import committed, find_backup, newest_backup, read_c
 from wbagent.backup.layout import backup_id, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import DefinitionRecord, FilesRecord, StoredObject, TableRecord, parse_manifest
 from wbagent.bucket.directory import DirectoryStore
-from wbagent.errors import BackupError, BucketError, RestoreError
+from wbagent.errors import BackupError, DamagedError, RestoreError
 
 LATER = "20261125T030000Z"
 DUMP = "database.sql.zst"
@@ -104,7 +104,7 @@ def test_commit_record_without_its_dump_is_damaged(store: DirectoryStore) -> Non
 def test_backup_with_files_is_complete_only_with_them(store: DirectoryStore) -> None:
     put(store, files=FILES, objects=WITH_FILES)
     assert states(store) == {ID: "damaged"}
-    with pytest.raises(BucketError):
+    with pytest.raises(DamagedError, match=r"files\.tar\.zst is missing"):
         find_backup(store, "host1", ID)
     store.put(object_key("host1", ID, FILES.file), b"short")
     assert find_backup(store, "host1", ID).files == FILES
