@@ -333,3 +333,7 @@ def test_command_line_makes_lists_and_shows(case: Case) -> None:
     text = case.command("backup", "show", row["id"]).stdout
     assert f"backup     {row['id']} of host1" in text
     assert case.command("backup", "show", "20000101T000000Z").returncode == 74
+    # As on the host that is to replace this one, under a name of its own.
+    assert case.command("backup", "list", "--owner", "host1").stdout == case.command("backup", "list").stdout
+    assert "--owner HOST" in case.command("backup", "list", "--owner", "host2").stdout
+    assert "--owner HOST" in case.command("backup", "show", "latest", "--owner", "host2").stderr

@@ -35,6 +35,8 @@ _HINTS: Final = {
     "TooManyBuckets": "let the store's administrator raise the number of buckets for these keys",
     "RequestTimeTooSkewed": "set this host's clock: timedatectl status",
     "NoSuchBucket": "create the bucket (wbagent bucket create [--backup]), or mend its name in the connection string",
+    "NoSuchUpload": "it was removed while it was under way: by another host with the same [backup] owner, which clears"
+    " up before its own backup (give each its own), or by a rule of the bucket; then make the backup again",
     "QuotaExceeded": "raise the bucket's quota or delete old objects",
     "EntityTooLarge": "raise [backup] part_size only as far as the store allows",
     "XAmzContentSHA256Mismatch": _NO_CRC,

@@ -45,8 +45,9 @@ def run(ctx: click.Context, in_process: bool) -> None:
 @backup.command("list")
 @click.option("--all", "show_all", is_flag=True, help="Also what is incomplete or damaged, and so is no backup.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--owner", help="Those of another host: its [backup] owner.")
 @click.pass_context
-def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
+def list_(ctx: click.Context, show_all: bool, as_json: bool, owner: str | None) -> None:
     """List the backups that can be restored, oldest first."""
     from wbagent.backup.catalog import read_catalog  # noqa: PLC0415
     from wbagent.backup.proof import read_proof  # noqa: PLC0415
@@ -56,21 +57,22 @@ def list_(ctx: click.Context, show_all: bool, as_json: bool) -> None:
 
     settings = load_settings(ctx)
     store = _store(settings)
-    catalog = read_catalog(store, settings.backup.owner)
+    owner = owner or settings.backup.owner
+    catalog = read_catalog(store, owner)
     shown = [each for each in catalog if show_all or each.state == "complete"]
     proofs = {each.id: read_proof(store, each.manifest) for each in shown if each.manifest}
-    moments, unknown = moments_or_why(store, settings.backup.owner)
+    moments, unknown = moments_or_why(store, owner)
     if as_json:
         document = {
             "destination": store.address,
             "off_site": store.off_site,
-            "owner": settings.backup.owner,
+            "owner": owner,
             "backups": [short_row(each) | proof_row(proofs.get(each.id)) for each in shown],
             "moments": moment_rows(moments) if moments else None,
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    print_list(store, settings.backup.owner, shown, proofs, len(catalog) - len(shown))
+    print_list(store, owner, shown, proofs, len(catalog) - len(shown))
     for line in moment_lines(moments) if moments and moments.files else ():
         click.echo(line)
     if unknown:
@@ -102,8 +104,9 @@ def check_destination(ctx: click.Context, as_json: bool, policy: Kind | None) ->
 @backup.command()
 @click.argument("name", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="The commit record as it is stored.")
+@click.option("--owner", help="One of another host: its [backup] owner.")
 @click.pass_context
-def show(ctx: click.Context, name: str, as_json: bool) -> None:
+def show(ctx: click.Context, name: str, as_json: bool, owner: str | None) -> None:
     """Show a backup's commit record; ID may be the word "latest"."""
     from wbagent.backup.catalog import find_backup  # noqa: PLC0415
     from wbagent.backup.proof import read_proof  # noqa: PLC0415
@@ -111,7 +114,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
     settings = load_settings(ctx)
     store = _store(settings)
-    manifest = find_backup(store, settings.backup.owner, name)
+    manifest = find_backup(store, owner or settings.backup.owner, name)
     if as_json:
         click.echo(manifest.to_bytes(), nl=False)
     else:

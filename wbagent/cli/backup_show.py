@@ -30,7 +30,7 @@ def print_list(
             line += f"  {each.state.upper()}: {each.reason}"
         click.echo(line)
     if not shown:
-        click.echo("none; make one: wbagent backup run")
+        click.echo("none; make one: wbagent backup run; those of another host: wbagent backup list --owner HOST")
     if hidden:
         click.echo(f"{hidden} more that are incomplete or damaged: wbagent backup list --all")
 

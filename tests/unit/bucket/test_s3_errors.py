@@ -32,6 +32,7 @@ def refusal(code: str, status: int = 400) -> exceptions.ClientError:
         (refusal("RequestTimeTooSkewed", 403), BucketError, "timedatectl"),
         (refusal("PermanentRedirect", 301), BucketError, "region"),
         (refusal("NoSuchBucket", 404), BucketError, "create the bucket"),
+        (refusal("NoSuchUpload", 404), BucketError, "same [backup] owner"),
         (refusal("SlowDown", 503), BucketError, "administrator"),
         (exceptions.NoCredentialsError(), NotAllowedError, "s3://KEY:SECRET@"),
         (exceptions.EndpointConnectionError(endpoint_url="http://s3.example.com"), UnansweredError, "network"),
