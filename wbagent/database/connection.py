@@ -26,6 +26,7 @@ READ_TIMEOUT: Final = 60.0
 _CONTEXT_FOR_S: Final = 600.0
 
 _TOO_MANY_CLONES: Final = 3634
+_COMES_IN_BY_SOCKET: Final = 1698
 # For systemd it is active all the while. Short: an alert shows 200 characters of it.
 _HANGS: Final = (
     "it is up and hangs, though `systemctl status mysql` says active; there: mysql -e 'SHOW PROCESSLIST';"
@@ -33,6 +34,8 @@ _HANGS: Final = (
 )
 _HINTS: Final = {
     ER.ACCESS_DENIED_ERROR: "check user and password in the connection string (special characters written as %XX)",
+    _COMES_IN_BY_SOCKET: "this account has no password and comes in by the socket of its own host:"
+    " ?socket=/run/mysqld/mysqld.sock behind the database's name",
     ER.DBACCESS_DENIED_ERROR: "grant the account its rights on this database",
     ER.BAD_DB_ERROR: "check the database's name after the host in the connection string",
     _TOO_MANY_CLONES: "another clone runs or hangs there (SHOW PROCESSLIST); a restart of mysqld ends one that hangs",

@@ -193,7 +193,8 @@ def choose_backup(
             hint="a clone's is known once it is proven: wbagent backup drill; of a dump, the warnings of"
             " `wbagent backup show latest` say what the account lacks",
         )
-    raise RestoreError(f"there is no backup of before {until}", hint="see what there is: wbagent backup list")
+    point = f"the transaction {until.before}" if until.before else str(until)
+    raise RestoreError(f"there is no backup of before {point}", hint="see what there is: wbagent backup list")
 
 
 def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_until: int = 0) -> tuple[Window, ...]:

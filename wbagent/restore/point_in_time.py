@@ -234,10 +234,10 @@ class PointInTime:
 
     def _tell(self, restored: Restored, surveyed: Survey, seconds: float) -> None:
         last = surveyed.last
-        reached = f"{last.gtid} of {show(last.committed_at)}" if last else "nothing was to be applied"
+        reached = f", the last {last.gtid} of {show(last.committed_at)}" if last else ""
         journal.send(
             f"rolled {restored.target} forward from backup {restored.manifest.id} to {self._until}:"
-            f" {surveyed.count} transactions, the last {reached}",
+            f" {surveyed.count} transactions{reached}",
             message_id=events.RESTORE_DONE,
             id=restored.manifest.id,
             transactions=surveyed.count,

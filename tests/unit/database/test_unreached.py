@@ -57,3 +57,9 @@ def test_a_mysql_that_takes_the_connection_and_says_nothing() -> None:
     assert len(caught.value.hint) < 196
     # Its host is there: not the network is gone.
     assert caught.value.reached
+
+
+def test_an_account_that_comes_in_by_its_socket_is_told_so() -> None:
+    """Such as root's on Debian, whom a person names first."""
+    refused = pymysql.err.OperationalError(1698, "Access denied for user 'root'@'localhost'")
+    assert "?socket=/run/mysqld/mysqld.sock" in explained(refused, NETWORK).hint

@@ -105,8 +105,10 @@ def test_the_newest_backup_that_is_not_too_new() -> None:
     backups = [Candidate("old", gtids(f"{A}:1-3")), Candidate("new", gtids(f"{A}:1-12")), Candidate("none", None)]
     assert choose_backup(backups, (ONE, TWO), gtids(f"{A}:1-15"), at(1)).id == "new"
     assert choose_backup(backups, (ONE, TWO), gtids(f"{A}:1-11"), at(1)).id == "old"
-    with pytest.raises(RestoreError, match="no backup of before"):
+    with pytest.raises(RestoreError, match="no backup of before 1970"):
         choose_backup(backups, (ONE, TWO), gtids(f"{A}:1-2"), at(1))
+    with pytest.raises(RestoreError, match="no backup of before the transaction"):
+        choose_backup(backups, (ONE, TWO), gtids(f"{A}:1-2"), Until(before=Gtid(Source(A), 3)))
     with pytest.raises(RestoreError, match="no backup has an exact position"):
         choose_backup(backups[2:], (ONE, TWO), gtids(f"{A}:1-15"), at(1))
     with pytest.raises(RestoreError, match=f"without a gap: after backup old 1 transactions are missing .{A}:11"):
