@@ -21,6 +21,9 @@ from tests.testbed.program import WORK
 from tests.testbed.proxy import Proxy
 from wbagent.binlog.layout import RECORD
 from wbagent.binlog.record import parse_record
+from wbagent.checks.backup.planned import binary_logs
+from wbagent.checks.check import Subject
+from wbagent.checks.scratch import Scratch
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import RestoreError
 from wbagent.restore.history import NOTHING_KNOWN, Known
@@ -218,7 +221,13 @@ def test_a_gap_is_not_crossed(
 
 
 def test_a_piece_that_is_gone_or_damaged_is_never_restored_over(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+    tmp_path: Path,
+    server: MysqlServer,
+    url: MysqlURL,
+    target: MysqlURL,
+    clients: ClientPrograms,
+    bucket: S3URL,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = shipping_case(tmp_path, url, clients, bucket)
     with shipping(case) as host:
@@ -247,6 +256,9 @@ def test_a_piece_that_is_gone_or_damaged_is_never_restored_over(
     case.store.delete(stem + record.suffix)
     gone = case.command("restore", "--at", after, *into)
     assert (gone.returncode, "2 transactions that this host had stored are gone" in gone.stderr) == (74, True), gone
+    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(case.state_directory))
+    found = binary_logs(case.settings, lambda: service.report.noted_at)(Subject(case.settings, Scratch()))
+    assert (found.verdict, "2 transactions that were stored are gone" in found.found) == ("fail", True), found
     assert "systemctl restart wbagent-binlog" in case.command("binlog", "status").stdout
     assert server.execute("SHOW DATABASES LIKE 'copy'") == []
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wbagent.backup.retention import Backup, Standing
+from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Report
 from wbagent.bucket.verdict import Finding as Found
 from wbagent.bucket.verdict import Verdict as Judged
@@ -18,6 +19,7 @@ from wbagent.checks.backup.place import judge_destination, judge_keys
 from wbagent.checks.backup.planned import (
     judge_binary_logs,
     judge_encryption,
+    judge_kept,
     judge_retention,
     judge_schedule,
 )
@@ -146,6 +148,13 @@ def test_binary_logs() -> None:
     assert binlogs(behind=True, covered_at=now - 400).verdict == "warn"
     assert binlogs(gap="binlog.7 was purged", gap_at=now - 10).verdict == "fail"
     assert binlogs(gap="binlog.7 was purged", gap_at=now - 10, sound_at=now - 5).verdict == "pass"
+
+
+def test_binary_logs_that_are_gone_from_the_store() -> None:
+    good = binlogs()
+    assert judge_kept(good, GtidSet()) is good
+    gone = judge_kept(good, GtidSet.parse("3e11fa47-71ca-11e1-9e33-c80aa9429562:7-9"))
+    assert (gone.verdict, gone.found[:14]) == ("fail", "3 transactions")
 
 
 def test_what_hangs_on_one_look_tells_its_failure_once() -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from wbagent.binlog import lag
+from wbagent.binlog.catalog import read_catalog
+from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Report
+from wbagent.bucket.open import open_store
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config import Settings
 from wbagent.config.model import BackupSettings
-from wbagent.errors import AccessError, StateError
+from wbagent.errors import AccessError, BucketError, StateError
 from wbagent.quantities import format_duration
+from wbagent.restore.history import Known
 from wbagent.state import State
+from wbagent.state_directory import state_directory
 
 _GUIDE_DAYS: Final = 7
 _DAY_S: Final = 86400.0
@@ -58,7 +64,7 @@ def judge_encryption(recipients: Sequence[str]) -> Finding:
 
 
 def binary_logs(settings: Settings, clock: Callable[[], float]) -> Callable[[Subject], Finding]:
-    """What the unit that stores them noted last."""
+    """What the unit that stores them noted last, and whether that is in the store still."""
 
     def look(_: Subject) -> Finding:
         if not settings.backup.binlog.enabled:
@@ -71,9 +77,27 @@ def binary_logs(settings: Settings, clock: Callable[[], float]) -> Callable[[Sub
             return note(f"not looked at: {error.message}", remedy=error.hint)
         except (TypeError, KeyError, AttributeError):
             report = None
-        return judge_binary_logs(settings, report, clock())
+        found = judge_binary_logs(settings, report, clock())
+        if report is None or found.verdict != "pass":
+            return found
+        with suppress(BucketError):
+            # Whether it answers is a check of its own.
+            files = read_catalog(open_store(settings.backup, state_directory(), impatient=True), settings.backup.owner)
+            return judge_kept(found, Known(stored=GtidSet.parse(report.stored)).lost(files))
+        return found
 
     return look
+
+
+def judge_kept(found: Finding, lost: GtidSet) -> Finding:
+    """`lost`: transactions that were stored and are not there any more, which the unit itself would not see."""
+    if not lost:
+        return found
+    return fail(
+        f"{len(lost)} transactions that were stored are gone from the store ({str(lost)[:200]})",
+        needed="all that was stored",
+        remedy="systemctl restart wbagent-binlog, which stores again what MySQL still has; then: wbagent backup run",
+    )
 
 
 def judge_binary_logs(settings: Settings, report: Report | None, now: float) -> Finding:
