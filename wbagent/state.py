@@ -92,6 +92,8 @@ class State:
         self.connection.close()
 
     def _open(self) -> None:
+        # Until it is open, the next use tries again.
+        self._inode = 0
         mode = "ro" if self._read_only else "rwc"
         # isolation_level=None: every statement is its own transaction unless BEGIN is written out.
         self.connection = sqlite3.connect(f"file:{self.path}?mode={mode}", uri=True, timeout=10, isolation_level=None)
@@ -130,7 +132,7 @@ class State:
 
     def _follow(self) -> None:
         """Go over to the file that has taken the place of the one that is open: that was damaged and set aside."""
-        if self._read_only or self.connection.in_transaction:
+        if self._read_only or self._in_transaction():
             return
         try:
             # Also when somebody moved it away by hand.
@@ -139,6 +141,13 @@ class State:
                 self._open()
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _in_transaction(self) -> bool:
+        try:
+            return self.connection.in_transaction
+        except sqlite3.ProgrammingError:
+            # It is closed: the file could not be opened again.
+            return False
 
     def get(self, key: str) -> Fact | None:
         """The fact stored under `key`, or None; raises StateError."""
@@ -168,7 +177,7 @@ class State:
                 self.connection.execute("COMMIT")
             except BaseException:
                 # A full disk has rolled back by itself already.
-                if self.connection.in_transaction:
+                if self._in_transaction():
                     self.connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:

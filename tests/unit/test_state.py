@@ -72,6 +72,24 @@ def test_a_file_that_is_damaged_while_it_is_open(tmp_path: Path) -> None:
     assert len(aside(path)) == 1
 
 
+def test_a_directory_that_was_away_for_a_while(tmp_path: Path) -> None:
+    """What could not be opened again is tried again at each use, so that the agent need not be restarted."""
+    (tmp_path / "wbagent").mkdir()
+    with State(tmp_path / "wbagent" / "state.db") as state:
+        state.put("a", 1, 1.0)
+        (tmp_path / "wbagent").rename(tmp_path / "elsewhere")
+        for _ in range(2):
+            with pytest.raises(StateError, match="unable to open"):
+                state.get("a")
+            with pytest.raises(StateError, match="unable to open"), state.transaction():
+                pass
+        (tmp_path / "elsewhere").rename(tmp_path / "wbagent")
+        assert state.get("a") == Fact(1, 1.0)
+        with state.transaction():
+            state.put("a", 2, 2.0)
+        assert state.get("a") == Fact(2, 2.0)
+
+
 def test_a_file_that_was_moved_away_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with State(path) as state:
