@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from wbagent.config.host_name import resolvable
+
 MASK: Final = "***"
 _NEAREST_SCHEME: Final = {
     "gcs": "gs",
@@ -136,6 +138,8 @@ def _address(url: SplitResult, address: str) -> tuple[str, int | None]:
     host = re.sub(r":\d*$", "", address)
     if host and not _HOST.fullmatch(host):
         raise ConnectionStringError("the host name holds a character that no host name may have")
+    if host and not host.startswith("[") and not resolvable(host):
+        raise ConnectionStringError("the host name has a part that is empty or longer than 63 characters")
     return host.strip("[]").lower(), port
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,14 @@ def _absolute(value: str) -> str:
     if not value.startswith("/") or not value.strip("/"):
         raise ValueError("expected the absolute path of a directory")
     return value
+
+
+def _is_web_address(value: str) -> bool:
+    try:
+        # What is in brackets has to be an address of IPv6, and the port a number.
+        return bool(_WEB_ADDRESS.fullmatch(value) and urlsplit(value).port != 0)
+    except ValueError:
+        return False
 
 
 def _metrics_file(value: str) -> str:
@@ -162,7 +171,7 @@ class AlertSettings(Section):
     @field_validator("ping_agent", "ping_backup")
     @classmethod
     def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _WEB_ADDRESS.fullmatch(value.get_secret_value()):
+        if value is not None and not _is_web_address(value.get_secret_value()):
             raise ValueError('expected an address such as "https://hc-ping.com/UUID"')
         return value
 

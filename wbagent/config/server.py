@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from wbagent.config import embedded as own
 from wbagent.config.certificates import read_certificates
 from wbagent.config.dsn import S3URL, ForeignBucketURL, MysqlURL, RedisURL, parse_server_bucket
+from wbagent.config.host_name import resolvable
 from wbagent.config.section import Duration, Section, Size
 
 IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})")
@@ -25,8 +26,13 @@ _ULIMIT: Final = re.compile(r"(-1|\d{1,18})(?::(-1|\d{1,18}))?")
 
 
 def _host_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
+    found = re.fullmatch(r"https?://([A-Za-z0-9.-]+)(?::(\d{1,5}))?/?", value)
+    if not found:
         raise ValueError('expected the address that users open, such as "https://wandb.example.com", without a path')
+    if not resolvable(found[1]):
+        raise ValueError("the host name has a part that is empty or longer than 63 characters")
+    if found[2] and not 0 < int(found[2]) < 65536:
+        raise ValueError("expected a port from 1 to 65535")
     return value.rstrip("/")
 
 

@@ -67,6 +67,8 @@ def test_masked_and_repr_hide_the_secret(secret: str, host: str) -> None:
         (MysqlURL, "mysql://u:p@/db", "no host"),
         (MysqlURL, "mysql://u:p@h:70000/db", "not a port"),
         (MysqlURL, "mysql://u:p@h:0/db", "port 0"),
+        (MysqlURL, "mysql://u:p@db..example.com/db", "a part that is empty"),
+        (MysqlURL, f"mysql://u:p@{'h' * 64}.example.com/db", "longer than 63"),
         (MysqlURL, "mysql://u:p@h/db?tls=yes", "tls"),
         (MysqlURL, "mysql://u:p@h/db?tls=true&tls=false", "twice"),
         (MysqlURL, "mysql://u:p@h/db?tls", "key=value"),
