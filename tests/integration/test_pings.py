@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pydantic import SecretStr
 
 from tests.testbed.switch import Heard, Switch
@@ -28,3 +29,14 @@ def test_a_service_that_refuses_or_is_away_is_named_without_the_secret() -> None
     gone = ping(away, Ping.SUCCESS)
     assert gone.startswith("http://127.0.0.1/… cannot be reached: ")
     assert "secret" not in gone + refused
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1/secret-id\u200b", f"http://{'a' * 64}.example.com/secret-id", "http://127.0.0.1/secret-id\x01"],
+)
+def test_an_address_that_none_can_be_is_told_and_spoils_no_backup(address: str) -> None:
+    """Such as one that was copied with something invisible behind it."""
+    said = ping(SecretStr(address), Ping.START)
+    assert "cannot be reached: its address holds" in said
+    assert "secret" not in said

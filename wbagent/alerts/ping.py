@@ -38,7 +38,7 @@ def label(url: SecretStr) -> str:
 
 def ping(url: SecretStr, what: Ping, body: str = "") -> str:
     """Send one ping; "" when it was taken, else why not. Blocks for ten seconds at most a step of the connection."""
-    from http.client import HTTPException  # noqa: PLC0415 - with urllib 1.8 MB, only where pings are asked for
+    from http.client import HTTPException, InvalidURL  # noqa: PLC0415 - with urllib 1.8 MB, only where pings are asked for
     from urllib.error import HTTPError, URLError  # noqa: PLC0415 - as above
     from urllib.request import Request, urlopen  # noqa: PLC0415 - as above
 
@@ -52,6 +52,9 @@ def ping(url: SecretStr, what: Ping, body: str = "") -> str:
         return f"{label(url)} answered {error.code} {error.reason}"
     except URLError as error:
         return f"{label(url)} cannot be reached: {error.reason}"
+    except (ValueError, InvalidURL):
+        # In Python's words on it the whole path is told.
+        return f"{label(url)} cannot be reached: its address holds a character or a name that no address has"
     except (OSError, HTTPException) as error:
         return f"{label(url)} cannot be reached: {error or type(error).__name__}"
 
