@@ -143,3 +143,19 @@ def test_interrupted_in_the_midst_of_it(disk: LoopDisk, slow: Path, tmp_path: Pa
     assert "interrupted; what checks had made is removed" in said
     assert "Traceback" not in shown + said
     assert [path.name for path in disk.directory.iterdir()] == ["lost+found"]
+
+
+def test_a_mount_whose_name_is_in_another_coding_hides_no_other(tmp_path: Path) -> None:
+    """/proc/self/mountinfo has the bytes of each name as they are."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a file system is mounted")
+    foreign = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(foreign)  # noqa: PTH102 - a name that is no text
+    ask = "import sys; from wbagent.monitor.disk import Asker; print(Asker().answers([sys.argv[1]])[sys.argv[1]])"
+    mount = 'mount -t tmpfs none "$1" && exec "$2" -X utf8 -c "$3" "$4"'
+    within = ["unshare", "--mount", "--propagation=private", "sh", "-ec", mount, "sh"]
+    done = subprocess.run(
+        [*within, foreign, sys.executable, ask, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "Space(" in done.stdout
+    assert done.stderr == ""

@@ -41,6 +41,11 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
     )
 
 
+def _mounts() -> tuple[Mount, ...]:
+    # A name in another coding than ours (of a disk that somebody plugged in) must not keep us from the others.
+    return parse_mounts(os.fsdecode(_MOUNTINFO.read_bytes()))
+
+
 def _plain(field_of_a_line: str) -> str:
     return _OCTAL.sub(lambda found: chr(int(found[1], 8)), field_of_a_line)
 
@@ -110,7 +115,7 @@ class Answer:
 
 def look_up(path: str) -> Answer:
     """The file system of a path, or of where the path would be; blocks as long as that file system does."""
-    mounts = parse_mounts(_MOUNTINFO.read_text())
+    mounts = _mounts()
     real = os.path.realpath(path)
     mount = mount_of(real, mounts)
     problem = ""
@@ -161,7 +166,7 @@ class Asker:
             found[path] = Answer(None, None, f"{path}: {error.strerror}")
 
     def _hangs(self, path: str) -> Answer:
-        mount = mount_of(os.path.normpath(path), parse_mounts(_MOUNTINFO.read_text()))
+        mount = mount_of(os.path.normpath(path), _mounts())
         return Answer(mount, None, f"it does not answer within {self._limit:g} s", hangs=True)
 
 
