@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +10,7 @@ import structlog
 
 from wbagent import __version__, events
 from wbagent.agent import overview
+from wbagent.agent.aside import aside
 from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.configured import configured
@@ -67,6 +67,7 @@ class Duties:
         self._binlogs_of: tuple[object, ...] | None = None
         self._jobs: tuple[str, ...] = ()
         self.reach = Reach()
+        self._looking: set[Watch] = set()
         self._serving = Serving.NOT_NOW
 
     def serving(self) -> Serving:
@@ -161,14 +162,14 @@ class Duties:
             log.info("the daily backup is started", message_id=events.BACKUP_STARTED)
 
     async def look_at_database(self) -> None:
-        """Ask MySQL for its version, in a thread since PyMySQL blocks, note the answer and tell of it."""
+        """Ask MySQL for its version, aside since PyMySQL blocks, note the answer and tell of it."""
         url = self.settings.database_url()
         if url is None:
             self.teller.judge_database(self.settings, "", "", "")
             return
         failure: DatabaseError | None = None
         try:
-            version, elsewhere = await asyncio.to_thread(_version, url)
+            version, elsewhere = await aside(_version, url)
         except DatabaseError as error:
             failure = error
             found: dict[str, Any] = {"ok": False, "text": f"AWAY: {error.message}", "address": url.address}
@@ -188,13 +189,22 @@ class Duties:
         self._state.put(overview.DATABASE_FACT, found, time.time())
 
     async def watch(self, watch: Watch) -> bool:
-        """One look at an area, in a thread since it may block; where it is not wanted, what still fires is over.
+        """One look at an area, aside since it may block; where it is not wanted, what still fires is over.
 
-        Whether there is something to tell.
+        Whether there is something to tell. A look that lasts while the configuration is read again is the only one
+        until it has ended; what it found of an area that was switched off meanwhile is no news.
         """
-        settings = self.settings
-        wanted = watch.every(settings) is not None
-        seen = await asyncio.to_thread(watch.look, settings, Moment.now()) if wanted else Seen()
+        settings, seen = self.settings, Seen()
+        if watch.every(settings) is not None:
+            if watch in self._looking:
+                return False
+            self._looking.add(watch)
+            try:
+                seen = await aside(watch.look, settings, Moment.now())
+            finally:
+                self._looking.discard(watch)
+            if watch.every(self.settings) is None:
+                return False
         self._samples.take(seen.samples, time.time())
         self.prometheus.take(watch, seen.samples)
         return self.teller.judge(settings, watch.kinds, seen.conditions)
@@ -204,7 +214,7 @@ class Duties:
         blindness, was = self.teller.blindness, self.teller.blindness.why
         message = blindness.look(self.settings, Moment.now())
         if message is not None:
-            taken = await asyncio.to_thread(past_outbox.send, message, destinations(self.settings.alerts))
+            taken = await aside(past_outbox.send, message, destinations(self.settings.alerts))
             blindness.sent(Moment.now(), taken=taken)
         return bool(was) is not bool(blindness.why)
 
@@ -218,7 +228,7 @@ class Duties:
         url, blind = self.settings.alerts.ping_agent, self.teller.blindness.why
         if url is None or (blind and self._blind_pinged):
             return
-        problem = await asyncio.to_thread(ping, url, Ping.FAIL if blind else Ping.SUCCESS, blind)
+        problem = await aside(ping, url, Ping.FAIL if blind else Ping.SUCCESS, blind)
         self._blind_pinged = bool(blind) and not problem
         if problem and not self._ping_problem:
             log.warning(f"the ping of the agent was not taken: {problem}; it is sent again and again")

@@ -1,0 +1,109 @@
+"""Looks that last: a reload finds one under way, and the agent's end does not wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from wbagent.agent.aside import aside
+from wbagent.agent.duties import Duties
+from wbagent.alerts import states
+from wbagent.alerts.outside import OutsideWatch, Serving
+from wbagent.config import Settings
+from wbagent.monitor.rules import Phase
+from wbagent.state import State
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
+    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(tmp_path))
+    with State() as opened:
+        yield opened
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """Where connections are taken and nothing is said."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        listening.setblocking(False)
+        yield listening
+
+
+def settings(listening: socket.socket, *, enabled: bool = True) -> Settings:
+    host = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = {"host": host, "image": "wandb/local:0.83.0", "embedded": True}
+    monitor = {"outside": {"enabled": enabled, "timeout": 20.0}, "certificate": {"enabled": enabled}}
+    return Settings.model_validate({"server": server, "monitor": monitor})
+
+
+def after_a_reload(state: State, silent: socket.socket, *, enabled: bool) -> tuple[list[bool], int]:
+    """A look is under way when the configuration is read again, and fails in the end.
+
+    Whether there was something to tell, by the look after the reload and by that one; the connections that came.
+    """
+
+    async def look_twice() -> tuple[list[bool], int]:
+        duties, watch = Duties(settings(silent), state), OutsideWatch(lambda: Serving.YES)
+        looking = asyncio.create_task(duties.watch(watch))
+        guest, _ = await asyncio.get_running_loop().sock_accept(silent)
+        duties.settings = settings(silent, enabled=enabled)
+        tell = [await duties.watch(watch)]
+        guest.close()
+        return [*tell, await looking], 1 + more_guests(silent)
+
+    return asyncio.run(look_twice())
+
+
+def more_guests(listening: socket.socket) -> int:
+    try:
+        listening.accept()[0].close()
+    except BlockingIOError:
+        return 0
+    return 1
+
+
+def test_a_watch_that_is_switched_off_while_it_looks(state: State, silent: socket.socket) -> None:
+    """What the look under way finds in the end would be pending for good: nobody looks there any more."""
+    assert after_a_reload(state, silent, enabled=False) == ([False, False], 1)
+    assert states.stored(state) == ()
+
+
+def test_a_reload_begins_no_second_look(state: State, silent: socket.socket) -> None:
+    assert after_a_reload(state, silent, enabled=True) == ([False, False], 1)
+    assert states.load(state, "outside").phase is Phase.PENDING
+
+
+def test_the_end_does_not_wait_for_what_hangs(silent: socket.socket) -> None:
+    """As the agent's does in asyncio.run(): systemd gives it twenty seconds."""
+    guest = socket.create_connection(silent.getsockname())
+
+    async def agent() -> None:
+        begun = asyncio.Event()
+
+        def hang(loop: asyncio.AbstractEventLoop) -> bytes:
+            loop.call_soon_threadsafe(begun.set)
+            return guest.recv(1)
+
+        hanging = asyncio.create_task(aside(hang, asyncio.get_running_loop()))
+        await begun.wait()
+        hanging.cancel()
+
+    began = time.monotonic()
+    try:
+        asyncio.run(agent())
+        assert time.monotonic() - began < 5
+    finally:
+        guest.shutdown(socket.SHUT_RDWR)
+        guest.close()
+
+
+def test_what_is_raised_aside_is_raised_here() -> None:
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(aside(divmod, 1, 0))
+    assert asyncio.run(aside(divmod, 7, 2)) == (3, 1)
