@@ -35,7 +35,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
             click.echo(f"{name:<9} {line}")
     if facts.CONFIG_FACT not in overview.facts:
         ctx.exit(4)
-    ctx.exit(0 if _well(overview) else 3)
+    ctx.exit(0 if well(overview) else 3)
 
 
 def _read() -> Overview:
@@ -70,7 +70,8 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         if end := overview.last_end:
             ago = format_duration(max(now - end.at, 0.0))
             yield "", f"last unasked end {ago} ago: {end.sentence()}"
-    if (database := overview.facts.get(facts.DATABASE_FACT)) is not None:
+    database = overview.facts.get(facts.DATABASE_FACT)
+    if database is not None and parts.get("database", True):
         seen = f"seen {format_duration(max(now - database.at, 0.0))} ago" + ("" if up else ", the agent is down since")
         yield "database", f"{database.value['text']} ({seen})"
         if database.value.get("elsewhere"):
@@ -119,11 +120,12 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         yield from (("", f"warning: {warning}") for warning in value.get("warnings", ()))
     if overview.drill is not None and overview.drill.active == "activating" and overview.drill.text:
         yield "", f"drill: {overview.drill.text}"
-    if not overview.facts[facts.CONFIG_FACT].value.get("drill", True):
+    drills = overview.facts[facts.CONFIG_FACT].value.get("drill", True)
+    if not drills:
         yield "", "drills are off, so nothing shows that a backup restores: [backup.drill] enabled = false"
     elif (made := overview.facts.get(facts.DRILL_FACT)) is not None and made.value["result"] == "no mysqld":
         yield "", f"try: {made.value['hint']}"
-    if (drill := facts.drill_failure(overview)) is not None:
+    if drills and (drill := facts.drill_failure(overview)) is not None:
         yield "", f"drill failed {format_duration(max(now - drill.at, 0.0))} ago: {drill.value['reason']}"
         yield "", f"try: {drill.value['hint']}"
     if (failure := facts.backup_failure(overview)) is not None:
@@ -145,17 +147,19 @@ def _binlog_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         yield "", "work since the newest backup would be lost with the database: [backup.binlog] enabled = false"
 
 
-def _well(overview: Overview) -> bool:
+def well(overview: Overview) -> bool:
+    """Whether nothing needs a person, of what this host is set up for."""
     configured = overview.facts.get(facts.CONFIG_FACT)
-    has_server = bool(configured and configured.value.get("server"))
+    # What is left of a part that this host has no more concerns nobody.
+    parts = configured.value if configured else {}
     serving = overview.server is not None and overview.server.serving
     agent = overview.agent is not None and overview.agent.serving
-    backup_failed = facts.backup_failure(overview) is not None
-    backup_failed |= facts.drill_failure(overview) is not None
+    backup_failed = bool(parts.get("backup")) and facts.backup_failure(overview) is not None
+    backup_failed |= bool(parts.get("drill")) and facts.drill_failure(overview) is not None
     database = overview.facts.get(facts.DATABASE_FACT)
-    database_away = database is not None and not database.value["ok"]
-    refused = bool(configured and configured.value.get("refused"))
+    database_away = bool(parts.get("database")) and database is not None and not database.value["ok"]
+    refused = bool(parts.get("refused"))
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
     troubles = troubles or binlog_down or bool(overview.blind)
-    return agent and (serving or not has_server) and not troubles and not facts.unconfigured(overview)
+    return agent and (serving or not parts.get("server")) and not troubles and not facts.unconfigured(overview)

@@ -24,7 +24,7 @@ from wbagent.agent.overview import (
     unconfigured,
     unit_state,
 )
-from wbagent.cli.status import alert_lines
+from wbagent.cli.status import alert_lines, well
 from wbagent.state import Fact
 
 NOW = 1_800_000_000.0
@@ -193,3 +193,17 @@ def test_what_is_silenced_is_not_nothing() -> None:
         "alerts",
         "ALERTS ARE BLIND, nobody is told of anything: disk is full",
     )
+
+
+@pytest.mark.parametrize("part", ["database", "backup", "drill"])
+def test_what_a_part_left_behind_that_is_no_more_concerns_nobody(part: str) -> None:
+    """Its last words stay in the state file; while the part is there they are a reason to look."""
+    left = {
+        "database": {DATABASE_FACT: Fact({"ok": False, "text": "AWAY"}, NOW - 60)},
+        "backup": {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 60)},
+        "drill": {DRILL_FACT: Fact({"result": "disproven", "id": "x", "reason": "x"}, NOW - 60)},
+    }[part]
+    for there in (True, False):
+        configured = {"server": True, "database": True, "backup": True, "drill": True} | {part: there}
+        seen = replace(overview(), facts={CONFIG_FACT: Fact(configured, NOW), **left})
+        assert well(seen) is not there
