@@ -93,7 +93,6 @@ class Agent:
 
     async def _rest(self, seconds: float) -> None:
         """Until the next multiple of `seconds` since the start, a watched unit changed, or a stop was asked for."""
-        self._wake.clear()
         seconds -= (time.monotonic() - self._begun) % seconds
         waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(self._stop.wait())]
         done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -101,6 +100,8 @@ class Agent:
             await asyncio.wait(waits[1:], timeout=_SETTLE_S)
         for task in pending:
             task.cancel()
+        # Not before: what changed while a round looked at it is looked at again.
+        self._wake.clear()
 
     def _round(self) -> None:
         self._connect()

@@ -13,6 +13,7 @@ import pytest
 
 from wbagent.agent.aside import aside
 from wbagent.agent.duties import Duties
+from wbagent.agent.loop import Agent
 from wbagent.alerts import states
 from wbagent.alerts.outside import OutsideWatch, Serving
 from wbagent.config import Settings
@@ -107,3 +108,17 @@ def test_what_is_raised_aside_is_raised_here() -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(aside(divmod, 1, 0))
     assert asyncio.run(aside(divmod, 7, 2)) == (3, 1)
+
+
+def test_what_changes_during_a_round_is_not_slept_over(state: State, tmp_path: Path) -> None:
+    """As when the bus tells of a unit after the round has read it."""
+    (tmp_path / "wbagent.toml").touch(0o600)
+
+    async def rest_after_a_change() -> float:
+        agent = Agent(tmp_path / "wbagent.toml", state)
+        agent._wake.set()
+        began = time.monotonic()
+        await agent._rest(20.0)
+        return time.monotonic() - began
+
+    assert asyncio.run(rest_after_a_change()) < 5
