@@ -207,7 +207,7 @@ class Duties:
                 return False
         self._samples.take(seen.samples, time.time())
         self.prometheus.take(watch, seen.samples)
-        return self.teller.judge(settings, watch.kinds, seen.conditions)
+        return self.teller.judge(settings, watch.kinds if seen.of is None else seen.of, seen.conditions)
 
     async def look_at_blindness(self) -> bool:
         """Tell, past the outbox, that alerts cannot be kept; whether there is something to show or to deliver."""

@@ -54,7 +54,8 @@ class MysqlWatch:
             load = read_load(url, now)
         except DatabaseError as error:
             self._reach.note(url.host, error.reached, now)
-            return Seen((_unanswered(settings.monitor.mysql, error.message),))
+            # Nobody knows whether its old transactions have ended: that it is away is told, and not their end.
+            return Seen((_unanswered(settings.monitor.mysql, error.message),), of={CONNECTIONS})
         self._reach.note(url.host, True, now)
         before, self._before = self._before, load
         self._deadlocks = self._deadlocks.then(load)

@@ -61,7 +61,8 @@ class OutsideWatch:
             # A file of [monitor.certificate] authorities that was there when the configuration was read.
             files = ", ".join(str(path) for path in limits.certificate.authorities)
             host = {"host": server.host}
-            return Seen((Condition(OUTSIDE, None, because_of=_CAUSES, facts=host, no_data=f"{files}: {error}"),))
+            blind = Condition(OUTSIDE, None, because_of=_CAUSES, facts=host, no_data=f"{files}: {error}")
+            return Seen((blind,), of={OUTSIDE})
         # A server that was stopped meanwhile is none that fails.
         serving = self._serving() if before is Serving.YES else before
         conditions: tuple[Condition, ...] = ()

@@ -14,10 +14,15 @@ from wbagent.monitor.sample import Sample
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one look found: what alerts are judged by, and what is kept for the report and Prometheus."""
+    """What one look found: what alerts are judged by, and what is kept for the report and Prometheus.
+
+    `of`: the kinds that it could say something about, where that is not all of the watch's: alerts of the others stay
+    as they are.
+    """
 
     conditions: tuple[Condition, ...] = ()
     samples: tuple[Sample, ...] = ()
+    of: Collection[str] | None = None
 
 
 class Watch(Protocol):

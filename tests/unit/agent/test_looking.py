@@ -1,4 +1,4 @@
-"""Looks that last: a reload finds one under way, and the agent's end does not wait for it."""
+"""Looks that last, or see nothing: a reload finds one under way, the agent's end waits for none, no alert is over."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ import pytest
 from wbagent.agent.aside import aside
 from wbagent.agent.duties import Duties
 from wbagent.agent.loop import Agent
-from wbagent.alerts import states
-from wbagent.alerts.outside import OutsideWatch, Serving
+from wbagent.alerts import certificate, mysql_load, states
+from wbagent.alerts.mysql_load import MysqlWatch
+from wbagent.alerts.outside import OUTSIDE, OutsideWatch, Serving
 from wbagent.config import Settings
+from wbagent.moment import Moment
+from wbagent.monitor.mysql_load import Load
+from wbagent.monitor.outside import Certificate, Doubt
+from wbagent.monitor.reach import Reach
 from wbagent.monitor.rules import Phase
 from wbagent.state import State
 
@@ -122,3 +127,28 @@ def test_what_changes_during_a_round_is_not_slept_over(state: State, tmp_path: P
         return time.monotonic() - began
 
     assert asyncio.run(rest_after_a_change()) < 5
+
+
+def test_a_database_that_does_not_answer_ends_no_alert_about_it(state: State) -> None:
+    """Else each restart of MySQL would tell that what fires is over, and at the next look that it fires."""
+    wanted = Settings.model_validate({"database": {"url": "mysql://u:p@127.0.0.1:1/wandb_local"}})
+    duties, watch = Duties(wanted, state), MysqlWatch(Reach())
+    load = Load(Moment.now(), connections=1, most_connections=100, uptime_s=9e4, oldest_s=8e4, oldest_id=7)
+    assert duties.teller.judge(wanted, watch.kinds, mysql_load.conditions(wanted.monitor.mysql, load, None, None))
+    fires = states.load(state, mysql_load.TRANSACTION)
+    assert fires.told
+    assert not asyncio.run(duties.watch(watch))
+    assert states.load(state, mysql_load.TRANSACTION) == fires
+    assert not duties.teller.judge(wanted, watch.kinds, mysql_load.conditions(wanted.monitor.mysql, load, None, None))
+
+
+def test_authorities_that_are_gone_end_no_alert_about_the_certificate(state: State, tmp_path: Path) -> None:
+    server = {"host": "https://127.0.0.1:1", "image": "wandb/local:0.83.0", "embedded": True}
+    wanted = Settings.model_validate({"server": server})
+    gone = wanted.monitor.certificate.model_copy(update={"authorities": (tmp_path / "gone.pem",)})
+    wanted = wanted.model_copy(update={"monitor": wanted.monitor.model_copy(update={"certificate": gone})})
+    duties, watch = Duties(wanted, state), OutsideWatch(lambda: Serving.YES)
+    expired = Certificate(None, Doubt.EXPIRED, "certificate has expired")
+    assert duties.teller.judge(wanted, watch.kinds, certificate.conditions(wanted, expired, time.time(), OUTSIDE))
+    assert not asyncio.run(duties.watch(watch))
+    assert states.load(state, certificate.EXPIRY).fires
