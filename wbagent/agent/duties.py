@@ -249,6 +249,7 @@ class Duties:
 
     def note_configuration(self, refused: str, now: float) -> None:
         """What this host is set up for, and why a newer file was refused, for `wbagent status`."""
+        self.teller.judge_destinations(self.settings)
         self._state.put(overview.CONFIG_FACT, {**configured(self.settings), "refused": refused}, now)
         server = self.settings.server
         self._state.put(overview.WANTED_FACT, wanted_digests(server, digest_key()) if server else {}, now)

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from wbagent import events
-from wbagent.alerts import backup, binlog, blind, crash_loop, database, judging, outbox, server, states
+from wbagent.alerts import backup, binlog, blind, crash_loop, database, judging, outbox, server, states, unreachable
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
@@ -124,6 +124,13 @@ class Teller:
         try:
             tell_damage(self._state, settings, Moment.now())
             backup.judge(self._state, settings, Moment.now())
+        except StateError as error:
+            self.complain(error)
+
+    def judge_destinations(self, settings: Settings) -> None:
+        """After a change of the configuration: of a destination that it names no more nothing fires any more."""
+        try:
+            unreachable.judge(self._state, settings.alerts, Moment.now())
         except StateError as error:
             self.complain(error)
 

@@ -48,9 +48,10 @@ def deliver_due(
     Raises StateError.
     """
     with _alone(state):
-        for row in outbox.expire(state, clock()):
+        ids = [destination.id for destination in to]
+        for row in outbox.expire(state, ids, clock()):
             _tell_expired(row)
-        due = outbox.due(state, [destination.id for destination in to], clock())
+        due = outbox.due(state, ids, clock())
         loads = [load for destination in to if (load := _load(destination, due, clock(), language))]
         return _send(state, loads, clock, jitter)
 

@@ -140,9 +140,14 @@ def retry_delay(attempts: int, jitter: float) -> float:
     return longest * (0.5 + jitter / 2)
 
 
-def expire(state: State, now: float) -> tuple[Waiting, ...]:
-    """Give up what has waited for a week; the rows that went, for the journal."""
-    old = tuple(row for row in waiting(state) if now - row.created_at > KEPT_S)
+def expire(state: State, to: Collection[str], now: float) -> tuple[Waiting, ...]:
+    """Give up what has waited for a week; the rows that went, for the journal.
+
+    The newest one stays for each of the destinations `to`: it is tried on, and that nobody took it is known.
+    """
+    rows = waiting(state)
+    newest = {row.destination: row.id for row in rows if row.destination in to}
+    old = tuple(row for row in rows if now - row.created_at > KEPT_S and newest.get(row.destination) != row.id)
     for row in old:
         delivered(state, row)
     return old

@@ -108,9 +108,22 @@ def test_a_destination_that_is_gone_is_not_due(state: State) -> None:
 
 def test_given_up_after_a_week(state: State) -> None:
     enqueue(state, MESSAGE, 100.0)
-    assert outbox.expire(state, 100.0 + outbox.KEPT_S) == ()
-    assert len(outbox.expire(state, 101.0 + outbox.KEPT_S)) == 2
+    assert outbox.expire(state, [], 100.0 + outbox.KEPT_S) == ()
+    assert len(outbox.expire(state, [], 101.0 + outbox.KEPT_S)) == 2
     assert outbox.waiting(state) == ()
+
+
+def test_the_newest_word_is_tried_on(state: State) -> None:
+    """Of a destination that is still wanted: what it hears when it answers again, and what shows that it does not."""
+    enqueue(state, MESSAGE, 100.0)
+    enqueue(state, OTHER, 100.0)
+    gone = outbox.expire(state, [FIRST.id], 101.0 + outbox.KEPT_S)
+    assert [(row.destination, row.message) for row in gone] == [
+        (FIRST.id, MESSAGE),
+        (SECOND.id, MESSAGE),
+        (SECOND.id, OTHER),
+    ]
+    assert [(row.destination, row.message) for row in outbox.waiting(state)] == [(FIRST.id, OTHER)]
 
 
 def test_a_clock_that_was_set_back_keeps_nothing_waiting(state: State) -> None:
