@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS alert_span (
 """
 
 
+_PATIENCE_S: Final = 10.0
 _PUT: Final = (
     "INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at"
 )
@@ -69,9 +70,13 @@ class State:
     processes that still have the old one open go over to the new one at their next use.
     """
 
-    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
-        """Open (and unless `read_only` create) the file; raises StateError."""
+    def __init__(self, path: Path | None = None, *, read_only: bool = False, patience: float = _PATIENCE_S) -> None:
+        """Open (and unless `read_only` create) the file; raises StateError.
+
+        `patience`: seconds that each use waits for another process to let go of the file.
+        """
         self.path = path or state_directory() / "state.db"
+        self._patience = patience
         self._read_only = read_only
         try:
             try:
@@ -96,7 +101,9 @@ class State:
         self._inode = 0
         mode = "ro" if self._read_only else "rwc"
         # isolation_level=None: every statement is its own transaction unless BEGIN is written out.
-        self.connection = sqlite3.connect(f"file:{self.path}?mode={mode}", uri=True, timeout=10, isolation_level=None)
+        self.connection = sqlite3.connect(
+            f"file:{self.path}?mode={mode}", uri=True, timeout=self._patience, isolation_level=None
+        )
         if self._read_only:
             self.connection.execute("SELECT 1 FROM fact LIMIT 1")
         else:

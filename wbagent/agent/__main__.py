@@ -6,11 +6,15 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from wbagent.absent import absent
 from wbagent.errors import WbagentError
 from wbagent.state import State
 from wbagent.systemd import journal
+
+# All waits of one round together are far below what the watchdog grants: what could not be kept is tried again.
+_PATIENCE_S: Final = 1.0
 
 
 def main() -> None:
@@ -31,7 +35,7 @@ def run(path: Path, *, verbose: bool) -> None:
     # After that: what it imports loads structlog too.
     from wbagent.agent.loop import Agent  # noqa: PLC0415 - as said
 
-    with State() as state:
+    with State(patience=_PATIENCE_S) as state:
         asyncio.run(Agent(path, state).run())
 
 
