@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from wbagent.alerts.message import Message, event
 from wbagent.alerts.words import say, texts
+from wbagent.errors import EX_CONFIG
 
 # sysexits.h, in the words of `systemctl status`, for the statuses that this product ends with.
 _STATUS_NAMES: Final = {
@@ -36,6 +37,11 @@ class Ended:
             environment.get("MONITOR_EXIT_STATUS", ""),
             environment.get("MONITOR_INVOCATION_ID", ""),
         )
+
+    @property
+    def for_good(self) -> bool:
+        """Whether systemd does not start it again: RestartPreventExitStatus= of the units, a wrong configuration."""
+        return (self.code, self.status) == ("exited", str(EX_CONFIG))
 
     def sentence(self, language: str) -> str:
         """How it ended, in words."""

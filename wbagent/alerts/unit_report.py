@@ -36,7 +36,8 @@ def report(state: State | None, unit: str, settings: AlertSettings, now: Moment)
     """Compose the message about `unit`, put it into the outbox and write it to the journal.
 
     None when it is only counted: a unit that fails in a loop is told at once, then in summaries (see throttle). Each
-    failed backup or upgrade is told. That a drill found a bad backup is an alert of its own, which lasts: None when it
+    failed backup or upgrade is told, and each failure after which systemd does not start the unit again: no later one
+    would bring the summary. That a drill found a bad backup is an alert of its own, which lasts: None when it
     is told already. Without a state file (None) it goes to the journal alone. Raises StateError.
     """
     own = own_words(unit, state, now.wall)
@@ -52,7 +53,8 @@ def report(state: State | None, unit: str, settings: AlertSettings, now: Moment)
         write_to_journal(message, events.UNIT_FAILED, alert_kind="unit-failed", about=unit)
         return message
     with state.transaction():
-        failures = (event,) if unit in _EACH_IS_TOLD else _to_tell(state, unit, event, now)
+        each = unit in _EACH_IS_TOLD or ended.for_good
+        failures = (event,) if each else _to_tell(state, unit, event, now)
         if failures and not _known_already(state, unit):
             message = _summary(message, failures, now)
             outbox.enqueue(state, message, configured(settings), now.wall)

@@ -139,6 +139,22 @@ repeat_every = "1h"
 """
 
 
+def test_a_failure_that_is_the_last_one_is_told_within_a_burst_too(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted only, it would wait for a summary that the next failure brings, and there is none."""
+    monkeypatch.setenv("MONITOR_SERVICE_RESULT", "watchdog")
+    monkeypatch.setenv("MONITOR_INVOCATION_ID", "first")
+    assert report(state, "wbagent.service", TO, Moment(1000.0, 0.0, "boot"))
+    monkeypatch.setenv("MONITOR_SERVICE_RESULT", "exit-code")
+    monkeypatch.setenv("MONITOR_EXIT_CODE", "exited")
+    monkeypatch.setenv("MONITOR_EXIT_STATUS", "78")
+    monkeypatch.setenv("MONITOR_INVOCATION_ID", "last")
+    message = report(state, "wbagent.service", TO, Moment(1060.0, 60.0, "boot"))
+    assert message
+    assert "ended with exit status 78/CONFIG" in message.what
+
+
 def test_who_is_told_is_known_even_when_the_rest_of_the_configuration_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "wbagent.toml"
     path.write_text(WRONG_ELSEWHERE)
