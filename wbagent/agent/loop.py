@@ -78,6 +78,7 @@ class Agent:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_signal_handler(signal.SIGINT, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self._duties.teller.begin()
         self._schedule()
         self._scheduler.start()
         self._round()

@@ -10,7 +10,19 @@ from typing import Final
 import structlog
 
 from wbagent import events
-from wbagent.alerts import backup, binlog, blind, crash_loop, database, judging, outbox, server, states, unreachable
+from wbagent.alerts import (
+    backup,
+    binlog,
+    blind,
+    crash_loop,
+    database,
+    foreign,
+    judging,
+    outbox,
+    server,
+    states,
+    unreachable,
+)
 from wbagent.alerts.condition import Condition
 from wbagent.alerts.destination import configured
 from wbagent.alerts.restarts import tell_restarts
@@ -48,6 +60,14 @@ class Teller:
         self._last_due: tuple[tuple[int, int], ...] = ()
         self._last_start = 0.0
         self._held_until = 0.0
+
+    def begin(self) -> None:
+        """At the agent's start: give up what another version stored and this one does not understand."""
+        try:
+            for sentence in foreign.give_up(self._state, Moment.now()):
+                log.warning(sentence)
+        except StateError as error:
+            self.complain(error)
 
     def alerts(self) -> tuple[StoredAlert, ...]:
         """Every alert that is not inactive, or none where they cannot be read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from wbagent.alerts.destination import Destination
 from wbagent.alerts.message import Kind, Message, shortened
@@ -153,13 +153,25 @@ def expire(state: State, to: Collection[str], now: float) -> tuple[Waiting, ...]
     return old
 
 
-def _parsed(row: tuple[int, str, str, str, float, int, float, str]) -> Waiting:
+def forget_foreign(state: State) -> tuple[str, ...]:
+    """Remove the rows that cannot be understood, as part of the caller's transaction; whom they were for."""
+    gone = []
+    for row in state.rows(f"SELECT {_COLUMNS} FROM outbox ORDER BY id"):  # noqa: S608 - constant
+        try:
+            _parsed(row)
+        except StateError:
+            state.connection.execute("DELETE FROM outbox WHERE id = ?", (row[0],))
+            gone.append(row[2])
+    return tuple(gone)
+
+
+def _parsed(row: tuple[Any, ...]) -> Waiting:
     number, destination, label, text, created_at, attempts, next_attempt_at, last_error = row
     try:
         message = Message.from_json(json.loads(text))
     except (ValueError, KeyError, TypeError):
         raise StateError(
             f"message {number} in the outbox cannot be understood: it was written by another version of wbagent",
-            hint="journalctl -t wbagent shows every alert that was raised",
+            hint="systemctl restart wbagent gives it up; journalctl -t wbagent shows every alert that was raised",
         ) from None
     return Waiting(number, destination, label, message, created_at, attempts, next_attempt_at, last_error)

@@ -62,6 +62,18 @@ def stored(state: State) -> tuple[StoredAlert, ...]:
     return tuple(_parsed(fingerprint, text) for fingerprint, text in found)
 
 
+def forget_foreign(state: State) -> tuple[str, ...]:
+    """Remove the rows that cannot be understood, as part of the caller's transaction; their fingerprints."""
+    gone = []
+    for fingerprint, text in state.rows("SELECT fingerprint, state FROM alert ORDER BY fingerprint"):
+        try:
+            _parsed(fingerprint, text)
+        except StateError:
+            forget(state, fingerprint)
+            gone.append(fingerprint)
+    return tuple(gone)
+
+
 def firing_titles(alerts: Iterable[StoredAlert]) -> tuple[str, ...]:
     """What fires and is not held, in a few words each."""
     return tuple(found.title for found in alerts if found.state.fires and not found.held_by)
@@ -90,5 +102,5 @@ def _parsed(fingerprint: str, text: str) -> StoredAlert:
     except (ValueError, KeyError, TypeError):
         raise StateError(
             f'the state of alert "{fingerprint}" in the state file cannot be understood',
-            hint="it was written by another version; systemctl restart wbagent writes it anew",
+            hint="it was written by another version; systemctl restart wbagent begins it anew",
         ) from None

@@ -17,6 +17,7 @@ from wbagent.agent.duties import Duties
 from wbagent.agent.telling import Teller
 from wbagent.alerts import cpu, outbox
 from wbagent.alerts.cpu import CpuWatch
+from wbagent.alerts.history import spans
 from wbagent.alerts.states import firing_titles
 from wbagent.config import Settings
 from wbagent.moment import Moment
@@ -229,3 +230,22 @@ def test_an_agent_that_is_blind_fails_its_ping_once_and_is_silent_then(state: St
             asyncio.run(duties.ping())
         assert [heard.path for heard in switch.heard] == ["/agent", "/agent/fail"]
         assert "no such table: alert" in switch.heard[-1].body
+
+
+def test_what_another_version_stored_keeps_nobody_from_being_told(state: State) -> None:
+    """As after the package was downgraded: its restart of the agent is what the error asks for."""
+    teller = Teller(state)
+    busy(teller, 90.0)
+    busy(teller, 90.0)
+    state.connection.execute('UPDATE alert SET state = \'{"phase": "acknowledged"}\'')
+    state.connection.execute('UPDATE outbox SET message = \'{"kind": "escalated"}\'')
+    with structlog.testing.capture_logs() as logs:
+        Teller(state).begin()
+    assert [line["event"].partition(" was stored")[0] for line in logs] == [
+        'alert "cpu"',
+        "a message to json://alerts.example.com",
+    ]
+    busy(teller, 90.0)
+    busy(teller, 90.0)
+    assert len(titles(state)) == 1
+    assert [span.ended is None for span in spans(state)] == [False, True]
