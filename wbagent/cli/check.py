@@ -19,7 +19,7 @@ from wbagent.checks.check import Check, Result, Subject
 from wbagent.checks.configured import checks_by_area, read
 from wbagent.checks.run import Progress, exit_status, run
 from wbagent.checks.scratch import Scratch
-from wbagent.cli.check_shown import as_printable, show
+from wbagent.cli.check_shown import show
 from wbagent.cli.context import config_path
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -58,7 +58,6 @@ def carry_out(
     as_json: bool,
 ) -> None:
     """Run what `chosen` gives (it may tell Progress of its own steps), show the results, exit with their status."""
-    as_printable()
     scratch = subject.scratch
     try:
         with _interruptible(), _progress() as progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -118,10 +117,3 @@ def _broken(text: str, console: Console, width: int) -> list[str]:
 def _safe(text: str) -> str:
     """Without what would steer a terminal: names of containers and certificates were chosen by others."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def as_printable() -> None:
-    """Let a terminal that lacks a letter get a question mark, where Python would end with an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -73,6 +74,7 @@ def cli(ctx: click.Context, config: Path, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit; no error of ours or of the system ends in a traceback."""
+    _prepare_streams()
     trouble: OSError | None = None
     try:
         status = cli.main(standalone_mode=False, prog_name="wbagent")
@@ -87,6 +89,9 @@ def main() -> None:
     except WbagentError as error:
         journal.failure(error)
         status = error.exit_status
+    except UnicodeEncodeError:
+        journal.send("an argument is no text in UTF-8", level="error")
+        status = EX_USAGE
     except BrokenPipeError:
         status = 0
     except OSError as error:
@@ -101,6 +106,17 @@ def main() -> None:
         journal.send(f"{said}{trouble.strerror or trouble}{named}", level="error")
         status = EX_IOERR
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """What is closed (`>&-`) becomes nowhere; a terminal that lacks a letter gets a question mark and no traceback."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It takes the lowest number that is free: nothing that is opened later gets what is printed.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open until the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _unwritten() -> OSError | None:
