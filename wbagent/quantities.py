@@ -14,6 +14,8 @@ _SECONDS: Final = {
     "w": 604800, "week": 604800, "weeks": 604800,
 }  # fmt: skip
 _BYTES: Final = {suffix: 1024**power for power, suffix in enumerate(("", "K", "M", "G", "T", "P"))}
+# Of any file or memory.
+_TOO_LARGE: Final = 2.0**63
 
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:iB|B)?", re.IGNORECASE)
@@ -51,10 +53,10 @@ def parse_size(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    size = int(float(match[1]) * _BYTES[match[2].upper()]) if match else 0
-    if size <= 0:
+    size = float(match[1]) * _BYTES[match[2].upper()] if match else 0.0
+    if not 1 <= size < _TOO_LARGE:
         raise ValueError('expected a size such as "512M" or "8G"')
-    return size
+    return int(size)
 
 
 def format_duration(seconds: float) -> str:

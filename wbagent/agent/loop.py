@@ -26,7 +26,7 @@ from wbagent.agent.watches import watches
 from wbagent.alerts import blind
 from wbagent.alerts.watch import Watch
 from wbagent.config import load
-from wbagent.errors import BusError, ConfigError, StateError, WbagentError
+from wbagent.errors import BusError, ConfigError, StateError, WbagentError, foreseen
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
@@ -225,8 +225,9 @@ class Agent:
         reloading()
         try:
             self._settings = load(self._path).settings
-        except WbagentError as error:
+        except Exception as raised:
             # A file that may not be read is refused like one that is wrong. systemd waits for READY in every case.
+            error = foreseen(raised, ConfigError)
             problems = (isinstance(error, ConfigError) and error.problems) or (error.message,)
             self._refused = f"NEW CONFIGURATION REFUSED ({problems[0]}) | "
             for problem in problems:

@@ -71,6 +71,12 @@ def file_layer(path: Path) -> Layer:
             f"{path}: {_toml_problem(str(error))}",
             hint="strings stand in double quotes, tables as [section]; see wbagent.toml(5)",
         ) from None
+    except (RecursionError, ValueError):
+        # Neither is an error of TOML's, and Python reads no further.
+        raise ConfigError(
+            f"{path}: holds a number of thousands of digits, or hundreds of tables in each other",
+            hint="wbagent config template",
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", hint="wbagent config template") from None
     origins = {key: Origin(str(path), _line_of(text, key)) for key in _keys(tree)}
@@ -190,8 +196,8 @@ def _read_secret(path: Path, origin: Origin | None = None) -> str:
                 hint=grant_reading(path),
             )
         return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name or content is no text in UTF-8"
         raise ConfigError(
             f"{named_by}{path}: cannot be read: {reason}", hint="it must be readable by group wbagent"
         ) from None

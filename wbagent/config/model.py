@@ -165,7 +165,7 @@ class AlertSettings(Section):
     ping_backup: SecretStr | None = Field(
         None, description="an address that is told when a backup begins, is proven or fails"
     )
-    ping_every: Duration = Field(60.0, description="time between two pings of the agent")
+    ping_every: Duration = Field(60.0, ge=1, description="time between two pings of the agent")
     language: Literal["en", "ja"] = Field("en", description='language of the messages: "en" or "ja"')
 
     @field_validator("ping_agent", "ping_backup")

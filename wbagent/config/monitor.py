@@ -30,7 +30,7 @@ class CpuSettings(Section):
     above_percent: float = Field(40.0, gt=0, lt=100, description="busy share of all processors, in percent")
     for_minutes: float = Field(5.0, gt=0, le=1440, description="how long it must stay there")
     resolve_minutes: float = Field(2.0, ge=0, le=1440, description="how long it must be below for the alert to end")
-    sample_every: Duration = Field(10.0, description="time between two samples")
+    sample_every: Duration = Field(10.0, ge=1, description="time between two samples")
     units: Annotated[dict[str, float], AfterValidator(_units)] = Field(default_factory=dict)
 
 
@@ -55,7 +55,7 @@ class DiskSettings(Section):
     paths: Annotated[tuple[str, ...], BeforeValidator(_directories)] = Field(
         (), description="further directories whose file systems are to be watched"
     )
-    sample_every: Duration = Field(60.0, description="time between two looks")
+    sample_every: Duration = Field(60.0, ge=1, description="time between two looks")
 
 
 class MemorySettings(Section):
@@ -67,7 +67,7 @@ class MemorySettings(Section):
         20.0, gt=0, le=100, description="a warning when everything waits for memory in so much of the time"
     )
     for_minutes: float = Field(5.0, ge=0, le=1440, description="how long it must be so")
-    sample_every: Duration = Field(30.0, description="time between two looks")
+    sample_every: Duration = Field(30.0, ge=1, description="time between two looks")
 
 
 class ClockSettings(Section):
@@ -75,14 +75,14 @@ class ClockSettings(Section):
 
     enabled: bool = Field(True, description="whether it is watched")
     unsynchronised_for: Duration = Field(1800.0, description="a warning when it was not synchronised for this long")
-    sample_every: Duration = Field(300.0, description="time between two looks")
+    sample_every: Duration = Field(300.0, ge=1, description="time between two looks")
 
 
 class UnitsSettings(Section):
     """Units of the product that cannot tell of their failure themselves."""
 
     enabled: bool = Field(True, description="whether failed sockets, deliveries and alerts are told")
-    sample_every: Duration = Field(60.0, description="time between two looks")
+    sample_every: Duration = Field(60.0, ge=1, description="time between two looks")
 
 
 class DatabaseAwaySettings(Section):

@@ -78,7 +78,7 @@ def of_file(path: Path) -> Known:
         return NOTHING
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (RecursionError, ValueError):
         return of_broken(text)
     return of_tree(tree)
 
