@@ -79,6 +79,14 @@ def test_settings_of_the_daemon(judge: Judge, info: dict[str, Any], verdict: str
     assert (first.verdict, said in first.found) == (verdict, True)
 
 
+def test_what_a_reload_does_not_take_is_mended_by_a_restart() -> None:
+    """SIGHUP makes dockerd take live-restore, and leaves its cgroup driver."""
+    (driver,) = found(daemon.limits, made(CgroupDriver="cgroupfs"))
+    assert driver.remedy.endswith("systemctl restart docker && systemctl start wandb-local")
+    (restore,) = found(daemon.live_restore, made(LiveRestoreEnabled=False))
+    assert restore.remedy.endswith("systemctl reload docker")
+
+
 @pytest.mark.parametrize(
     ("states", "verdict"),
     [

@@ -16,6 +16,7 @@ from wbagent.systemd.bus import Bus
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _OLDEST: Final = (20, 10, 10)
 _STARTED: Final = frozenset({"enabled", "enabled-runtime", "static", "generated", "alias"})
+_WITH_A_RESTART: Final = "systemctl stop wandb-local && systemctl restart docker && systemctl start wandb-local"
 # Those that Docker itself names as current; "overlayfs" is containerd's, the default of new installations since 29.
 _STORAGE: Final = frozenset({"overlay2", "overlayfs", "btrfs", "zfs"})
 
@@ -62,11 +63,11 @@ def live_restore(daemon: Daemon, _: Settings) -> Finding:
     return warn("off", needed='"live-restore": true', remedy=_into_daemon_file('"live-restore": true'))
 
 
-def _into_daemon_file(setting: str) -> str:
-    """How to add a setting: a file that is there may hold others."""
+def _into_daemon_file(setting: str, then: str = "systemctl reload docker") -> str:
+    """How to add a setting, and `then` have it taken: a file that is there may hold others."""
     if DAEMON_FILE.exists():
-        return f"{setting}    # within the braces of {DAEMON_FILE}\nsystemctl reload docker"
-    return f"echo '{{{setting}}}' > {DAEMON_FILE} && systemctl reload docker"
+        return f"{setting}    # within the braces of {DAEMON_FILE}\n{then}"
+    return f"echo '{{{setting}}}' > {DAEMON_FILE} && {then}"
 
 
 def log_driver(daemon: Daemon, _: Settings) -> Finding:
@@ -110,7 +111,8 @@ def limits(daemon: Daemon, _: Settings) -> Iterator[Finding]:
         yield note(
             f"the cgroup driver is {info.get('CgroupDriver')}: the container is not within wandb.slice",
             needed='"exec-opts": ["native.cgroupdriver=systemd"]',
-            remedy=_into_daemon_file('"exec-opts": ["native.cgroupdriver=systemd"]'),
+            # A reload does not take it, and no container may run meanwhile.
+            remedy=_into_daemon_file('"exec-opts": ["native.cgroupdriver=systemd"]', _WITH_A_RESTART),
         )
     elif not missing:
         yield passed("memory and processors, by cgroup v2")
