@@ -10,6 +10,7 @@ from wbagent.agent.exporter import Exporter
 from wbagent.agent.metrics import alert_samples, host_samples
 from wbagent.agent.overview import Overview
 from wbagent.alerts import outbox, states
+from wbagent.alerts.destination import configured as destinations
 from wbagent.alerts.watch import Watch
 from wbagent.config import Settings
 from wbagent.errors import StateError
@@ -61,9 +62,10 @@ class Prometheus:
 
     def _samples(self) -> Iterator[Sample]:
         now, wanted = Moment.now(), configured(self.settings)
-        yield from alert_samples(
-            states.stored(self._state), len(outbox.waiting(self._state)), blind=bool(self.seen and self.seen.blind)
-        )
+        # What waits for a destination that is no more, nobody misses.
+        named = {destination.id for destination in destinations(self.settings.alerts)}
+        waiting = sum(row.destination in named for row in outbox.waiting(self._state))
+        yield from alert_samples(states.stored(self._state), waiting, blind=bool(self.seen and self.seen.blind))
         yield from host_samples(self.seen, wanted, now.wall)
         if wanted["backup"]:
             watch = self._state.get(freshness.WATCH_FACT)

@@ -11,7 +11,7 @@ HELP: Final[Mapping[str, str]] = {
     "wbagent_config_refused": "1 while a newer configuration is refused and the old one is kept.",
     "wbagent_alert_firing": "1 for each alert that fires; held: what keeps it from being told, empty for nothing.",
     "wbagent_alerts_firing": "How many alerts fire and are not held.",
-    "wbagent_outbox_messages": "Messages that have not been delivered yet.",
+    "wbagent_outbox_messages": "Messages that a destination of [alerts] to has not taken yet.",
     # The server.
     "wbagent_server_up": "1 while the server serves (its unit is active).",
     "wbagent_server_ready": "1 while the server serves and is ready, 0 while it is alive but not ready for long.",

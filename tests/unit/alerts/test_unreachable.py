@@ -63,6 +63,14 @@ def test_it_ends_when_nobody_wants_the_destination_any_more(state: State) -> Non
     look(state, 3600.0)
     assert states.load(state, FINGERPRINT).fires
     mended = Settings.model_validate({"alerts": {"to": ["json://well.example.com/"]}})
-    Duties(mended, state).note_configuration("", at(3700.0).wall)
+    duties = Duties(mended, state)
+    assert metric(duties, "wbagent_outbox_messages") == 1.0, "the word about the other one"
+    duties.note_configuration("", at(3700.0).wall)
     assert states.stored(state) == ()
     assert told(state)[-1] == "no longer watched: alerts do not reach json://dead.example.com"
+
+
+def metric(duties: Duties, name: str) -> float:
+    page, _ = duties.prometheus.page("")
+    (line,) = (line for line in page.decode().splitlines() if line.startswith(f"{name} "))
+    return float(line.split()[1])

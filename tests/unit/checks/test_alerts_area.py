@@ -146,13 +146,16 @@ def test_what_the_state_tells() -> None:
     assert judge_refused(known(refused="no such key")).verdict == "fail"
     assert [each.verdict for each in judge_firing(known())] == ["pass"]
     assert [each.found for each in judge_firing(known(firing=("disk full",)))] == ["disk full"]
-    assert [each.verdict for each in judge_outbox(known())] == ["pass"]
-    (new,) = judge_outbox(known(waiting=(row(9_990.0),)))
+    assert [each.verdict for each in judge_outbox(known(), ())] == ["pass"]
+    (new,) = judge_outbox(known(waiting=(row(9_990.0),)), {row(0.0).destination})
     assert new.verdict == "warn"
-    (stuck,) = judge_outbox(known(waiting=(row(9_990.0), row(5_000.0, "refused by the door"))))
+    (stuck,) = judge_outbox(known(waiting=(row(9_990.0), row(5_000.0, "refused by the door"))), {row(0.0).destination})
     assert stuck.verdict == "fail"
     assert "2 waiting" in stuck.found
     assert "refused by the door" in stuck.found
+    # Its remedy, another address, makes it nobody's trouble.
+    (gone,) = judge_outbox(known(waiting=(row(5_000.0),)), {"another"})
+    assert gone.verdict == "note"
     assert [each.verdict for each in judge_silences(known())] == ["pass"]
     silence = Silence(3, "disk-*", Moment(0, 0, "b"), 60.0, "root", "moving")
     (silenced,) = judge_silences(known(silences=((silence, 30.0),)))

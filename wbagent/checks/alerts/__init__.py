@@ -33,7 +33,11 @@ def checks(settings: Settings) -> Sequence[Check]:
     ]
     return [
         *found,
-        Check("outbox", state.then(waiting.judge_outbox), "what was not delivered nobody knows"),
+        Check(
+            "outbox",
+            state.then(lambda known: waiting.judge_outbox(known, {each.id for each in configured(alerts)})),
+            "what was not delivered nobody knows",
+        ),
         Check("firing", state.then(waiting.judge_firing), "each asks for a person"),
         Check("silences", state.then(waiting.judge_silences), "what is silenced is told to nobody"),
         Check("dead man's switch", destinations.pings(alerts), "a host that is gone sends no alert"),

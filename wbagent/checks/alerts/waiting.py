@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,17 +56,24 @@ def judge_refused(known: Known) -> Finding:
     return passed("the agent took the configuration that it was given last")
 
 
-def judge_outbox(known: Known) -> Iterator[Finding]:
-    """Each destination for which something waits."""
-    labels = dict.fromkeys(row.label for row in known.waiting)
-    for name in labels:
-        rows = [row for row in known.waiting if row.label == name]
+def judge_outbox(known: Known, named: Collection[str]) -> Iterator[Finding]:
+    """Each destination for which something waits; `named`: the ids of those that [alerts] to names."""
+    waiting: dict[tuple[str, bool], list[Waiting]] = {}
+    for row in known.waiting:
+        waiting.setdefault((row.label, row.destination in named), []).append(row)
+    for (name, wanted), rows in waiting.items():
         oldest = known.now - min(row.created_at for row in rows)
+        if not wanted:
+            yield note(
+                f"{len(rows)} waiting, and [alerts] to names it no more: given up a week after they were raised",
+                about=name,
+            )
+            continue
         said = next((row.last_error for row in rows if row.last_error), "")
         found = f"{len(rows)} waiting, the oldest for {format_duration(max(oldest, 0.0))}{f': {said}' if said else ''}"
         told = fail if oldest > _STUCK_S else warn
         yield told(found, needed="delivered", remedy="wbagent alerts list; wbagent alerts test", about=name)
-    if not labels:
+    if not waiting:
         yield passed("nothing waits to be delivered")
 
 
