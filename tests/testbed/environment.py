@@ -30,6 +30,8 @@ def install_packages(say: Say, *, hosts: bool) -> None:
         # For this Python, and for Debian's own, which W&B's client is installed with as its users do.
         "python3-venv": importlib.util.find_spec("ensurepip") and (not hosts or _debian_has_venv()),
     }
+    if hosts:
+        found["faketime"] = faketime() is not None
     lacking = sorted(package for package, present in found.items() if not present)
     if hosts:
         lacking += lacking_packages()
@@ -39,6 +41,11 @@ def install_packages(say: Say, *, hosts: bool) -> None:
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     run([*apt, "update"], timeout=300)
     run([*apt, "install", "--yes", "--no-install-recommends", *lacking], timeout=600)
+
+
+def faketime() -> Path | None:
+    """The library that shows one program another time, and can change it while that runs; None where it is not."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 def python(say: Say) -> str:

@@ -27,6 +27,7 @@ from wbagent.alerts import blind
 from wbagent.alerts.watch import Watch
 from wbagent.config import load
 from wbagent.errors import BusError, ConfigError, StateError, WbagentError, foreseen
+from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
@@ -49,6 +50,8 @@ ROUND_S: Final = 10.0
 BACKUPS_S: Final = 30
 METRICS_S: Final = 20
 SAMPLES_S: Final = 60
+# A time service slews a clock by less than that from one round to the next; what it sets back further is a step.
+_SET_BACK_S: Final = 2.0
 # A missed backup is looked for this often: also after the machine slept or the clock was set.
 _CATCH_UP_S: Final = 600
 
@@ -71,6 +74,7 @@ class Agent:
         self._watches = watches(self._duties.reach, self._duties.serving)
         self._scheduler = scheduler()
         self._begun = time.monotonic()
+        self._clock = _wall_ahead()
 
     async def run(self) -> None:
         """Say READY after the first round, then go round until asked to stop."""
@@ -86,6 +90,7 @@ class Agent:
         log.info("the agent is up", message_id=events.CONFIG_LOADED, config=str(self._path))
         while not self._stop.is_set():
             # The watchdog is fed here, after a round that went through, and nowhere else.
+            self._follow_clock()
             self._round()
             notify("WATCHDOG=1")
             await self._rest(min(watchdog_interval() or ROUND_S, ROUND_S))
@@ -128,6 +133,13 @@ class Agent:
             # What was under way when the agent was asked to stop; APScheduler would write a traceback.
             if not self._stop.is_set():
                 raise
+
+    def _follow_clock(self) -> None:
+        """Jobs have their times by the clock on the wall: set back by hours, it would keep all of them for as long."""
+        before, self._clock = self._clock, _wall_ahead()
+        if self._clock < before - _SET_BACK_S:
+            log.info(f"the clock was set back by {format_duration(before - self._clock)}: everything is looked at now")
+            self._schedule()
 
     def _connect(self) -> None:
         if self._units is not None:
@@ -241,6 +253,11 @@ class Agent:
             log.info("the configuration was read again", message_id=events.CONFIG_LOADED)
         self._round()
         notify("READY=1")
+
+
+def _wall_ahead() -> float:
+    """Seconds by which the wall clock is ahead of one that nobody sets; a suspended machine's grow, and never fall."""
+    return time.time() - time.monotonic()
 
 
 def scheduler() -> AsyncIOScheduler:
