@@ -17,6 +17,8 @@ from wbagent.state import State
 
 # After this time an alert is history; it has been in the journal all along.
 KEPT_S: Final = 7 * 86400.0
+# In a week it is some hundred times.
+_TRIED_OFTEN: Final = 50
 _FIRST_RETRY_S: Final = 15.0
 _LONGEST_RETRY_S: Final = 15 * 60.0
 _LONGEST_ERROR: Final = 300
@@ -143,11 +145,17 @@ def retry_delay(attempts: int, jitter: float) -> float:
 def expire(state: State, to: Collection[str], now: float) -> tuple[Waiting, ...]:
     """Give up what has waited for a week; the rows that went, for the journal.
 
-    The newest one stays for each of the destinations `to`: it is tried on, and that nobody took it is known.
+    Of each of the destinations `to` the newest one stays: it is tried on, and that nobody took it is known. So does
+    what was tried a few times only: then it was not the destination, the host was off or its clock was set.
     """
     rows = waiting(state)
     newest = {row.destination: row.id for row in rows if row.destination in to}
-    old = tuple(row for row in rows if now - row.created_at > KEPT_S and newest.get(row.destination) != row.id)
+    old = tuple(
+        row
+        for row in rows
+        if now - row.created_at > KEPT_S
+        and (row.destination not in to or (row.attempts >= _TRIED_OFTEN and newest[row.destination] != row.id))
+    )
     for row in old:
         delivered(state, row)
     return old

@@ -117,6 +117,8 @@ def test_the_newest_word_is_tried_on(state: State) -> None:
     """Of a destination that is still wanted: what it hears when it answers again, and what shows that it does not."""
     enqueue(state, MESSAGE, 100.0)
     enqueue(state, OTHER, 100.0)
+    for row in outbox.waiting(state) * 100:
+        outbox.failed(state, row, "refused", 100.0, 0.5)
     gone = outbox.expire(state, [FIRST.id], 101.0 + outbox.KEPT_S)
     assert [(row.destination, row.message) for row in gone] == [
         (FIRST.id, MESSAGE),
@@ -124,6 +126,17 @@ def test_the_newest_word_is_tried_on(state: State) -> None:
         (SECOND.id, OTHER),
     ]
     assert [(row.destination, row.message) for row in outbox.waiting(state)] == [(FIRST.id, OTHER)]
+
+
+def test_what_was_hardly_tried_is_not_given_up(state: State) -> None:
+    """A host that booted with a clock of 1970 and told of it before the network was up, or that was off for a week."""
+    enqueue(state, MESSAGE, 100.0)
+    enqueue(state, OTHER, 100.0)
+    for row in outbox.waiting(state):
+        outbox.failed(state, row, "no route to host", 100.0, 0.5)
+    today = 1_800_000_000.0
+    assert outbox.expire(state, IDS, today) == ()
+    assert len(due(state, today)) == 4
 
 
 def test_a_clock_that_was_set_back_keeps_nothing_waiting(state: State) -> None:
