@@ -180,6 +180,6 @@ def _parsed(row: tuple[Any, ...]) -> Waiting:
     except (ValueError, KeyError, TypeError):
         raise StateError(
             f"message {number} in the outbox cannot be understood: it was written by another version of wbagent",
-            hint="systemctl restart wbagent gives it up; journalctl -t wbagent shows every alert that was raised",
+            hint="to give it up: systemctl restart wbagent; every alert that was raised: journalctl -t wbagent",
         ) from None
     return Waiting(number, destination, label, message, created_at, attempts, next_attempt_at, last_error)

@@ -102,5 +102,5 @@ def _parsed(fingerprint: str, text: str) -> StoredAlert:
     except (ValueError, KeyError, TypeError):
         raise StateError(
             f'the state of alert "{fingerprint}" in the state file cannot be understood',
-            hint="it was written by another version; systemctl restart wbagent begins it anew",
+            hint="it was written by another version; to begin anew: systemctl restart wbagent",
         ) from None
