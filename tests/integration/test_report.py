@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from io import BytesIO
@@ -211,3 +213,24 @@ def test_an_empty_host_has_a_page_too(tmp_path: Path) -> None:
     text = page(empty)
     assert text.count("No samples of this time.") == 2
     assert "None has fired." in text
+
+
+def test_a_link_that_somebody_put_in_the_directory_is_not_followed(tmp_path: Path) -> None:
+    """As in /tmp, where root may well look at a host."""
+    (tmp_path / "wbagent.toml").touch(0o600)
+    with State(tmp_path / "state.db"):
+        pass
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    for name in (".report.html.new", "report.html"):
+        (tmp_path / name).symlink_to(victim)
+    command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(tmp_path / "wbagent.toml")]
+    subprocess.run(
+        [*command, "report", "-o", str(tmp_path / "report.html")],
+        env=os.environ | {"WBAGENT_STATE_DIRECTORY": str(tmp_path)},
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert victim.read_text() == "as it was"
+    assert "<html" in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "report.html").is_symlink()

@@ -20,7 +20,7 @@ _PATIENCE_S: Final = 1.0
 def main() -> None:
     """Run until stopped; with --verbose, say also what is not done. What keeps it from going on is its exit status."""
     try:
-        run(Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml")), verbose="--verbose" in sys.argv[1:])
+        run(Path(os.environ.get("WBAGENT_CONFIG") or "/etc/wbagent.toml"), verbose="--verbose" in sys.argv[1:])
     except WbagentError as error:
         journal.failure(error)
         sys.exit(error.exit_status)

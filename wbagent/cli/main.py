@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from wbagent import __version__
-from wbagent.errors import EX_IOERR, EX_USAGE, WbagentError
+from wbagent.errors import EX_IOERR, EX_USAGE, UsageError, WbagentError
 from wbagent.systemd import journal
 
 # Each group is imported only when it is called: `wbagent status` must not wait for boto3.
@@ -60,7 +60,7 @@ class _LazyGroups(click.Group):
     "--config",
     # Not checked here: whether it can be read is said, with a remedy, by the commands that need it.
     type=click.Path(path_type=Path, readable=False),
-    default=Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml")),
+    default=Path(os.environ.get("WBAGENT_CONFIG") or "/etc/wbagent.toml"),
     show_default=True,
     help="The configuration file; drop-ins are read from the directory of the same name with .d added.",
 )
@@ -68,6 +68,8 @@ class _LazyGroups(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, config: Path, verbose: bool) -> None:
     """Do the duties of a self-hosted Weights & Biases server: keep it up, back it up, watch it, tell a person."""
+    if not config.name:
+        raise UsageError(f"--config names no file: {config}", hint="--config /etc/wbagent.toml")
     ctx.obj = config
     ctx.meta["verbose"] = verbose
 

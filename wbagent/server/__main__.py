@@ -19,7 +19,7 @@ from wbagent.systemd import journal
 
 def main() -> None:
     """Run the server until it ends, and end with its status."""
-    path = Path(os.environ.get("WBAGENT_CONFIG", "/etc/wbagent.toml"))
+    path = Path(os.environ.get("WBAGENT_CONFIG") or "/etc/wbagent.toml")
     try:
         refuse_while_torn()
         settings = kept(path) or _read(path)
