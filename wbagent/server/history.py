@@ -147,7 +147,8 @@ def read(path: Path | None = None) -> tuple[Record, ...]:
     """All records, oldest first; none when there is no history. Raises PermissionError."""
     path = path or history_path()
     try:
-        with path.open(encoding="utf-8") as file:
+        # A byte that a disk has spoilt costs its line, and not the agent that reads this every few seconds.
+        with path.open(encoding="utf-8", errors="replace") as file:
             found = os.fstat(file.fileno())
             state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
             if _read.get(path, ((), ()))[0] != state:

@@ -38,6 +38,15 @@ def test_a_line_that_is_not_whole_is_passed_over(tmp_path: Path) -> None:
     assert read(path) == (record(1), record(2), record(3))
 
 
+def test_a_byte_that_is_spoilt_costs_its_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    for number in (1, 2, 3):
+        append(record(number), path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1].replace(b'"', b"\xff") + lines[2])
+    assert read(path) == (record(1), record(3))
+
+
 def test_the_last_start_or_end(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     for number, reason in enumerate((Reason.EXITED, Reason.READY, Reason.UNREADY, Reason.READY_AGAIN)):
