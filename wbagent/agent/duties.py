@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,12 +24,12 @@ from wbagent.alerts.destination import configured as destinations
 from wbagent.alerts.outside import Serving
 from wbagent.alerts.ping import Ping, ping
 from wbagent.alerts.states import firing_titles, silenced_titles
-from wbagent.alerts.watch import Seen, Watch
+from wbagent.alerts.watch import Seen, Watch, unlooked
 from wbagent.config import Settings
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.connection import session
 from wbagent.database.local import is_local
-from wbagent.errors import DatabaseError, StateError
+from wbagent.errors import DatabaseError, StateError, foreseen
 from wbagent.moment import Moment
 from wbagent.monitor import samples
 from wbagent.monitor.reach import Reach
@@ -194,20 +195,31 @@ class Duties:
         Whether there is something to tell. A look that lasts while the configuration is read again is the only one
         until it has ended; what it found of an area that was switched off meanwhile is no news.
         """
-        settings, seen = self.settings, Seen()
-        if watch.every(settings) is not None:
+        settings, seen, why = self.settings, Seen(), ""
+        every = watch.every(settings)
+        if every is not None:
             if watch in self._looking:
                 return False
             self._looking.add(watch)
             try:
                 seen = await aside(watch.look, settings, Moment.now())
+            except Exception as error:  # whatever it is, people hear that nobody looks there
+                seen, why = Seen(of=()), self._unforeseen(watch, error)
             finally:
                 self._looking.discard(watch)
             if watch.every(self.settings) is None:
                 return False
         self._samples.take(seen.samples, time.time())
         self.prometheus.take(watch, seen.samples)
-        return self.teller.judge(settings, watch.kinds if seen.of is None else seen.of, seen.conditions)
+        found = (*seen.conditions, unlooked(watch.kinds, every or 0.0, why))
+        return self.teller.judge(settings, watch.kinds if seen.of is None else seen.of, found)
+
+    def _unforeseen(self, watch: Watch, error: Exception) -> str:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        told = foreseen(error, StateError)
+        what = f"{told.message} ({place.filename}:{place.lineno})"
+        self.teller.complain(StateError(what, hint=told.hint), f"nobody looks at {', '.join(sorted(watch.kinds))}")
+        return what
 
     async def look_at_blindness(self) -> bool:
         """Tell, past the outbox, that alerts cannot be kept; whether there is something to show or to deliver."""

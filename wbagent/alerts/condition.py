@@ -15,7 +15,7 @@ from wbagent.quantities import format_duration
 
 NO_DATA: Final = "no-data"
 # What cannot be looked at for this long is told (seconds): shorter is a restart, or a question that timed out.
-_NO_DATA_FOR_S: Final = 900.0
+NO_DATA_FOR_S: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Condition:
     measured_in: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     no_data: str = ""
-    no_data_for: float = _NO_DATA_FOR_S
+    no_data_for: float = NO_DATA_FOR_S
     not_to: str = ""
 
     @property

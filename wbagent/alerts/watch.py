@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from wbagent.alerts.condition import Condition
+from wbagent.alerts.condition import NO_DATA, NO_DATA_FOR_S, Condition
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.monitor.sample import Sample
@@ -23,6 +23,13 @@ class Seen:
     conditions: tuple[Condition, ...] = ()
     samples: tuple[Sample, ...] = ()
     of: Collection[str] | None = None
+
+
+def unlooked(kinds: Collection[str], every: float, why: str = "") -> Condition:
+    """That looks at these kinds end in an error that nobody foresaw, `why`; without one it is over, if it was so."""
+    name = ", ".join(sorted(kinds))
+    facts = {"name": name, "reason": why, "fingerprint": name}
+    return Condition(NO_DATA, float(bool(why)), about=name, for_seconds=NO_DATA_FOR_S, every=every, facts=facts)
 
 
 class Watch(Protocol):

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,17 @@ import pytest
 from wbagent.agent.aside import aside
 from wbagent.agent.duties import Duties
 from wbagent.agent.loop import Agent
-from wbagent.alerts import certificate, mysql_load, states
+from wbagent.alerts import certificate, mysql_load, outbox, states
 from wbagent.alerts.mysql_load import MysqlWatch
 from wbagent.alerts.outside import OUTSIDE, OutsideWatch, Serving
+from wbagent.alerts.watch import Seen
 from wbagent.config import Settings
 from wbagent.moment import Moment
 from wbagent.monitor.mysql_load import Load
 from wbagent.monitor.outside import Certificate, Doubt
 from wbagent.monitor.reach import Reach
 from wbagent.monitor.rules import Phase
+from wbagent.monitor.sample import Sample
 from wbagent.state import State
 
 
@@ -152,3 +155,37 @@ def test_authorities_that_are_gone_end_no_alert_about_the_certificate(state: Sta
     assert duties.teller.judge(wanted, watch.kinds, certificate.conditions(wanted, expired, time.time(), OUTSIDE))
     assert not asyncio.run(duties.watch(watch))
     assert states.load(state, certificate.EXPIRY).fires
+
+
+class Divides:
+    """A watch whose look divides, until it is told by what else than zero."""
+
+    kinds = frozenset({"cpu", "cpu-unit"})
+    by = 0
+
+    def every(self, _settings: Settings) -> float:
+        return 60.0
+
+    def look(self, _settings: Settings, _now: Moment) -> Seen:
+        return Seen((), (Sample("wbagent_cpu_busy_ratio", 1 / self.by),))
+
+
+def test_a_look_that_ends_in_an_error_that_nobody_foresaw_is_told_and_its_end_too(state: State) -> None:
+    """It was a traceback in the journal, and nobody heard that nobody looks."""
+    told = Settings.model_validate({"alerts": {"to": ["json://one.example.com/"]}})
+    duties, watch = Duties(told, state), Divides()
+    assert not asyncio.run(duties.watch(watch))
+    (pending,) = states.stored(state)
+    assert (pending.fingerprint, pending.state.phase) == ("no-data:cpu, cpu-unit", Phase.PENDING)
+    now = Moment.now()
+    long_ago = replace(now, boottime=now.boottime - 901)
+    with state.transaction():
+        states.save(state, replace(pending, state=replace(pending.state, since=long_ago, newest=now)))
+    assert asyncio.run(duties.watch(watch))
+    watch.by = 2
+    assert asyncio.run(duties.watch(watch))
+    assert states.stored(state) == ()
+    first, last = (row.message for row in outbox.waiting(state))
+    assert first.title == "not watched: cpu, cpu-unit"
+    assert "ZeroDivisionError: division by zero" in first.what
+    assert last.title == "watched again: cpu, cpu-unit"
