@@ -116,7 +116,8 @@ class Agent:
             if self._units is not None:
                 # Replies were awaited in there: signals that came in between lie in the bus's own queue.
                 self._units.bus.process()
-        notify(f"STATUS={self._refused}{self._duties.story(time.time())}")
+        refused = f"NEW CONFIGURATION REFUSED ({self._refused}) | " if self._refused else ""
+        notify(f"STATUS={refused}{self._duties.story(time.time())}")
 
     @contextmanager
     def _tolerated(self) -> Iterator[None]:
@@ -167,7 +168,7 @@ class Agent:
         They are coalesced: a long sleep of the machine leads to one run and no burst.
         """
         with self._tolerated():
-            self._duties.note_configuration("", time.time())
+            self._duties.note_configuration(self._refused, time.time())
         self._scheduler.remove_all_jobs()
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         backup = self._settings.backup
@@ -241,11 +242,11 @@ class Agent:
             # A file that may not be read is refused like one that is wrong. systemd waits for READY in every case.
             error = foreseen(raised, ConfigError)
             problems = (isinstance(error, ConfigError) and error.problems) or (error.message,)
-            self._refused = f"NEW CONFIGURATION REFUSED ({problems[0]}) | "
+            self._refused = problems[0]
             for problem in problems:
                 log.warning(f"the old configuration is kept: {problem}", message_id=events.CONFIG_INVALID)
             with self._tolerated():
-                self._duties.note_configuration(problems[0], time.time())
+                self._duties.note_configuration(self._refused, time.time())
         else:
             self._refused = ""
             self._duties.settings = self._settings

@@ -26,7 +26,7 @@ from wbagent.monitor.outside import Certificate, Doubt
 from wbagent.monitor.reach import Reach
 from wbagent.monitor.rules import Phase
 from wbagent.monitor.sample import Sample
-from wbagent.state import State
+from wbagent.state import AGENT_CONFIG, State
 
 
 @pytest.fixture
@@ -189,3 +189,22 @@ def test_a_look_that_ends_in_an_error_that_nobody_foresaw_is_told_and_its_end_to
     assert first.title == "not watched: cpu, cpu-unit"
     assert "ZeroDivisionError: division by zero" in first.what
     assert last.title == "watched again: cpu, cpu-unit"
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_refused_configuration_a_good_one(
+    state: State, tmp_path: Path
+) -> None:
+    """All jobs are made anew then, as after a reload; what is in use is still the old file."""
+    file = tmp_path / "wbagent.toml"
+    file.touch(0o600)
+
+    async def refuse_and_set_back() -> str:
+        agent = Agent(file, state)
+        file.write_text("[servr]\n")
+        agent._reload()
+        agent._clock += 3600
+        agent._follow_clock()
+        known = state.get(AGENT_CONFIG)
+        return str(known.value["refused"]) if known else ""
+
+    assert 'did you mean "server"?' in asyncio.run(refuse_and_set_back())
