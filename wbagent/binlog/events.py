@@ -29,6 +29,9 @@ _ZSTD: Final = 0
 # Where the flags of the format description lie in a file; the active file's first bit is set there.
 IN_USE: Final = 0x01
 _QUERY_HEADER: Final = struct.Struct("<IIBHH")
+# Bits of sql_mode (sql/system_variables.h).
+_ANSI_QUOTES: Final = 1 << 2
+_NO_BACKSLASH_ESCAPES: Final = 1 << 20
 # A header that speaks of less or more than MySQL can write is no header.
 _LARGEST: Final = (1 << 30) + (1 << 20)
 
@@ -85,10 +88,15 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that was logged as such, and the database that it ran in ("" for none)."""
+    """A statement that was logged as such, and the database that it ran in ("" for none).
+
+    The last two are of the sql_mode that it ran under, and decide what in its text is a string.
+    """
 
     database: str
     text: str
+    ansi_quotes: bool = False
+    no_backslash_escapes: bool = False
 
 
 class EventStream:
@@ -191,9 +199,19 @@ def statement(body: bytes) -> Statement:
     except struct.error as error:
         raise DamagedError(f"a statement cannot be read: {error}") from None
     at = _QUERY_HEADER.size + variables
+    mode = _sql_mode(body[_QUERY_HEADER.size : at])
     return Statement(
-        body[at : at + name].decode(errors="replace"), body[at + name + 1 :].decode(errors="surrogateescape")
+        body[at : at + name].decode(errors="replace"),
+        body[at + name + 1 :].decode(errors="surrogateescape"),
+        ansi_quotes=bool(mode & _ANSI_QUOTES),
+        no_backslash_escapes=bool(mode & _NO_BACKSLASH_ESCAPES),
     )
+
+
+def _sql_mode(variables: bytes) -> int:
+    """Out of the variables of a QUERY event: the second of them, behind four bytes of flags."""
+    at = 5 if variables[:1] == b"\0" else 0
+    return int.from_bytes(variables[at + 1 : at + 9], "little") if variables[at : at + 1] == b"\1" else 0
 
 
 def statements(event: Event) -> Iterator[Statement]:

@@ -180,6 +180,13 @@ def test_statements_within_a_compressed_transaction(compression: int) -> None:
         list(statements(replace(event, body=payload(inner[:-1] + b"x" * 30, compression))))
 
 
+@pytest.mark.parametrize(("flags", "mode"), [(bytes(5), 1 << 2), (b"", 1 << 2 | 1 << 20), (bytes(5), 0)])
+def test_the_mode_of_a_statement(flags: bytes, mode: int) -> None:
+    variables = flags + b"\1" + mode.to_bytes(8, "little") + b"\6\3std"
+    body = struct.pack("<IIBHH", 1, 0, 4, 0, len(variables)) + variables + b"orig\0DROP TABLE t"
+    assert statement(body) == Statement("orig", "DROP TABLE t", bool(mode & 4), bool(mode >> 20))
+
+
 @given(st.binary(max_size=80))
 def test_nonsense_within_a_compressed_transaction(body: bytes) -> None:
     with suppress(DamagedError):

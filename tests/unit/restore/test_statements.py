@@ -40,6 +40,11 @@ def test_what_concerns_the_database_alone_is_applied(text: str, scope: Scope) ->
         ("orig", "DROP DATABASE orig"),
         ("orig", "drop schema if exists `orig`"),
         ("orig", "ALTER DATABASE CHARACTER SET latin1"),
+        # As mysqldump writes it; the server logs the text as it came, and the database that is dropped.
+        ("orig", "/*!40000 DROP DATABASE IF EXISTS `orig`*/"),
+        ("orig", "ALTER TABLE `it's` COMMENT 'it', RENAME TO orig.t, COMMENT 's'"),
+        ("orig", "ALTER TABLE t COMMENT 'a /* b', RENAME TO orig.t /* c */"),
+        ("orig", "DROP TABLE --\n orig.t"),
     ],
 )
 def test_what_would_reach_elsewhere_is_refused(database: str, text: str) -> None:
@@ -58,6 +63,8 @@ def test_what_would_reach_elsewhere_is_refused(database: str, text: str) -> None
         ("other", "ALTER TABLE t ADD c INT"),
         ("other", "DROP DATABASE other"),
         ("orig", "CREATE DATABASE IF NOT EXISTS orig"),
+        ("orig", "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `orig` /*!40100 DEFAULT CHARACTER SET utf8mb4 */"),
+        ("orig", "/*!80000 CREATE USER x */"),
     ],
 )
 @pytest.mark.parametrize("scope", [COPY, SAME])
@@ -72,3 +79,20 @@ def test_under_its_own_name_it_may_be_named() -> None:
     assert judge(Statement("orig", "DROP DATABASE orig"), SAME).refusal
     assert judge(Statement("orig", "ALTER TABLE t RENAME TO other.t"), SAME).refusal
     assert judge(Statement("other", "ALTER TABLE orig.t ADD c INT"), SAME).refusal
+
+
+def test_a_string_is_what_the_servers_mode_takes_for_one() -> None:
+    drop = 'ALTER TABLE "orig"."t" DROP COLUMN "c"'
+    assert judge(Statement("orig", drop, ansi_quotes=True), COPY).refusal
+    assert judge(Statement("", 'DROP DATABASE "orig"', ansi_quotes=True), COPY).refusal
+    escaped = "ALTER TABLE t COMMENT 'a\\', RENAME TO orig.t, COMMENT ''"
+    assert judge(Statement("orig", escaped, no_backslash_escapes=True), COPY).refusal
+    assert judge(Statement("orig", 'ALTER TABLE t COMMENT "from orig.t"'), COPY).apply
+
+
+def test_where_case_does_not_count_a_name_is_the_same_in_any() -> None:
+    folding = Scope("orig", "copy", frozenset({"orig", "copy", "Other"}), folds=True)
+    for text in ("DROP TABLE ORIG.t", "DROP DATABASE Orig", "DROP TABLE oTHER.t"):
+        assert judge(Statement("orig", text), folding).refusal
+    assert judge(Statement("ORIG", "ALTER TABLE t ADD c INT"), folding).apply
+    assert judge(Statement("orig", "DROP TABLE ORIG.t"), COPY).apply, "there it is another one"
