@@ -115,7 +115,14 @@ class Coverage:
         return bool(self._waiting)
 
     def looked(self, executed: GtidSet, now: float) -> None:
-        """The server had executed this at `now`."""
+        """The server had executed this at `now`.
+
+        What it had before and has no more was lost, in a failover or by a reset: it will never be stored.
+        """
+        if self._waiting and not self._waiting[-1][1] <= executed:
+            left = [each for each in self._waiting if each[1] <= executed]
+            self._waiting.clear()
+            self._waiting.extend(left)
         self._waiting.append((now, executed))
 
     def stored(self, shipped: GtidSet) -> None:

@@ -58,3 +58,16 @@ def test_coverage_under_writes_that_never_end() -> None:
     coverage.stored(upto(100))
     assert not coverage.behind
     assert coverage.covered_at == 9.0
+
+
+def test_what_was_lost_in_a_failover_is_not_waited_for() -> None:
+    coverage = Coverage()
+    coverage.looked(upto(10), 1.0)
+    coverage.stored(upto(10))
+    coverage.looked(upto(12), 2.0)
+    # The server that took over never had 11 and 12.
+    new = upto(10) | GtidSet.parse("40342206-e9a9-11f1-8fc5-02fc00000001:1")
+    coverage.looked(new, 3.0)
+    coverage.stored(new)
+    assert not coverage.behind
+    assert coverage.covered_at == 3.0
