@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from wbagent.backup.layout import MANIFEST, is_backup_id, manifest_key, object_key, owner_prefix
+from wbagent.backup.layout import MANIFEST, backup_id, is_backup_id, manifest_key, object_key, owner_prefix
+from wbagent.backup.lease import SKEW
 from wbagent.backup.manifest import Manifest, parse_manifest
 from wbagent.bucket.store import NotStoredError, Store
 from wbagent.errors import BackupError, DamagedError, RestoreError
@@ -33,13 +35,13 @@ class Stored:
 
 def read_catalog(store: Store, owner: str) -> tuple[Stored, ...]:
     """Everything stored for `owner`, oldest first; raises BucketError."""
-    return tuple(newest_first(store, owner))[::-1]
+    return tuple(sorted(newest_first(store, owner), key=lambda each: each.id))
 
 
-def newest_first(store: Store, owner: str) -> Iterator[Stored]:
+def newest_first(store: Store, owner: str, clock: Callable[[], float] = time.time) -> Iterator[Stored]:
     """Everything stored for `owner`, the newest first; reads no more commit records than are asked for.
 
-    Raises BucketError.
+    What claims to be of the future comes last: `by_age`. Raises BucketError.
     """
     prefix = owner_prefix(owner)
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -47,8 +49,18 @@ def newest_first(store: Store, owner: str) -> Iterator[Stored]:
         name, _, file = entry.key.removeprefix(prefix).partition("/")
         if is_backup_id(name):
             found[name][file] = entry.size
-    for name in sorted(found, reverse=True):
+    for name in by_age(found, clock()):
         yield _stored(store, owner, name, found[name])
+
+
+def by_age(names: Iterable[str], now: float) -> list[str]:
+    """Ids, the newest first.
+
+    One that is later than `now` (wall-clock seconds) was begun when a clock was wrong: nobody knows how old it is, and
+    taken for the newest it would be what is restored and drilled until that time has come.
+    """
+    latest = backup_id(now + SKEW.total_seconds())
+    return sorted(names, key=lambda name: (name <= latest, name), reverse=True)
 
 
 def newest_backup(store: Store, owner: str) -> Manifest | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from wbagent.backup.lease import SKEW
 from wbagent.quantities import format_duration
 
 _DAY: Final = timedelta(days=1)
@@ -88,6 +89,9 @@ def decide(
 ) -> tuple[Verdict, ...]:
     """A verdict for each backup of one owner, oldest first; `leased`: the ids that somebody reads now.
 
+    What is later than `now` by more than SKEW was made when a clock was wrong, and is taken for the oldest: as the
+    newest it would let go of those that are.
+
     Invariant, whatever the clock says and in whatever order the backups are given. Those that count are the proven
     ones; the committed ones too where no drill can be made (`policy.unproven_because`). Of those that stay:
 
@@ -101,14 +105,12 @@ def decide(
     nothing counts nothing goes; and any part of the answer may be carried out and interrupted: asking again gives the
     rest.
     """
-    ordered = sorted(backups, key=_age_order)
+    ordered = sorted(backups, key=lambda backup: (backup.at <= now + SKEW, backup.at, backup.id))
     counting = [each for each in ordered if each.standing in policy.counting]
     kept = _kept_for_good(ordered, counting, policy)
-    return tuple(_verdict(each, counting, kept, leased, policy, now) for each in ordered)
-
-
-def _age_order(backup: Backup) -> tuple[datetime, str]:
-    return backup.at, backup.id
+    ages = {each.id: age for age, each in enumerate(ordered)}
+    newer = [sum(ages[each.id] > age for each in counting) for age in range(len(ordered))]
+    return tuple(_verdict(each, number, kept, leased, policy, now) for each, number in zip(ordered, newer, strict=True))
 
 
 def _kept_for_good(ordered: list[Backup], counting: list[Backup], policy: Policy) -> dict[str, tuple[Rule, str]]:
@@ -129,13 +131,12 @@ def _kept_for_good(ordered: list[Backup], counting: list[Backup], policy: Policy
 
 def _verdict(
     backup: Backup,
-    counting: list[Backup],
+    newer: int,
     kept: Mapping[str, tuple[Rule, str]],
     leased: Collection[str],
     policy: Policy,
     now: datetime,
 ) -> Verdict:
-    newer = sum(_age_order(each) > _age_order(backup) for each in counting)
     if backup.id in leased:
         return Verdict(backup.id, True, Rule.LEASED, "somebody reads it (a lease)")
     if backup.standing is Standing.INCOMPLETE:

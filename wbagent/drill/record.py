@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+from wbagent.backup.lease import SKEW
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import Proof
 from wbagent.errors import WbagentError
@@ -20,7 +21,7 @@ def put_proof(state: State, manifest: Manifest, proof: Proof, now: float) -> Non
     """Facts "drill.last" and, of a good proof, "drill.proven" (times in seconds since the epoch)."""
     value = _value(manifest, proof)
     note(state, DRILL, value, now)
-    if proof.ok and not _newer_is_proven(state, manifest):
+    if proof.ok and not _newer_is_proven(state, manifest, now):
         note(state, PROVEN, value, now)
 
 
@@ -74,9 +75,10 @@ def take_wanted(state: State, now: float) -> str:
     return wanted
 
 
-def _newer_is_proven(state: State, manifest: Manifest) -> bool:
+def _newer_is_proven(state: State, manifest: Manifest, now: float) -> bool:
     """Whether an older backup was drilled by hand: the newest proven one is still another."""
     fact = state.get(PROVEN)
     if fact is None or fact.value.get("owner") != manifest.owner:
         return False
-    return float(fact.value["finished_at"]) > manifest.finished_at.timestamp()
+    # One of the future was made when the clock was wrong, and is not the newest for that.
+    return manifest.finished_at.timestamp() < float(fact.value["finished_at"]) <= now + SKEW.total_seconds()

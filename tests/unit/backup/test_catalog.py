@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.backup.sample_manifest import ID, manifest
-from wbagent.backup.catalog import committed, find_backup, newest_backup, read_catalog
+from wbagent.backup.catalog import by_age, committed, find_backup, newest_backup, read_catalog
 from wbagent.backup.layout import backup_id, is_backup_id, manifest_key, object_key, owner_prefix
 from wbagent.backup.manifest import DefinitionRecord, FilesRecord, StoredObject, TableRecord, parse_manifest
 from wbagent.bucket.directory import DirectoryStore
@@ -65,6 +65,19 @@ def test_complete_backups_are_found_oldest_first(store: DirectoryStore) -> None:
     assert [each.id for each in committed(read_catalog(store, "host1"))] == [ID, LATER]
     assert find_backup(store, "host1", "latest").id == LATER
     assert find_backup(store, "host1", ID).id == ID
+
+
+def test_what_claims_to_be_of_the_future_is_not_the_newest(store: DirectoryStore) -> None:
+    ahead = "20990101T000000Z"
+    for name in (ID, ahead):
+        put(store, name)
+    assert find_backup(store, "host1", "latest").id == ID
+    assert [each.id for each in read_catalog(store, "host1")] == [ID, ahead]
+    now = 1_795_489_200.0
+    assert by_age([LATER, ID, ahead], now + 86400) == [LATER, ID, ahead]
+    assert by_age([LATER, ID], now) == [ID, LATER]
+    assert by_age([LATER, ID, ahead], 0.0) == [ahead, LATER, ID], "it is this clock that is wrong"
+    assert by_age([backup_id(now + 300), ID], now) == [backup_id(now + 300), ID], "another host's clock"
 
 
 def test_newest_backup_is_found_without_reading_older_records(store: DirectoryStore) -> None:

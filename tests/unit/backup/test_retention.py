@@ -42,31 +42,35 @@ def gone(verdicts: Sequence[Verdict]) -> list[str]:
     return [each.id for each in verdicts if not each.keep]
 
 
-def key(backup: Backup) -> tuple[datetime, str]:
-    return backup.at, backup.id
+def key(backup: Backup, now: datetime) -> tuple[bool, datetime, str]:
+    return backup.at <= now + timedelta(minutes=10), backup.at, backup.id
 
 
 def assert_right(before: list[Backup], removed: set[str], policy: Policy, now: datetime, leased: set[str]) -> None:
     """What `decide` promises, said once more in other words."""
+
+    def age(backup: Backup) -> tuple[bool, datetime, str]:
+        return key(backup, now)
+
     counts = [each for each in before if each.standing in policy.counting]
     stays = [each for each in before if each.id not in removed]
     staying = [each for each in counts if each.id not in removed]
     assert len(staying) >= min(policy.floor, len(counts))
     assert not leased & removed
     if counts:
-        assert max(counts, key=key) in stays
+        assert max(counts, key=age) in stays
     else:
         assert not removed
     every_proof = [each for each in before if each.standing is Standing.PROVEN]
-    assert not every_proof or max(every_proof, key=key) in stays
+    assert not every_proof or max(every_proof, key=age) in stays
     for count, layout in ((policy.keep_weekly, "%G%V"), (policy.keep_monthly, "%Y%m")):
         for period in sorted({each.at.strftime(layout) for each in counts}, reverse=True)[:count]:
-            assert max((each for each in counts if each.at.strftime(layout) == period), key=key) in stays
+            assert max((each for each in counts if each.at.strftime(layout) == period), key=age) in stays
     for each in before:
         if each.id in removed:
             complete = each.standing is not Standing.INCOMPLETE
             assert each.at <= now - (policy.keep_days * DAY if complete else policy.remains_after)
-            newer = [other for other in staying if key(other) > key(each)]
+            newer = [other for other in staying if age(other) > age(each)]
             assert len(newer) >= (policy.floor if complete else 1)
 
 
@@ -181,6 +185,12 @@ def test_order_of_a_week() -> None:
 
 def test_clock_far_ahead_leaves_the_floor() -> None:
     assert gone(decide(proven(0, 1, 2, 3), Policy(7, 3), NOW + 3650 * DAY)) == ["0003"]
+
+
+def test_one_of_the_future_is_not_the_newest() -> None:
+    """Of before the clock was set right: the data in it is older than that of yesterday."""
+    stored = [Backup("2099", Standing.PROVEN, NOW + 20000 * DAY), *proven(2), *backups([(0, Standing.COMMITTED)])]
+    assert gone(decide(stored, Policy(1, 1), NOW)) == []
 
 
 def test_failing_drills_delete_nothing() -> None:

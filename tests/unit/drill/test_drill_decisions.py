@@ -82,11 +82,20 @@ def test_newest_proven_backup_stays_the_newest(state: State) -> None:
     newest = manifest()
     older = manifest(id="20261120T030000Z", finished_at=newest.finished_at - timedelta(days=4))
     for backup in (newest, older):
-        record.put_proof(state, backup, proof(backup), 1.0)
+        record.put_proof(state, backup, proof(backup), NOW.timestamp())
     last, proven = state.get(backup_facts.DRILL), state.get(backup_facts.PROVEN)
     assert last
     assert proven
     assert (last.value["id"], proven.value["id"]) == (older.id, newest.id)
+    state.connection.close()
+
+
+def test_one_of_the_future_does_not_stay_the_newest_proven(state: State) -> None:
+    ahead = manifest(id="20990101T000000Z", finished_at=datetime(2099, 1, 1, tzinfo=UTC))
+    backup = manifest()
+    for each in (ahead, backup):
+        record.put_proof(state, each, proof(each), NOW.timestamp())
+    assert backup_facts.BackupFacts.read(state).proven["id"] == backup.id
     state.connection.close()
 
 
