@@ -186,6 +186,78 @@ def test_what_cannot_be_given_is_refused_before_anything_is_touched(
     server.execute("DROP DATABASE poor")
 
 
+@pytest.mark.parametrize(
+    ("statements", "refusal"),
+    [
+        # As mysqldump --add-drop-database writes it.
+        (("/*!40000 DROP DATABASE IF EXISTS `original`*/",), "it is DROP DATABASE original"),
+        (
+            ("SET SESSION sql_mode = 'ANSI_QUOTES'", 'ALTER TABLE "original"."two" DROP COLUMN "v"'),
+            "it names original, which is to be restored as copy",
+        ),
+    ],
+)
+def test_a_copy_never_costs_the_original(
+    tmp_path: Path,
+    server: MysqlServer,
+    url: MysqlURL,
+    target: MysqlURL,
+    clients: ClientPrograms,
+    bucket: S3URL,
+    statements: tuple[str, ...],
+    refusal: str,
+) -> None:
+    """What people work with is on the same server: it is loaded anew, and then somebody looks at an earlier moment."""
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        case.run()
+        with server.connect("original") as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        server.execute("CREATE DATABASE IF NOT EXISTS original")
+        server.execute("DROP TABLE IF EXISTS two", database="original")
+        server.execute("CREATE TABLE two (id INT PRIMARY KEY, v VARCHAR(200))", database="original")
+        server.execute("INSERT INTO two VALUES (1, 'worked with')", database="original")
+        host.until_stored(executed(server))
+    now = time.time()
+    with pytest.raises(RestoreError, match=f"cannot be applied here: {refusal}"):
+        restore(case, target, at(now), now)
+    assert server.execute("SELECT v FROM original.two") == [("worked with",)]
+    assert ("copy",) not in server.execute("SHOW DATABASES")
+
+
+def test_numbers_that_were_given_twice_are_not_mixed(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """Nobody shipped when the server forgot its history, and had executed as much again when somebody did."""
+    case = shipping_case(tmp_path, url, clients, bucket)
+    server.execute("RESET BINARY LOGS AND GTIDS")
+    server.execute("INSERT INTO one (v) VALUES ('old')", database="original")
+    with shipping(case) as host:
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('old')", database="original")
+        host.until_stored(executed(server))
+    # A file's name holds the second of its making.
+    time.sleep(1)
+    server.execute("RESET BINARY LOGS AND GTIDS")
+    for number in range(5):
+        server.execute("INSERT INTO one (v) VALUES (%s)", f"new {number}", database="original")
+    with shipping(case) as host:
+        host.until(lambda: "history began anew" in host.service.report.gap, "the gap is seen")
+        host.until(lambda: not host.service.report.behind, "it goes on")
+        host.until(lambda: bool(host.backups), "a backup is begun")
+        assert not host.service.report.covered
+        with pytest.raises(RestoreError, match="to number its transactions anew"):
+            restore(case, target, at(time.time()), time.time())
+        assert ("copy",) not in server.execute("SHOW DATABASES")
+        case.run()
+        server.execute("INSERT INTO one (v) VALUES ('after')", database="original")
+        host.until_stored(executed(server))
+    wanted, now = state(server, "original"), time.time()
+    restore(case, target, at(now), now)
+    assert state(server, "copy") == wanted
+
+
 def test_a_gap_is_not_crossed(
     tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
 ) -> None:

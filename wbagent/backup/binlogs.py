@@ -70,7 +70,7 @@ def newest_backup(store: Store, owner: str) -> Newest:
     proof = read_proof(store, newest)
     # A roll-forward that begins with a backup that does not restore leads nowhere.
     exact = None if proof and not proof.ok else exact_position(newest, proof)
-    return Newest(exists=True, position=position_of(newest), exact=exact)
+    return Newest(exists=True, position=position_of(newest), exact=exact, begun_at=newest.started_at.timestamp())
 
 
 def position_of(manifest: Manifest) -> GtidSet | None:

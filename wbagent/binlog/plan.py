@@ -6,12 +6,14 @@ lie in other files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations, pairwise
 from typing import Final
 
 from wbagent.binlog.gtid import GtidSet
-from wbagent.binlog.layout import FileId
+from wbagent.binlog.layout import FileId, file_number
 from wbagent.binlog.scan import Mark
 
 # The first event of a file, behind its four bytes of magic.
@@ -64,8 +66,10 @@ def unlogged(purged: GtidSet, oldest: GtidSet) -> GtidSet:
     return purged - oldest
 
 
-def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None) -> Plan:
+def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None, another: FileId | None = None) -> Plan:
     """Decide from what is stored, what is offered, and the position of the newest backup, if any.
+
+    `another`: a stored file of whose name the server was found to have another one.
 
     Invariant: when no gap is told, every transaction that the server executed since the last stored one will be read,
     perhaps once more than needed, never once too few. When one is told, or nothing is stored yet, reading begins where
@@ -77,16 +81,27 @@ def decide(stored: Mapping[FileId, Mark], offer: Offer, backup: GtidSet | None) 
     last = max(own) if own else _by_history(stored)[-1]
     mark = stored[last]
     have = mark.executed
-    if ahead := have - offer.executed:
-        return _afresh(offer, backup, f"{_count(ahead)} are stored that are not on this server")
+    if why := _why_afresh(last, mark, offer, another):
+        return _afresh(offer, backup, why)
     for file in offer.files:
         if own and file.name == last.name and file.previous == mark.previous:
-            if mark.end <= file.size:
-                return Plan(file.name, mark.end if mark.end <= _LARGEST_POSITION else FIRST, have)
-            return _afresh(offer, backup, f"{file.name} is shorter on the server than what is stored of it")
+            return Plan(file.name, mark.end if mark.end <= _LARGEST_POSITION else FIRST, have)
     if (found := _covering(offer, have)) is not None:
         return Plan(found.name, FIRST, have)
     return _afresh(offer, backup, f"{_count(offer.files[0].previous - have)} are no longer in the server's binary logs")
+
+
+def _why_afresh(last: FileId, mark: Mark, offer: Offer, another: FileId | None) -> str:
+    """Why what is stored cannot be gone on from, or ""."""
+    if ahead := mark.executed - offer.executed:
+        return f"{_count(ahead)} are stored that are not on this server"
+    if last.uuid != offer.uuid:
+        return ""
+    if last == another or _counts_anew(offer, last, mark):
+        return f"{last.name} is another file on the server: its history began anew"
+    if any(file.name == last.name and file.previous == mark.previous and mark.end > file.size for file in offer.files):
+        return f"{last.name} is shorter on the server than what is stored of it"
+    return ""
 
 
 def whole(marks: Iterable[Mark]) -> GtidSet:
@@ -97,6 +112,61 @@ def whole(marks: Iterable[Mark]) -> GtidSet:
 def leads(start: GtidSet, end: GtidSet, stored: GtidSet) -> bool:
     """Whether a restore of a backup at `start` can be rolled forward to `end` with what is stored."""
     return start <= end and end - start <= stored
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Stored files in which a GTID names one transaction; a backup that was begun before `since` is not of it.
+
+    `since`: seconds since the epoch, 0 where no other history is known.
+    """
+
+    files: frozenset[FileId]
+    since: int = 0
+
+
+def history_of(last: FileId, marks: Mapping[FileId, Mark]) -> History:
+    """The files that may be put together with `last`.
+
+    RESET BINARY LOGS AND GTIDS, or a crash that costs the end of a log, lets a server give the same numbers to other
+    transactions. Invariant: of any two files of one server in the answer one begins with all that the other ended
+    with; of two that do not, the one that is farther from `last`, and what lies behind it, is left out.
+    """
+    servers: defaultdict[str, list[FileId]] = defaultdict(list)
+    for file in sorted(marks):
+        servers[file.uuid].append(file)
+    kept, since = set[FileId](), 0
+    for own in servers.values():
+        breaks = frozenset(_breaks(own, marks))
+        before = max((one for one, other in breaks if one < last and (last, other) not in breaks), default=None)
+        behind = min((other for one, other in breaks if other > last and (one, last) not in breaks), default=None)
+        left = [file for file in own if (not before or file > before) and (not behind or file < behind)]
+        if before and left:
+            since = max(since, left[0].created)
+        kept |= set(left)
+    return History(frozenset(kept), since)
+
+
+def _breaks(files: Sequence[FileId], marks: Mapping[FileId, Mark]) -> list[tuple[FileId, FileId]]:
+    """The pairs of a server's files (oldest first) that are not of one history."""
+    by_length = sorted(files, key=lambda file: (len(marks[file].executed), len(marks[file].previous)))
+    if all(marks[one].executed <= marks[other].previous for one, other in pairwise(by_length)):
+        return []
+    return [
+        (one, other)
+        for one, other in combinations(files, 2)
+        if not (marks[one].executed <= marks[other].previous or marks[other].executed <= marks[one].previous)
+    ]
+
+
+def _counts_anew(offer: Offer, last: FileId, mark: Mark) -> bool:
+    """Whether the server's files cannot be those that the last stored one, which is of its name, belongs to."""
+    numbers = {file.name: file_number(file.name) for file in offer.files}
+    alike = [name for name in numbers if name.rpartition(".")[0] == last.name.rpartition(".")[0]]
+    if last.name in alike:
+        previous = next(file.previous for file in offer.files if file.name == last.name)
+        return str(previous - offer.unlogged) != str(mark.previous - offer.unlogged)
+    return bool(alike) and max(numbers[name] for name in alike) < last.number
 
 
 def _by_history(stored: Mapping[FileId, Mark]) -> list[FileId]:

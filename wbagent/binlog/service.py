@@ -16,10 +16,10 @@ from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Coverage, Report
 from wbagent.binlog.layout import FileId
 from wbagent.binlog.packing import Packing
-from wbagent.binlog.plan import Plan, decide, leads, whole
+from wbagent.binlog.plan import Plan, decide, history_of, leads, whole
 from wbagent.binlog.reader import Reader, replica_id
 from wbagent.binlog.scan import Mark
-from wbagent.binlog.shipping import Shipper
+from wbagent.binlog.shipping import AnotherFileError, Shipper
 from wbagent.binlog.source import SourceServer
 from wbagent.binlog.spool import Reading, Spool
 from wbagent.bucket.store import Store
@@ -45,12 +45,13 @@ _LAST_TRY_S: Final = 20.0
 class Newest:
     """The newest backup: whether there is one, and its position, if that was noted.
 
-    `exact`: the transactions that a restore of it gives, None while that is not known.
+    `exact`: the transactions that a restore of it gives, None while that is not known. `begun_at`: wall-clock seconds.
     """
 
     exists: bool
     position: GtidSet | None
     exact: GtidSet | None
+    begun_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Service:
         )
         self._coverage.covered_at = self.report.covered_at
         self._trouble: WbagentError | None = None
+        self._another: FileId | None = None
         self._stop = threading.Event()
         self._pause, self._next_try = settings.binlog.every, 0.0
         self._moved_at, self._seen = time.monotonic(), (GtidSet(), 0)
@@ -121,6 +123,7 @@ class Service:
             self._work()
         except DamagedError as error:
             problem = self._trouble = error
+            self._another = error.file if isinstance(error, AnotherFileError) else None
             self._start_over()
         except WbagentError as error:
             self._trouble = error
@@ -189,7 +192,7 @@ class Service:
         offer = self._source.offer()
         client = find_client(self._settings.binlog.mysqlbinlog, "binlog.mysqlbinlog")
         check_client(client, parse_version(offer.version), "binlog.mysqlbinlog")
-        plan = decide(self._stored, offer, self._hooks.newest_backup().position)
+        plan = decide(self._stored, offer, self._hooks.newest_backup().position, self._another)
         if plan.gap:
             self._tell_gap(plan.gap)
         self._drop_shipper()
@@ -213,16 +216,19 @@ class Service:
         shipper = self._shipper
         if time.monotonic() < self._backup_at or not shipper or not (shipper.bytes or shipper.shipped):
             return
-        newest = self._hooks.newest_backup()
-        stored = whole((self._stored or {}).values())
-        if newest.exact is not None and leads(newest.exact, shipper.shipped, stored):
+        newest, marks = self._hooks.newest_backup(), self._stored or {}
+        last = shipper.id or max(marks)
+        history = history_of(last, marks)
+        of_it = newest.begun_at >= history.since
+        stored = whole(mark for file, mark in marks.items() if file in history.files)
+        if of_it and newest.exact is not None and leads(newest.exact, shipper.shipped, stored):
             self.report = replace(self.report, sound_at=time.time())
         settled = self.report.covered or not self.report.gap
         self._backup_at = time.monotonic() + (_LOOK_AT_BACKUP_S if settled else _LONGEST_PAUSE_S)
         wrong = ""
         if newest.exists and newest.position is None:
             wrong = "the newest backup has no position to begin from: wbagent backup show latest"
-        elif newest.position is None or not shipper.shipped - newest.position <= stored:
+        elif newest.position is None or not of_it or not shipper.shipped - newest.position <= stored:
             wrong = "the newest backup is older than the binary logs" if newest.exists else "there is no backup yet"
             now = time.time()
             due = now - self.report.asked_at > _ASK_AGAIN_S or self.report.gap_at > self.report.asked_at

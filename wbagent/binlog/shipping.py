@@ -23,6 +23,14 @@ from wbagent.bucket.store import Store
 _LARGEST: Final = 8 << 20
 
 
+class AnotherFileError(DamagedError):
+    """The server has another file of the name of the one that was to be read on; `file` is the one that is stored."""
+
+    def __init__(self, file: FileId) -> None:
+        super().__init__(f"{file.name} is another file on the server than the one that is stored")
+        self.file = file
+
+
 class Shipper:
     """Ships what one run of mysqlbinlog writes into the spool.
 
@@ -50,6 +58,11 @@ class Shipper:
         self.shipped = self.received = before
         self.last_at = 0
         self.bytes = 0
+
+    @property
+    def id(self) -> FileId | None:
+        """The server's file that is being shipped; None before anything of it was read."""
+        return self._id
 
     @property
     def file(self) -> str:
@@ -115,6 +128,7 @@ class Shipper:
             self._id = FileId.of(self._reading.uuid, self._path.name, event.timestamp)
             self._mark = self._stored.get(self._id, Mark()).after(self._unlogged)
             if event.end == 0:
+                self._check_same(self._id)
                 return False
         start = 0 if event.kind == Kind.FORMAT_DESCRIPTION else event.start
         if event.end <= self._mark.end:
@@ -130,6 +144,13 @@ class Shipper:
         if event.kind != Kind.FORMAT_DESCRIPTION:
             self.received = self._mark.executed
         return True
+
+    def _check_same(self, file: FileId) -> None:
+        """Raise AnotherFileError when what is read on is not the file of which the beginning is stored."""
+        if file not in self._stored:
+            alike = [each for each in self._stored if (each.uuid, each.name) == (file.uuid, file.name)]
+            if alike:
+                raise AnotherFileError(max(alike))
 
     def _put(self, piece: Piece) -> None:
         stored = self._packing.pack(piece.plain)

@@ -15,7 +15,7 @@ from typing import Final
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import FileId
-from wbagent.binlog.plan import leads, whole
+from wbagent.binlog.plan import History, history_of, leads, whole
 from wbagent.binlog.scan import Done
 from wbagent.errors import RestoreError
 from wbagent.restore.until import Until, show
@@ -26,12 +26,14 @@ class Candidate:
     """A backup that could be the beginning: its id, and its position, or None where that was not noted.
 
     `at`: when it was finished, microseconds since the epoch, for people. `bad`: its drill found it does not restore.
+    `begun_at`: seconds since the epoch.
     """
 
     id: str
     position: GtidSet | None
     at: int = 0
     bad: bool = False
+    begun_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +161,20 @@ def executed_at(last: StoredFile, done: Sequence[Done], until: Until) -> GtidSet
 
 
 def choose_backup(
-    backups: Sequence[Candidate], files: Iterable[StoredFile], wanted: GtidSet, until: Until
+    backups: Sequence[Candidate], files: Iterable[StoredFile], wanted: GtidSet, until: Until, since: float = 0.0
 ) -> Candidate:
     """The newest backup (they are given oldest first) from which the stored logs lead to the point without a hole.
 
-    Never one that is known to be bad; raises RestoreError when there is no other.
+    Never one that is known to be bad. `since`: what was begun before (seconds since the epoch) is of another history. Raises RestoreError when
+    there is no other.
     """
+    if backups and all(backup.begun_at < since for backup in backups):
+        raise RestoreError(
+            f"the server began to number its transactions anew by {show(round(since * 1e6))}, and no backup was begun"
+            f" between that and {until}",
+            hint="choose a moment before that, or after the backup that followed it: wbagent binlog status",
+        )
+    backups = [backup for backup in backups if backup.begun_at >= since]
     stored = whole(file.mark for file in files)
     holes: list[str] = []
     bad = ""
@@ -197,6 +207,12 @@ def choose_backup(
     raise RestoreError(f"there is no backup of before {point}", hint="see what there is: wbagent backup list")
 
 
+def of_history(last: FileId, files: Sequence[StoredFile]) -> tuple[History, tuple[StoredFile, ...]]:
+    """The history that a file is of, and those of the files that are of it."""
+    history = history_of(last, {file.id: file.mark for file in files})
+    return history, tuple(file for file in files if file.id in history.files)
+
+
 def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_until: int = 0) -> tuple[Window, ...]:
     """The spans of time within which every moment can be restored, oldest first.
 
@@ -204,6 +220,8 @@ def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_unt
     can tell.
     """
     stored = whole(file.mark for file in files)
+    histories = [(file, *of_history(file.id, files)) for file in files]
+    ends = [(file.mark, history, whole(each.mark for each in within)) for file, history, within in histories]
     newest = max((file.mark.last_at for file in files), default=0)
     found: list[Window] = []
     before: GtidSet | None = None
@@ -211,7 +229,14 @@ def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_unt
         position = backup.position
         if position is None or backup.bad:
             continue
-        end = max((file.mark.last_at for file in files if leads(position, file.mark.executed, stored)), default=0)
+        end = max(
+            (
+                mark.last_at
+                for mark, history, within in ends
+                if backup.begun_at >= history.since and leads(position, mark.executed, within)
+            ),
+            default=0,
+        )
         if end == newest:
             end = max(end, known_until)
         if end > backup.at and (not found or found[-1].end != end):

@@ -14,6 +14,7 @@ from wbagent.binlog.catalog import read_catalog as read_binlogs
 from wbagent.binlog.gtid import GtidSet
 from wbagent.bucket.store import Store
 from wbagent.restore.history import Candidate, Known, Window, windows
+from wbagent.restore.until import microseconds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,6 @@ def candidates(store: Store, backups: Iterable[Manifest]) -> tuple[Candidate, ..
     for each in backups:
         proof = read_proof(store, each)
         bad = proof is not None and not proof.ok
-        found.append(Candidate(each.id, exact_position(each, proof), round(each.finished_at.timestamp() * 1e6), bad))
+        at, begun_at = microseconds_of(each.finished_at.timestamp()), each.started_at.timestamp()
+        found.append(Candidate(each.id, exact_position(each, proof), at, bad, begun_at))
     return tuple(found)

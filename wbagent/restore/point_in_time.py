@@ -43,6 +43,7 @@ from wbagent.restore.history import (
     executed_at,
     gone_by,
     last_file,
+    of_history,
     passed,
     refuse_hole,
     spanning,
@@ -162,12 +163,13 @@ class PointInTime:
             if lost := known.lost(files):
                 error.also(f"{len(lost)} transactions that this host had stored are gone from there", STORE_AGAIN)
             raise
+        history, files = of_history(last.id, files)
         refuse_hole(last, files, self._until)
         wanted = executed_at(last, seen.get(last.id) or self._transactions(last), self._until)
         found = candidates(self._store, backups)
         if name and name != "latest":
             found = tuple(replace(each, bad=False) for each in found)
-        chosen = choose_backup(found, files, wanted, self._until)
+        chosen = choose_backup(found, files, wanted, self._until, history.since)
         start = chosen.position or GtidSet()
         return Way(next(each for each in backups if each.id == chosen.id), start, wanted, steps(files, start, wanted))
 
@@ -224,13 +226,15 @@ class PointInTime:
         name = backup.database.name
         if isinstance(target, Path):
             check_client(programs.mysqlbinlog, parse_version(backup.server.version), "binlog.mysqlbinlog")
-            return None if backup.engine == "clone" else Scope(name, name, MYSQLS_OWN)
+            folds = bool(backup.server.lower_case_table_names)
+            return None if backup.engine == "clone" else Scope(name, name, MYSQLS_OWN, folds)
         with session(target, database="") as connection:
             server = read_server(connection)
             check_client(programs.mysqlbinlog, server.version, "binlog.mysqlbinlog")
             refuse_unfit_account(server)
             others = frozenset(str(found) for (found,) in rows(connection, "SHOW DATABASES"))
-        return Scope(name, target.database, others)
+        folds = bool(server.lower_case_table_names or backup.server.lower_case_table_names)
+        return Scope(name, target.database, others, folds)
 
     def _tell(self, restored: Restored, surveyed: Survey, seconds: float) -> None:
         last = surveyed.last

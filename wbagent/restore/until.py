@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +19,12 @@ class Until:
 
     def __str__(self) -> str:
         return f"just before {self.before}" if self.before else show(self.at)
+
+
+def microseconds_of(seconds: float) -> int:
+    """A wall-clock time in microseconds, rounded as datetime does: the two are compared."""
+    fraction, whole = math.modf(seconds)
+    return int(whole) * 1_000_000 + round(fraction * 1e6)
 
 
 def show(microseconds: int) -> str:

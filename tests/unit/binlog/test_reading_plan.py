@@ -74,6 +74,17 @@ def test_the_server_lost_the_end_of_its_file_in_a_crash() -> None:
     assert "is shorter on the server" in plan.gap
 
 
+def test_the_server_counted_anew_and_went_on_beyond_what_is_stored() -> None:
+    """What is stored under those numbers is not what the server has under them."""
+    kept = stored(10, 15, "binlog.000007")
+    for files in (offer(0, 10, executed=30), offer(0, 5, 9, 11, 12, 13, 14, executed=30)):
+        assert "began anew" in decide(kept, files, None).gap
+    other_base = {replace(file, name="log.000007"): mark for file, mark in kept.items()}
+    assert not decide(other_base, offer(0, 10, executed=30), None).gap, "log_bin was given another name"
+    known = stored(10, 15)
+    assert "began anew" in decide(known, offer(0, 10, executed=30), None, another=max(known)).gap
+
+
 def test_an_offset_beyond_the_protocol_is_read_from_the_beginning() -> None:
     plan = decide(stored(10, 15, end=1 << 33), offer(0, 10, executed=15, size=1 << 34), None)
     assert (plan.file, plan.position, plan.gap) == ("binlog.000002", FIRST, "")

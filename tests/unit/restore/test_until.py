@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wbagent.errors import UsageError
-from wbagent.restore.until import parse_until, show
+from wbagent.restore.until import microseconds_of, parse_until, show
 
 A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
@@ -29,6 +32,11 @@ def test_local_time_or_an_offset(text: str) -> None:
 def test_fractions_are_exact() -> None:
     assert parse_until("2026-11-23 14:05:00.000001", None).at == 1_795_410_300_000_001
     assert show(1_795_410_300_999_999) == "2026-11-23 14:05:00.999999+09:00"
+
+
+@given(st.floats(1e9, 4e9))
+def test_a_moment_is_no_later_than_itself(seconds: float) -> None:
+    assert parse_until(datetime.fromtimestamp(seconds, UTC).isoformat(), None).at == microseconds_of(seconds)
 
 
 def test_a_transaction() -> None:

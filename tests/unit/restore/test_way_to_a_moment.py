@@ -16,6 +16,7 @@ from wbagent.restore.history import (
     choose_backup,
     executed_at,
     last_file,
+    of_history,
     refuse_hole,
     spanning,
     steps,
@@ -182,3 +183,31 @@ def test_a_moment_behind_what_is_left_of_a_file_is_refused() -> None:
     assert "--at" in refused.value.hint
     elsewhere = file("log.000001", f"{A}:1-7", f"{A}:1-10", 151, 200, uuid=B)
     refuse_hole(cut, (cut, elsewhere, TWO), at(160))
+
+
+# RESET BINARY LOGS AND GTIDS at 300: from then on the same numbers are other transactions.
+ANEW = file("binlog.000002", f"{A}:1", f"{A}:1-25", 310, 400)
+
+
+def test_what_is_numbered_anew_is_not_put_behind_what_was_before() -> None:
+    files = (ONE, TWO, ANEW)
+    history, within = of_history(ANEW.id, files)
+    assert (history.since, within) == (310, (ANEW,))
+    old, new = Candidate("old", gtids(f"{A}:1-3"), begun_at=120), Candidate("new", gtids(f"{A}:1-4"), begun_at=320)
+    wanted = gtids(f"{A}:1-25")
+    assert choose_backup([old, new], within, wanted, at(390), history.since) is new
+    with pytest.raises(RestoreError, match="no backup was begun between that and"):
+        choose_backup([old], within, wanted, at(390), history.since)
+    for earlier in (ONE, TWO):
+        history, within = of_history(earlier.id, files)
+        assert (history.since, within) == (0, (ONE, TWO))
+    assert windows([old, new], files) == (
+        Window(0, 300 * SECOND, "old"),
+        Window(0, 400 * SECOND, "new"),
+    )
+
+
+def test_neither_a_clock_that_was_set_back_nor_a_failover_is_another_history() -> None:
+    back = file("binlog.000003", f"{A}:1-20", f"{A}:1-30", 50, 90)
+    for each in (ONE, TWO, back, OTHER):
+        assert of_history(each.id, (back, OTHER, ONE, TWO))[1] == (back, OTHER, ONE, TWO)
