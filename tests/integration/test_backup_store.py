@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.backup_case import Once, make_case, sample_database
 from tests.testbed.ceph import Ceph
@@ -14,6 +16,7 @@ from tests.testbed.command import run
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
+from tests.testbed.s3_faults import Fault, S3Faults
 from wbagent.backup.job import BackupFailedError
 from wbagent.config.dsn import S3URL, MysqlURL
 
@@ -76,6 +79,23 @@ def test_unfinished_uploads_of_this_owners_backups_only_are_cleared(
     make_case(tmp_path, sample, clients, bucket, owner="node1").run()
     left = [key.removeprefix(f"{bucket.prefix}/") for key in ceph.unfinished_uploads(bucket.bucket)]
     assert left == ["node1/binlogs/something", "node10/backups/20200101T000000Z/something"]
+
+
+def test_unfinished_upload_that_is_gone_already(
+    tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL
+) -> None:
+    """Somebody else let go of it after it was listed; some stores list such ones for ever."""
+    client = ceph.client()
+    place: Any = {"Bucket": bucket.bucket, "Key": f"{bucket.prefix}/host1/backups/20200101T000000Z/something"}
+    begun = client.create_multipart_upload(**place)["UploadId"]
+    with S3Faults(bucket) as between:
+        between.fault = Fault(
+            lambda request: request.startswith("DELETE") and "something" in request,
+            seen=lambda: client.abort_multipart_upload(**place, UploadId=begun),
+        )
+        make_case(tmp_path, sample, clients, between.url).run()
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        client.abort_multipart_upload(**place, UploadId=begun)
 
 
 @pytest.mark.parametrize("what", ["backups", "."])

@@ -223,10 +223,16 @@ class S3Store:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._url.bucket, Prefix=prefix)
         for page in pages:
             for upload in page.get("Uploads", ()):
-                self._client.abort_multipart_upload(
-                    Bucket=self._url.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
-                count += 1
+                try:
+                    self._client.abort_multipart_upload(
+                        Bucket=self._url.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                except ClientError as error:
+                    # By an attempt whose answer was lost; and some stores list for ever what is gone.
+                    if error_code(error) != "NoSuchUpload":
+                        raise
+                else:
+                    count += 1
         return count
 
     def _place(self, key: str) -> dict[str, Any]:
