@@ -23,6 +23,8 @@ from wbagent.systemd import journal
 
 LIFETIME_S: Final = 1800.0
 RENEW_S: Final = 300.0
+# After a store that failed in passing: somebody reads without a lease until then.
+RETRY_S: Final = 5.0
 # Two hosts' clocks may differ by this much without a backup being removed under its reader.
 SKEW: Final = timedelta(minutes=10)
 
@@ -90,36 +92,40 @@ def lease(
 ) -> Iterator[None]:
     """Hold a lease on a backup while the block runs, renewed every RENEW_S.
 
-    A key that may only read cannot write one: that is told in the journal and is no reason not to restore.
+    That it cannot be written is told in the journal and is no reason not to restore. It is tried again, unless the key
+    may only read.
     """
     key = f"{lease_prefix(owner)}{backup}-{secrets.token_hex(4)}"
     holder = socket.gethostname()
     # It is renewed long before it ends, and ends by itself: a store that is away must not hold up who gives up on it.
     courtesy = store.hurried()
 
-    def write(store: Store) -> bool:
+    def write(store: Store, pause: float = RENEW_S) -> float | None:
+        """In how many seconds to write it again, None for never; `pause` is what this said last."""
         expires = datetime.fromtimestamp(clock(), UTC) + timedelta(seconds=LIFETIME_S)
         text = Lease(backup=backup, holder=holder, purpose=purpose, expires_at=expires).model_dump_json()
         try:
             store.put(key, text.encode())
         except BucketError as error:
-            journal.send(
-                f"retention on other hosts does not know that backup {backup} is being read: {error.message}",
-                level="warning",
-            )
-            return False
-        return True
+            if pause == RENEW_S:
+                journal.send(
+                    f"retention on other hosts does not know that backup {backup} is being read: {error.message}",
+                    level="warning",
+                )
+            return None if isinstance(error, NotAllowedError) else RETRY_S
+        return RENEW_S
 
     ended = threading.Event()
 
-    def renew() -> None:
-        while not ended.wait(RENEW_S):
-            write(courtesy)
+    def renew(pause: float | None) -> None:
+        while pause is not None and not ended.wait(pause):
+            pause = write(courtesy, pause)
 
-    if not write(store):
+    first = write(store)
+    if first is None:
         yield
         return
-    renewal = threading.Thread(target=renew, name="lease", daemon=True)
+    renewal = threading.Thread(target=renew, args=(first,), name="lease", daemon=True)
     renewal.start()
     try:
         yield

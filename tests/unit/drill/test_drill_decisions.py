@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from wbagent.bucket.directory import DirectoryStore
 from wbagent.bucket.store import NotAllowedError
 from wbagent.drill import record
 from wbagent.drill.choice import choose
-from wbagent.errors import DatabaseError
+from wbagent.errors import BucketError, DatabaseError
 from wbagent.monitor import backup_facts
 from wbagent.state import State
 
@@ -142,6 +143,27 @@ def test_lease_that_nobody_understands_counts(tmp_path: Path) -> None:
     store.put(f"host1/leases/{ID}-abcd", b"written by a newer release")
     store.put("host1/leases/letter", b"not one of ours")
     assert leased(store, "host1", NOW) == {ID}
+
+
+def test_a_store_that_fails_once_gets_the_lease_all_the_same(tmp_path: Path) -> None:
+    written = threading.Event()
+
+    class Restarting(DirectoryStore):
+        asked = 0
+
+        def put(self, key: str, data: bytes) -> None:
+            self.asked += 1
+            if self.asked == 1:
+                raise BucketError("503 SlowDown")
+            super().put(key, data)
+            written.set()
+
+    store = Restarting(tmp_path)
+    with lease(store, "host1", ID, "restore", NOW.timestamp):
+        assert leased(store, "host1", NOW) == frozenset()
+        assert written.wait(60)
+        assert leased(store, "host1", NOW) == {ID}
+    assert leased(store, "host1", NOW) == frozenset()
 
 
 def test_a_key_that_only_reads_can_still_restore(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
