@@ -68,7 +68,9 @@ class DirectoryStore:
                     path = Path(directory, name)
                     key = path.relative_to(self.root).as_posix()
                     if key.startswith(prefix) and not name.endswith(_UNFINISHED):
-                        found.append(Entry(key, path.stat().st_size))
+                        # Removed since the directory was read, by another process's retention or lease.
+                        with suppress(FileNotFoundError):
+                            found.append(Entry(key, path.stat().st_size))
         yield from sorted(found, key=lambda entry: entry.key)
 
     def size(self, key: str) -> int:

@@ -68,7 +68,11 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def _sweep(parent: Path) -> None:
     for directory in parent.glob(f"{_PREFIX}*"):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            # Removed meanwhile by the restore that has ended, or nothing that a restore has left.
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

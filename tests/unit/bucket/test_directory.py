@@ -32,6 +32,13 @@ def test_written_read_listed_deleted(store: DirectoryStore) -> None:
     assert not (store.root / "a/b").exists()
 
 
+def test_what_is_gone_since_it_was_listed_is_passed_over(store: DirectoryStore) -> None:
+    """As a link is that leads nowhere: its name is there, and then the file is not."""
+    store.put("a/here", b"one")
+    (store.root / "a/gone").symlink_to("nowhere")
+    assert list(store.entries("a/")) == [Entry("a/here", 3)]
+
+
 def test_left_without_commit_leaves_nothing(store: DirectoryStore) -> None:
     with store.writer("a/dump", largest=10) as writer:
         writer.write(b"half")
