@@ -110,6 +110,58 @@ def test_clone_is_proven(host: Drilled, mysql: MysqlServer) -> None:
     assert "pages and indexes (CHECK TABLE)" in proof.compared
 
 
+@pytest.fixture
+def small(mysql: MysqlServer) -> Iterator[MysqlURL]:
+    """A database with rows that take a while to store at the pace of `paced`."""
+    url = mysql.create("drill_small", "drill_small", "password")
+    mysql.execute("CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, v LONGBLOB)", database=url.database)
+    for _ in range(8):
+        mysql.execute("INSERT INTO a (v) VALUES (%s)", os.urandom(1 << 20), database=url.database)
+    yield url
+    mysql.execute(f"DROP DATABASE `{url.database}`")
+    mysql.execute("DROP USER %s@'%%'", url.user)
+
+
+@pytest.fixture
+def paced(bucket: S3URL, small: MysqlURL, clients: ClientPrograms, mysqld: Path) -> Iterator[Drilled]:
+    with made_host(bucket, small, clients, mysqld) as made:
+        slow = made.settings.backup.model_copy(update={"bandwidth": 3 << 20})
+        yield Drilled(made.directory, made.settings.model_copy(update={"backup": slow}))
+
+
+def test_rows_that_no_snapshot_holds_are_no_measure(paced: Drilled, mysql: MysqlServer) -> None:
+    """A table of MyISAM is counted and dumped at two moments, between which somebody writes."""
+    database = "drill_small"
+    mysql.execute("CREATE TABLE z (id INT) ENGINE=MyISAM", database=database)
+    write = Once("dumping", lambda: mysql.execute("INSERT INTO z VALUES (1)", database=database))
+    manifest = paced.run(write).manifest
+    assert write.done
+    assert {table.name: table.rows for table in manifest.tables} == {"a": 8, "z": None}
+    proof = paced.drill()
+    assert proof
+    assert proof.ok
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_an_event_whose_time_has_passed_is_not_missing(paced: Drilled, mysql: MysqlServer, *, meanwhile: bool) -> None:
+    """MySQL drops it at its end, which may come during the backup, and makes none that is of the past."""
+    mysql.execute("SET GLOBAL event_scheduler = OFF")
+    try:
+        for name, schedule in (("once", "AT NOW() + INTERVAL 1 SECOND"), ("stays", "EVERY 1 YEAR")):
+            mysql.execute(f"CREATE EVENT {name} ON SCHEDULE {schedule} DO SELECT 1", database="drill_small")
+        scheduler = Once("dumping", lambda: mysql.execute("SET GLOBAL event_scheduler = %s", meanwhile))
+        manifest = paced.run(scheduler).manifest
+        assert scheduler.done
+        assert manifest.events == ("stays",)
+        left = mysql.execute("SELECT event_name FROM information_schema.events WHERE event_schema = 'drill_small'")
+        assert (("once",) in left) is not meanwhile
+    finally:
+        mysql.execute("SET GLOBAL event_scheduler = ON")
+    proof = paced.drill()
+    assert proof
+    assert proof.ok
+
+
 # --- bad backups ---
 
 
@@ -153,6 +205,16 @@ def lose_rows(host: Drilled, manifest: Manifest) -> Manifest:
     return exchanged(host, manifest, text.replace(END, b"\nDELETE FROM `audit` LIMIT 1;" + END))
 
 
+def lose_rows_that_nobody_counted(host: Drilled, manifest: Manifest) -> Manifest:
+    """As under writers, when the dump's moment is not the counts'."""
+    guesses = {"audit": 20_000}
+    tables = tuple(
+        each.model_copy(update={"rows": None, "rows_estimate": guesses.get(each.name, 0)}) for each in manifest.tables
+    )
+    text = dumped(host, manifest).replace(END, b"\nDELETE FROM `audit`;" + END)
+    return exchanged(host, manifest.model_copy(update={"tables": tables}), text)
+
+
 def break_statement(host: Drilled, manifest: Manifest) -> Manifest:
     return exchanged(host, manifest, dumped(host, manifest).replace(b"INSERT INTO", b"INSERT INT", 1))
 
@@ -182,6 +244,7 @@ def define_otherwise(host: Drilled, manifest: Manifest) -> Manifest:
         (lose_object, "is missing"),
         (truncate, "tables missing"),
         (lose_rows, "table audit has"),
+        (lose_rows_that_nobody_counted, "table audit has 0 rows, and MySQL guessed 20000"),
         (break_statement, "ended with status 1"),
         (
             define_otherwise,

@@ -1,6 +1,7 @@
-"""What a clone can be held against: the commit record was written of a moment before the clone's own, which is later.
+"""What a backup can be held against whose rows nobody counted: what was true a moment before its own.
 
-Of a clone under writers nobody knows how many rows it has to have. What was true before it bounds what can be true.
+Of a clone or a dump under writers nobody knows how many rows it has to have. What was true before it bounds what can be
+true.
 """
 
 from __future__ import annotations

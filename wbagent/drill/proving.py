@@ -133,13 +133,15 @@ def _contained(image: str | None) -> Mysqld | None:
 
 
 def _compare(measure: Measure, server: Instance, connection: Connection, meter: Meter) -> Found:
-    """Names, definitions, rows and checksums of everything; of a clone every page and index, and where it stands."""
+    """Names, definitions, rows (or the guess of them) and checksums; of a clone every page and index, and its GTIDs."""
     compared = ["stored sha256", "tables, views, routines, triggers, events", "rows", "every row read (CHECKSUM TABLE)"]
     manifest = measure.manifest
     database = manifest.database.name
     try:
         result = differences(connection, database, server.version, measure, meter, whole=True)
         wrong, notes = list(result.wrong), list(result.notes)
+        if any(each.rows is None for each in manifest.tables):
+            compared.append("estimated rows")
         if manifest.definitions:
             compared.append("definitions (SHOW CREATE)")
         if result.proven:
@@ -147,13 +149,13 @@ def _compare(measure: Measure, server: Instance, connection: Connection, meter: 
         ((executed,),) = rows(connection, "SELECT @@GLOBAL.gtid_executed")
         gtid_executed = str(executed).replace("\n", "")
         if manifest.engine == "clone":
-            compared += ["pages and indexes (CHECK TABLE)", "gtid_executed", "AUTO_INCREMENT", "estimated rows"]
+            compared += ["pages and indexes (CHECK TABLE)", "gtid_executed", "AUTO_INCREMENT"]
             present = [table.name for table in result.tables]
             wrong += unsound(connection, database, present, meter)
             wrong += _behind(connection, manifest, gtid_executed)
             wrong += gone_back(manifest, _counters(connection, database, server.version))
-            lost, fewer = far_fewer(manifest, result.tables)
-            wrong, notes = [*wrong, *lost], [*notes, *fewer]
+        lost, fewer = far_fewer(manifest, result.tables)
+        wrong, notes = [*wrong, *lost], [*notes, *fewer]
     except pymysql.MySQLError as error:
         code, said = error.args[0] if error.args else 0, str(error.args[-1] if error.args else error)
         if code in _LOST and server.crashed():

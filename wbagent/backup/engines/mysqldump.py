@@ -75,7 +75,9 @@ class _Stream:
             yield self._text.feed(chunk)
             if self._text.began and not counting:
                 counting = True
-                largest_last = sorted(self._source.database.tables, key=lambda table: table.size)
+                # Of other engines no two looks are of one moment.
+                tables = [table for table in self._source.database.tables if table.engine == "InnoDB"]
+                largest_last = sorted(tables, key=lambda table: table.size)
                 self._counter.begin(table.name for table in largest_last)
         self._complaints = self._dump.finish()
         yield self._text.finish()
