@@ -15,10 +15,11 @@ from tests.integration.backup_case import Case, ignore
 from tests.integration.binlog_case import REPLICATION, executed, replicate, shipping, shipping_case, wait_for
 from tests.integration.moment_case import at
 from tests.testbed.cache import remove_tree
-from tests.testbed.mysql import MysqlServer
+from tests.testbed.mysql import MysqlServer, initialize
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.program import WORK
 from tests.testbed.proxy import Proxy
+from tests.testbed.scratch import scratch
 from wbagent.binlog.layout import RECORD
 from wbagent.binlog.record import parse_record
 from wbagent.checks.backup.planned import binary_logs
@@ -186,6 +187,31 @@ def test_what_cannot_be_given_is_refused_before_anything_is_touched(
     server.execute("DROP DATABASE poor")
 
 
+def test_a_server_that_folds_names(tmp_path: Path, clients: ClientPrograms, bucket: S3URL) -> None:
+    """Its log has the name of the database in lower case, whatever the connection string says."""
+    with scratch("folds") as directory:
+        initialize(directory, "--lower-case-table-names=1")
+        with MysqlServer(data=directory / "data", settings={"lower_case_table_names": "1"}) as server:
+            url = server.create("WandB", "shipper", "password")
+            server.execute("GRANT ALL ON *.* TO shipper@'%'")
+            server.execute("CREATE TABLE One (id INT PRIMARY KEY, v INT)", database="WandB")
+            case = shipping_case(tmp_path, url, clients, bucket)
+            with shipping(case) as host:
+                case.run()
+                server.execute("INSERT INTO One VALUES (1, 1)", database="WandB")
+                server.execute("ALTER TABLE one ADD COLUMN w INT", database="WANDB")
+                server.execute("INSERT INTO ONE VALUES (2, 2, 2)", database="wandb")
+                host.until_stored(executed(server))
+                now = time.time()
+                restore(case, server.url("shipper", "Copy"), at(now), now)
+                assert server.execute("SELECT * FROM copy.one") == [(1, 1, None), (2, 2, 2)]
+                server.execute("DROP TABLE WANDB.one")
+                host.until_stored(executed(server))
+            now = time.time()
+            with pytest.raises(RestoreError, match="it changes wandb from within another database"):
+                restore(case, server.url("shipper", "Another"), at(now), now)
+
+
 @pytest.mark.parametrize(
     ("statements", "refusal"),
     [
@@ -224,6 +250,28 @@ def test_a_copy_never_costs_the_original(
         restore(case, target, at(now), now)
     assert server.execute("SELECT v FROM original.two") == [("worked with",)]
     assert ("copy",) not in server.execute("SHOW DATABASES")
+
+
+def test_a_flush_is_left_out(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """It takes a right of its own, and changes no data."""
+    case = shipping_case(tmp_path, url, clients, bucket)
+    poor = server.create("poor", "poor", "password")
+    server.execute("GRANT BINLOG_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO poor@'%'")
+    server.execute("GRANT ALL ON copy.* TO poor@'%'")
+    with shipping(case) as host:
+        case.run()
+        before = executed(server)
+        server.execute("FLUSH PRIVILEGES", database="original")
+        assert executed(server) != before, "the server logs it"
+        server.execute("INSERT INTO one (v) VALUES ('after')", database="original")
+        host.until_stored(executed(server))
+    now = time.time()
+    restore(case, replace(poor, database="copy"), at(now), now)
+    assert server.execute("SELECT v FROM copy.one") == [("after",)]
+    server.execute("DROP USER poor@'%'")
+    server.execute("DROP DATABASE poor")
 
 
 def test_numbers_that_were_given_twice_are_not_mixed(

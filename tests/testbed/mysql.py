@@ -178,21 +178,21 @@ class MysqlServer:
         return self._program
 
 
-def _data_template() -> Path:
+def initialize(directory: Path, *options: str) -> None:
+    """Make the data directory `data` below an empty one, with `options` of mysqld that it needs from then on."""
     tree = root_file_system(MYSQL)
+    owner = _mysql_user(tree)
+    for name in ("", "data", "scratch"):
+        (directory / name).mkdir(exist_ok=True)
+        shutil.chown(directory / name, *owner)
+    argv = ["/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", f"--datadir={WORK}/data", *options]
+    run(inside(tree, directory, argv, user="mysql"))
+    # Each server makes an identity of its own at its first start.
+    (directory / "data/auto.cnf").unlink(missing_ok=True)
 
-    def build(directory: Path) -> None:
-        owner = _mysql_user(tree)
-        for name in ("", "data", "scratch"):
-            (directory / name).mkdir(exist_ok=True)
-            shutil.chown(directory / name, *owner)
-        argv = ["/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", f"--datadir={WORK}/data"]
-        command = inside(tree, directory, argv, user="mysql")
-        run(command)
-        # Each server makes an identity of its own at its first start.
-        (directory / "data/auto.cnf").unlink(missing_ok=True)
 
-    return cached("mysql-data", f"{tree.name} initialized, 2", build)
+def _data_template() -> Path:
+    return cached("mysql-data", f"{root_file_system(MYSQL).name} initialized, 2", initialize)
 
 
 def _mysql_user(tree: Path) -> tuple[int, int]:

@@ -166,7 +166,9 @@ def _counts_anew(offer: Offer, last: FileId, mark: Mark) -> bool:
     if last.name in alike:
         previous = next(file.previous for file in offer.files if file.name == last.name)
         return str(previous - offer.unlogged) != str(mark.previous - offer.unlogged)
-    return bool(alike) and max(numbers[name] for name in alike) < last.number
+    # Files that were deleted by hand are counted anew too, and what was in them counts as executed before the first.
+    behind = mark.executed <= offer.files[0].previous
+    return bool(alike) and not behind and max(numbers[name] for name in alike) < last.number
 
 
 def _by_history(stored: Mapping[FileId, Mark]) -> list[FileId]:

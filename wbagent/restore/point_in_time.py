@@ -224,6 +224,9 @@ class PointInTime:
     def _look(self, target: MysqlURL | Path, backup: Manifest, programs: Clients) -> Scope | None:
         """What may be applied there, None for everything; refuses programs and accounts that would not do."""
         name = backup.database.name
+        if backup.server.lower_case_table_names == 1:
+            # As that server's log names it, however the connection string did.
+            name = name.lower()
         if isinstance(target, Path):
             check_client(programs.mysqlbinlog, parse_version(backup.server.version), "binlog.mysqlbinlog")
             folds = bool(backup.server.lower_case_table_names)

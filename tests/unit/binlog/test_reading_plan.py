@@ -81,6 +81,8 @@ def test_the_server_counted_anew_and_went_on_beyond_what_is_stored() -> None:
         assert "began anew" in decide(kept, files, None).gap
     other_base = {replace(file, name="log.000007"): mark for file, mark in kept.items()}
     assert not decide(other_base, offer(0, 10, executed=30), None).gap, "log_bin was given another name"
+    deleted = replace(offer(15, 20, executed=30), unlogged=upto(15))
+    assert not decide(kept, deleted, None).gap, "they were deleted by hand, and all of them are stored"
     known = stored(10, 15)
     assert "began anew" in decide(known, offer(0, 10, executed=30), None, another=max(known)).gap
 

@@ -60,6 +60,7 @@ def test_what_would_reach_elsewhere_is_refused(database: str, text: str) -> None
         ("orig", "GRANT ALL ON orig.* TO x"),
         ("orig", "/* by hand */ DROP USER x"),
         ("orig", "SET PASSWORD FOR x = 'y'"),
+        ("orig", "FLUSH PRIVILEGES"),
         ("other", "ALTER TABLE t ADD c INT"),
         ("other", "DROP DATABASE other"),
         ("orig", "CREATE DATABASE IF NOT EXISTS orig"),
