@@ -37,7 +37,7 @@ def show(microseconds: int) -> str:
 def parse_until(at: str | None, before: str | None) -> Until:
     """Read what --at or --before-gtid was given; raises UsageError.
 
-    A time without an offset is this host's local time.
+    A time without an offset is this host's local time, of which one hour comes twice when summer ends.
     """
     if before is not None:
         try:
@@ -45,10 +45,17 @@ def parse_until(at: str | None, before: str | None) -> Until:
         except ValueError as error:
             raise UsageError(f"--before-gtid {before}: {error}", hint="as in the output of mysqlbinlog") from None
     try:
-        moment = datetime.fromisoformat((at or "").strip()).astimezone(UTC)
+        told = datetime.fromisoformat((at or "").strip())
     except ValueError:
         raise UsageError(
             f"--at {at}: this is no time", hint='such as "2026-11-23 14:05:00" or "2026-11-23 14:05:00.25+09:00"'
         ) from None
+    earlier, later = (told.replace(fold=fold).astimezone() for fold in (0, 1))
+    if earlier.utcoffset() != later.utcoffset():
+        raise UsageError(
+            f"--at {at}: this host's clock shows that time twice or never, as it is put forward or back then",
+            hint=f'say which of the two is meant: --at "{earlier.isoformat(" ")}" or --at "{later.isoformat(" ")}"',
+        )
+    moment = earlier.astimezone(UTC)
     whole = moment.replace(microsecond=0)
     return Until(int(whole.timestamp()) * 1_000_000 + moment.microsecond)

@@ -39,6 +39,23 @@ def test_a_moment_is_no_later_than_itself(seconds: float) -> None:
     assert parse_until(datetime.fromtimestamp(seconds, UTC).isoformat(), None).at == microseconds_of(seconds)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2026-10-25 02:30:00", ("2026-10-25 02:30:00+02:00", "2026-10-25 02:30:00+01:00")),
+        ("2026-03-29 02:30:00", ("2026-03-29 03:30:00+02:00", "2026-03-29 01:30:00+01:00")),
+    ],
+)
+def test_an_hour_that_comes_twice_or_never(text: str, meant: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    with pytest.raises(UsageError, match="twice or never") as caught:
+        parse_until(text, None)
+    assert all(f'--at "{each}"' in caught.value.hint for each in meant)
+    assert parse_until(f"{text}+01:00", None).at % 1_000_000 == 0
+    parse_until("2026-10-25 03:30:00", None)
+
+
 def test_a_transaction() -> None:
     assert str(parse_until(None, f"{A}:7")) == f"just before {A}:7"
 
