@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import zstandard
+from pydantic import SecretStr
 
 from tests.integration.backup_case import Once, child, killed_while
 from tests.integration.clone_case import clone_backup, store
@@ -25,6 +27,7 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
+from tests.testbed.switch import Heard, Switch
 from wbagent.backup.layout import lease_prefix, manifest_key, object_key
 from wbagent.backup.lease import leased
 from wbagent.backup.manifest import Manifest, parse_manifest
@@ -88,6 +91,17 @@ def test_good_backup_is_proven_once(host: Drilled) -> None:
     assert again, "but a person may ask again"
     assert again.tables == proof.tables
     assert "the checksums of the proof before" in again.compared
+
+
+def test_old_backup_that_is_proven_again_is_no_sign_of_life(host: Drilled) -> None:
+    with Switch() as service:
+        alerts = host.settings.alerts.model_copy(update={"ping_backup": SecretStr(service.url("id"))})
+        one = Drilled(host.directory, host.settings.model_copy(update={"alerts": alerts}))
+        old = one.run(clock=lambda: time.time() - 3 * 86400).manifest
+        assert one.drill(old.id)
+        new = one.run().manifest
+        assert one.drill()
+        assert [each for each in service.heard if each.path == "/id"] == [Heard("/id", f"backup {new.id} is proven")]
 
 
 def test_proof_lets_older_backups_go_at_once(host: Drilled) -> None:

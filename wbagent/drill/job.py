@@ -81,7 +81,9 @@ def run_drill(
         if not proof.ok and record.counts_as_proven(state, manifest):
             record.put_newest_proven(state, _newest_proven(store, manifest.owner))
         judged = _judged(proof, manifest)
-        tell_backup(settings.alerts, Ping.SUCCESS, f"backup {manifest.id} is proven")
+        # One of long ago, which a person had drilled, does not say that backups are made.
+        if clock() - manifest.finished_at.timestamp() <= settings.backup.fresh_within:
+            tell_backup(settings.alerts, Ping.SUCCESS, f"backup {manifest.id} is proven")
         tidy_after_proof(store, settings.backup, state, directory, clock)
         return judged
 
