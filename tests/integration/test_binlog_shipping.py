@@ -34,7 +34,8 @@ from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
 from wbagent.binlog import joining
 from wbagent.binlog import service as service_module
-from wbagent.binlog.layout import binlogs_prefix
+from wbagent.binlog.catalog import read_catalog
+from wbagent.binlog.layout import RECORD, binlogs_prefix
 from wbagent.binlog.retention import sweep
 from wbagent.config.dsn import S3URL, MysqlURL
 
@@ -328,6 +329,26 @@ def test_history_that_began_anew(
         # Files of one second are in no order of their own.
         newest = max((file for file in host.catalog() if file.id.name == "binlog.000001"), key=lambda file: file.id)
         assert content(case, newest) == on_server(server, newest)
+
+
+def test_a_record_that_was_damaged_in_the_bucket(
+    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    """What it is of is read from the server once more, and all goes on."""
+    case = shipping_case(tmp_path, url, clients, bucket)
+    with shipping(case) as host:
+        for _ in range(2):
+            write(server, 3)
+            host.until_stored(executed(server))
+    (*_, newest) = read_catalog(case.store, case.settings.backup.owner)
+    key = newest.pieces[-1].stem(newest.id, case.settings.backup.owner) + RECORD
+    case.store.put(key, b"".join(case.store.get(key))[:-3])
+    with shipping(case) as host:
+        write(server, 2)
+        host.until(lambda: executed(server) <= host.shipped(), "everything is stored")
+        assert not host.service.report.gap
+        (*_, newest) = host.catalog()
+        assert content(case, newest) == on_server(server, newest)[: newest.mark.end]
 
 
 def test_failover_to_another_server(

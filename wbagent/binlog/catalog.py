@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from wbagent.binlog.events import DamagedError
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import DATA, RECORD, FileId, Range, binlogs_prefix, parse_key
 from wbagent.binlog.record import parse_record
 from wbagent.binlog.scan import Mark
 from wbagent.bucket.store import Store
+from wbagent.systemd import journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,23 @@ class StoredFile:
 
 
 def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
-    """Every file of which anything is stored, oldest first; raises BucketError, DamagedError."""
+    """Every file of which anything is stored, oldest first; raises BucketError.
+
+    Without a record that can be read a piece does not exist: what else is there must not be lost for it.
+    """
     files = []
     for file, pieces in sorted(stored_pieces(store, owner).items()):
-        sizes = committed(pieces)
-        if chosen := chain(sizes):
+        sizes = dict(committed(pieces))
+        while chosen := chain(sizes):
             key = chosen[-1].stem(file, owner) + RECORD
-            mark = parse_record(b"".join(store.get(key)), key).mark()
+            try:
+                mark = parse_record(b"".join(store.get(key)), key).mark()
+            except DamagedError as error:
+                journal.send(f"{error.message}: what it is of counts as not stored", level="warning")
+                del sizes[chosen[-1]]
+                continue
             files.append(StoredFile(file, chosen, mark, {piece: sizes[piece] for piece in chosen}))
+            break
     return tuple(files)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent.binlog.catalog import StoredFile, chain, committed, read_catalog, stored_pieces
+from wbagent.binlog.events import DamagedError
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.joining import superseded
 from wbagent.binlog.layout import RECORD
@@ -39,15 +40,19 @@ def expired_binlogs(files: Sequence[StoredFile], kept: Iterable[GtidSet | None])
     if not positions or not files:
         return ()
     newest = {max(files, key=lambda file: (len(file.mark.executed), file.id)).id, max(file.id for file in files)}
-    return tuple(
-        file
-        for file in sorted(files, key=lambda file: file.id)
-        if file.id not in newest and all(_is_in(file, position) for position in positions)
-    )
+    ordered = sorted(files, key=lambda file: file.id)
+    due = []
+    for number, file in enumerate(ordered):
+        # What is known of it may end before it does: the next one of its server says what was in it.
+        behind = [each.mark.previous for each in ordered[number + 1 :] if each.id.uuid == file.id.uuid]
+        held = behind[0] if behind and not file.mark.closed else GtidSet()
+        if file.id not in newest and all(held <= position and _is_in(file, position) for position in positions):
+            due.append(file)
+    return tuple(due)
 
 
 def thin_out_binlogs(store: Store, owner: str, kept: Iterable[GtidSet | None]) -> ThinnedBinlogs:
-    """Remove what is expired of `owner`'s binary logs; raises BucketError, DamagedError.
+    """Remove what is expired of `owner`'s binary logs; raises BucketError.
 
     With a key that may not delete, nothing fails: it is said what would have gone.
     """
@@ -61,7 +66,7 @@ def thin_out_binlogs(store: Store, owner: str, kept: Iterable[GtidSet | None]) -
 
 
 def sweep(store: Store, owner: str, now: float) -> int:
-    """Remove the pieces in whose place larger ones were stored, and say how many; raises BucketError, DamagedError.
+    """Remove the pieces in whose place larger ones were stored, and say how many; raises BucketError.
 
     Only once the larger one was read back, and a day after what it holds: a restore that began before it was there may
     still be reading them. `now`: wall-clock seconds. With a key that may not delete, nothing goes and nothing fails.
@@ -70,7 +75,10 @@ def sweep(store: Store, owner: str, now: float) -> int:
     for file, pieces in sorted(stored_pieces(store, owner).items()):
         for larger, within in superseded(chain(committed(pieces)), pieces).items():
             stem = larger.stem(file, owner)
-            record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
+            try:
+                record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
+            except DamagedError:
+                continue
             if now - max(record.last_at / 1e6, record.created) < _READ_MEANWHILE_S:
                 continue
             stored = hashlib.sha256()

@@ -31,7 +31,7 @@ class Moments:
 
 
 def read_moments(store: Store, owner: str, known: Known) -> Moments:
-    """Look at everything; raises BucketError, DamagedError."""
+    """Look at everything; raises BucketError."""
     files = read_binlogs(store, owner)
     # Without binary logs nothing is asked of the backups, each of which takes a request.
     backups = candidates(store, committed(read_catalog(store, owner)) if files else ())

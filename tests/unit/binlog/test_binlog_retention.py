@@ -11,7 +11,7 @@ from wbagent.binlog.catalog import StoredFile, read_catalog
 from wbagent.binlog.gtid import Gtid, GtidSet, Source
 from wbagent.binlog.layout import FileId, Range
 from wbagent.binlog.record import PieceRecord, Stored
-from wbagent.binlog.retention import expired_binlogs, thin_out_binlogs
+from wbagent.binlog.retention import expired_binlogs, sweep, thin_out_binlogs
 from wbagent.binlog.scan import Mark, Open
 from wbagent.bucket.directory import DirectoryStore
 
@@ -71,3 +71,34 @@ def test_an_owner_removes_its_own_only(tmp_path: Path) -> None:
     assert [each.id.number for each in read_catalog(store, "node1")] == [2]
     assert [each.id.number for each in read_catalog(store, "node10")] == [1, 2]
     assert not any("binlog.000001" in entry.key for entry in store.entries("node1/"))
+
+
+def put(store: DirectoryStore, each: StoredFile, piece: Range, mark: Mark, record: bytes = b"") -> None:
+    stem = piece.stem(each.id, "host1")
+    store.put(f"{stem}.zst", b"x")
+    made = PieceRecord.made(each.id, "9.7.4", piece.start, mark, Stored(".zst", 1, "0" * 64, "1" * 64))
+    store.put(f"{stem}.json", record or made.to_bytes())
+
+
+def test_a_record_that_is_damaged_costs_no_more_than_its_piece(tmp_path: Path) -> None:
+    """Shipping, retention and every restore to a moment read them."""
+    store, one, two = DirectoryStore(tmp_path), file(1, 0, 10), file(2, 10, 20)
+    half = Mark(end=200, created=1001, executed=upto(4))
+    for piece, mark, record in (
+        (Range(0, 100), Mark(end=100, created=1001, executed=upto(2)), b""),
+        (Range(100, 200), half, b""),
+        (Range(0, 200), half, b"{joined"),
+        (Range(200, 500), one.mark, b"{"),
+    ):
+        put(store, one, piece, mark, record)
+    put(store, two, Range(0, 500), two.mark)
+    found = read_catalog(store, "host1")
+    assert [(each.id, each.pieces[-1].end, each.mark.executed) for each in found] == [
+        (one.id, 200, upto(4)),
+        (two.id, 500, upto(20)),
+    ]
+    assert expired_binlogs(found, [upto(5)]) == (), "there is more in it than the record tells that is left"
+    assert expired_binlogs(found, [upto(10)]) == found[:1]
+    assert sweep(store, "host1", 1e6) == 0
+    store.put(Range(0, 500).stem(two.id, "host1") + ".json", b"{")
+    assert [each.id for each in read_catalog(store, "host1")] == [one.id]
