@@ -195,6 +195,7 @@ def test_a_server_that_folds_names(tmp_path: Path, clients: ClientPrograms, buck
             url = server.create("WandB", "shipper", "password")
             server.execute("GRANT ALL ON *.* TO shipper@'%'")
             server.execute("CREATE TABLE One (id INT PRIMARY KEY, v INT)", database="WandB")
+            server.execute("CREATE VIEW Two AS SELECT * FROM One", database="WandB")
             case = shipping_case(tmp_path, url, clients, bucket)
             with shipping(case) as host:
                 case.run()

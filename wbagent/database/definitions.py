@@ -100,7 +100,9 @@ def comparable(text: str, names: Iterable[str]) -> str:
     """The text without what may differ in an equal database."""
     text = _IMPLIED.sub("", _COUNTER.sub(r"\1", text, count=1))
     for name in names:
-        text = text.replace(f"{quoted_name(name)}.", "")
+        # A server that folds names writes it in lower case, however it was called when it was connected to.
+        for written in (name, name.lower()):
+            text = text.replace(f"{quoted_name(written)}.", "")
     return _TABLE.sub(_ordered, text)
 
 

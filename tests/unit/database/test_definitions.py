@@ -54,3 +54,9 @@ def test_a_body_may_name_the_database_that_it_was_made_in() -> None:
 def test_versions_that_write_the_same(one: tuple[int, int, int], other: tuple[int, int, int], same: bool) -> None:
     assert same_text(one, other) is same
     assert same_text(other, one) is same
+
+
+def test_a_server_that_folds_the_name() -> None:
+    """Its own spelling is not that of the connection string."""
+    view = "CREATE VIEW `v` AS select `{}`.`t`.`id` AS `id` from `{}`.`t`"
+    assert comparable(view.format("wandb", "wandb"), ["WandB"]) == comparable(view.format("copy", "copy"), ["Copy"])
