@@ -29,7 +29,7 @@ from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.errors import RestoreError
 from wbagent.restore.history import NOTHING_KNOWN, Known
 from wbagent.restore.point_in_time import PointInTime, RolledForward
-from wbagent.restore.until import Until, parse_until, show
+from wbagent.restore.until import Until, microseconds_of, parse_until, show
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def restore(case: Case, target: MysqlURL, until: Until, known: Known = NOTHING_K
 
 def known_at(moment: float) -> Known:
     """What a host knows that has stored everything until then (seconds since the epoch)."""
-    return Known(round(moment * 1e6))
+    return Known(microseconds_of(moment))
 
 
 def state(server: MysqlServer, database: str) -> list[object]:
@@ -204,13 +204,13 @@ def test_a_server_that_folds_names(tmp_path: Path, clients: ClientPrograms, buck
                 server.execute("INSERT INTO ONE VALUES (2, 2, 2)", database="wandb")
                 host.until_stored(executed(server))
                 now = time.time()
-                restore(case, server.url("shipper", "Copy"), at(now), now)
+                restore(case, server.url("shipper", "Copy"), at(now), known_at(now))
                 assert server.execute("SELECT * FROM copy.one") == [(1, 1, None), (2, 2, 2)]
                 server.execute("DROP TABLE WANDB.one")
                 host.until_stored(executed(server))
             now = time.time()
             with pytest.raises(RestoreError, match="it changes wandb from within another database"):
-                restore(case, server.url("shipper", "Another"), at(now), now)
+                restore(case, server.url("shipper", "Another"), at(now), known_at(now))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_copy_never_costs_the_original(
         host.until_stored(executed(server))
     now = time.time()
     with pytest.raises(RestoreError, match=f"cannot be applied here: {refusal}"):
-        restore(case, target, at(now), now)
+        restore(case, target, at(now), known_at(now))
     assert server.execute("SELECT v FROM original.two") == [("worked with",)]
     assert ("copy",) not in server.execute("SHOW DATABASES")
 
@@ -269,7 +269,7 @@ def test_a_flush_is_left_out(
         server.execute("INSERT INTO one (v) VALUES ('after')", database="original")
         host.until_stored(executed(server))
     now = time.time()
-    restore(case, replace(poor, database="copy"), at(now), now)
+    restore(case, replace(poor, database="copy"), at(now), known_at(now))
     assert server.execute("SELECT v FROM copy.one") == [("after",)]
     server.execute("DROP USER poor@'%'")
     server.execute("DROP DATABASE poor")
@@ -297,13 +297,13 @@ def test_numbers_that_were_given_twice_are_not_mixed(
         host.until(lambda: bool(host.backups), "a backup is begun")
         assert not host.service.report.covered
         with pytest.raises(RestoreError, match="to number its transactions anew"):
-            restore(case, target, at(time.time()), time.time())
+            restore(case, target, at(time.time()), known_at(time.time()))
         assert ("copy",) not in server.execute("SHOW DATABASES")
         case.run()
         server.execute("INSERT INTO one (v) VALUES ('after')", database="original")
         host.until_stored(executed(server))
     wanted, now = state(server, "original"), time.time()
-    restore(case, target, at(now), now)
+    restore(case, target, at(now), known_at(now))
     assert state(server, "copy") == wanted
 
 

@@ -165,8 +165,8 @@ def choose_backup(
 ) -> Candidate:
     """The newest backup (they are given oldest first) from which the stored logs lead to the point without a hole.
 
-    Never one that is known to be bad. `since`: what was begun before (seconds since the epoch) is of another history. Raises RestoreError when
-    there is no other.
+    Never one that is known to be bad. `since`: what was begun before (seconds since the epoch) is of another history.
+    Raises RestoreError when there is no other.
     """
     if backups and all(backup.begun_at < since for backup in backups):
         raise RestoreError(
