@@ -22,7 +22,7 @@ from wbagent.config import Loaded
 from wbagent.config import embedded as own
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.externalized import externalized, is_embedded
-from wbagent.config.rewrite import write_whole
+from wbagent.config.rewrite import write_like
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
@@ -251,12 +251,12 @@ class _Work:
 
     def _switch(self) -> None:
         path, text, edited = self._edited()
-        write_whole(Path(self.record.kept), text, like=path)
-        write_whole(path, edited, like=path)
+        write_like(Path(self.record.kept), text, like=path)
+        write_like(path, edited, like=path)
 
     def _switch_back(self) -> None:
         path, kept = self._switched_file(), Path(self.record.kept)
-        write_whole(path, kept.read_bytes().decode("utf-8"), like=path)
+        write_like(path, kept.read_bytes().decode("utf-8"), like=path)
 
     def _switched_file(self) -> Path:
         kept = Path(self.record.kept)
