@@ -17,6 +17,7 @@ from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.configured import configured
 from wbagent.agent.prometheus import Prometheus
 from wbagent.agent.schedule import backup_due, last_occurrence, last_try
+from wbagent.agent.story import story
 from wbagent.agent.telling import Teller
 from wbagent.agent.units import Units
 from wbagent.alerts import past_outbox
@@ -79,7 +80,7 @@ class Duties:
         """The line of `systemctl status`."""
         if self._seen is None:
             return "systemd cannot be reached over D-Bus; nothing can be started or seen until it is back"
-        return overview.story(self._seen, configured(self.settings), now)
+        return story(self._seen, configured(self.settings), now)
 
     def look_at_units(self, units: Units | None, now: float) -> None:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
