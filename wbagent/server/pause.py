@@ -14,7 +14,6 @@ from wbagent.quantities import format_duration
 from wbagent.server.supervision import Decision
 from wbagent.state_directory import state_directory
 
-DEFAULT_S: Final = 3600.0
 # A pause that somebody forgot must not leave a server without supervision for good.
 LONGEST_S: Final = 7 * 86400.0
 
