@@ -32,7 +32,7 @@ class StoredFile:
 
 
 def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
-    """Every file of which anything is stored, oldest first; raises BucketError, DamagedError."""
+    """Every file of which anything is stored, oldest first; raises BucketError, MisreadError."""
     files = []
     for file, pieces in sorted(stored_pieces(store, owner).items()):
         sizes = committed(pieces)

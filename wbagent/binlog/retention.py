@@ -47,7 +47,7 @@ def expired_binlogs(files: Sequence[StoredFile], kept: Iterable[GtidSet | None])
 
 
 def thin_out_binlogs(store: Store, owner: str, kept: Iterable[GtidSet | None]) -> ThinnedBinlogs:
-    """Remove what is expired of `owner`'s binary logs; raises BucketError, DamagedError.
+    """Remove what is expired of `owner`'s binary logs; raises BucketError, MisreadError.
 
     With a key that may not delete, nothing fails: it is said what would have gone.
     """
@@ -61,7 +61,7 @@ def thin_out_binlogs(store: Store, owner: str, kept: Iterable[GtidSet | None]) -
 
 
 def sweep(store: Store, owner: str, now: float) -> int:
-    """Remove the pieces in whose place larger ones were stored, and say how many; raises BucketError, DamagedError.
+    """Remove the pieces in whose place larger ones were stored, and say how many; raises BucketError, MisreadError.
 
     Only once the larger one was read back, and a day after what it holds: a restore that began before it was there may
     still be reading them. `now`: wall-clock seconds. With a key that may not delete, nothing goes and nothing fails.

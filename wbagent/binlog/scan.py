@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from wbagent.binlog.events import Event, Kind, next_file, previous_gtids, statement, transaction
+from wbagent.binlog.bodies import next_file, previous_gtids, statement, transaction
+from wbagent.binlog.events import Event, Kind
 from wbagent.binlog.gtid import Gtid, GtidSet
 from wbagent.errors import DatabaseError
 
@@ -63,7 +64,7 @@ class Done:
 
 
 def advance(mark: Mark, event: Event) -> tuple[Mark, Done | None]:
-    """Take one event; the transaction that it completes, if any. Raises DamagedError, DatabaseError."""
+    """Take one event; the transaction that it completes, if any. Raises MisreadError, DatabaseError."""
     match event.kind:
         case Kind.FORMAT_DESCRIPTION:
             return replace(mark, end=max(event.end, mark.end), created=event.timestamp), None

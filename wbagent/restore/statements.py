@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from wbagent.binlog.events import Statement
+from wbagent.binlog.bodies import Statement
 
 _SILENT: Final = re.compile(
     r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|/\*(?!!).*?\*/|(?:--[ \t]|#)[^\n]*", re.DOTALL
