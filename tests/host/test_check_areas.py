@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.testbed.bed import Bed, configure
+from tests.host.server_case import UNIT, history
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.watch import wait_for_unit
-
-UNIT = "wandb-local.service"
 
 
 def check(host: Host, *areas: str, user: str | None = None) -> dict[str, Any]:
@@ -36,7 +35,7 @@ def test_what_is_well_and_what_is_broken(hosts: Bed) -> None:
     before = check(web, "server", "backup", "alerts")
     assert verdicts(before, "server", "backup", "agent", "destinations") == ["note", "note", "pass", "warn"]
     configure(web, hosts.web_settings(metrics={"listen": "127.0.0.1:9797"}))
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     stopped = check(web, "server", "backup")
     assert verdicts(stopped, "unit", "probes", "newest") == ["fail", "fail", "fail"]
     assert stopped["unit"]["remedy"] == f"systemctl enable --now {UNIT}"
@@ -90,12 +89,6 @@ def removed(web: Host) -> None:
     web.run(["systemctl", "start", "wbagent.service"])
     assert [each["reason"] for each in history(web)] == ["ready"]
     assert verdicts(check(web, "server"), "state", "unit") == ["pass"] * 2
-
-
-def history(web: Host) -> list[dict[str, Any]]:
-    """What the server's runner could write down."""
-    records: list[dict[str, Any]] = json.loads(web.run(["wbagent", "server", "history", "--json"]).stdout)
-    return records
 
 
 def broken(hosts: Bed) -> None:
