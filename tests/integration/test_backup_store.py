@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.backup_case import Once, make_case, sample_database
 from tests.testbed.ceph import Ceph
-from tests.testbed.command import run
+from tests.testbed.memory_disk import memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
@@ -82,18 +82,13 @@ def test_unfinished_uploads_of_this_owners_backups_only_are_cleared(
 def test_full_disk_leaves_what_there_was(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, what: str) -> None:
     """The disk of the backups alone, and one that holds the state file too."""
     case = make_case(tmp_path, sample, clients)
-    disk = case.state_directory / what
-    disk.mkdir(exist_ok=True)
-    run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)])
-    try:
+    with memory_disk(case.state_directory / what, "16m") as disk:
         first = case.run().manifest.id
         with pytest.raises(BackupFailedError, match="No space left on device") as caught:
             case.run()
         assert "[backup] destination" in caught.value.hint
         assert case.stored() == {first: "complete"}
         assert list(disk.rglob("*unfinished*")) == []
-    finally:
-        run(["umount", str(disk)])
 
 
 def test_local_directory_says_that_it_is_not_off_site(

@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import require
-from tests.integration.front_case import before, findings, line_for, new_address, verdicts
+from tests.integration.front_case import before, findings, line_for, new_address, ready_server, verdicts
 from tests.testbed.address import free_port
 from tests.testbed.authority import Authority
 from tests.testbed.fronts import KINDS, Setup, front
 from tests.testbed.program import Program
 from tests.testbed.rootfs import FRONTS
-from tests.testbed.standin import web
 from wbagent.checks import proxy
 from wbagent.checks.check import Finding
 from wbagent.checks.proxy.head import marked, new_token
@@ -57,12 +56,7 @@ STOPPED = RUNNING | {"public address": "note", "streams": "pass", "time-outs: an
 @pytest.fixture(scope="module")
 def running() -> int:
     """The port of the stand-in's web server, in this process."""
-    require(FRONTS)
-    port = free_port("127.0.0.1")
-    server = web.Server(port)
-    server.start()
-    server.become_ready()
-    return port
+    return ready_server()
 
 
 @pytest.fixture
@@ -81,11 +75,7 @@ def address() -> str:
 @pytest.fixture
 def another() -> int:
     """The port of a server of somebody else."""
-    port = free_port("127.0.0.1")
-    server = web.Server(port)
-    server.start()
-    server.become_ready()
-    return port
+    return ready_server()
 
 
 def check(url: str, port: int, *, beside: str = "area") -> dict[str, Finding]:
