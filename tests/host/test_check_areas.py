@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from tests.host.check_case import check, verdicts
 from tests.host.server_case import UNIT, history
 from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.watch import wait_for_unit
-
-
-def check(host: Host, *areas: str, user: str | None = None) -> dict[str, Any]:
-    """The findings by check, the worst of each where there are several."""
-    done = host.run(["wbagent", "check", "--json", *areas], check=False, user=user, timeout=120)
-    document = json.loads(done.stdout)
-    assert done.returncode == document["status"], done.stderr
-    rank = ["pass", "note", "warn", "fail"]
-    found: dict[str, Any] = {}
-    for each in document["results"]:
-        if each["check"] not in found or rank.index(each["verdict"]) > rank.index(found[each["check"]]["verdict"]):
-            found[each["check"]] = each
-        if each["verdict"] in {"warn", "fail"}:
-            assert each["remedy"], each
-    return found
-
-
-def verdicts(found: dict[str, Any], *names: str) -> list[str]:
-    return [found[name]["verdict"] for name in names]
 
 
 def test_what_is_well_and_what_is_broken(hosts: Bed) -> None:
