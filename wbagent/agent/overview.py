@@ -22,15 +22,9 @@ from wbagent.server.diff import restart_needed
 from wbagent.server.outages import Outage, outages
 from wbagent.state import AGENT_CONFIG, Fact, State
 from wbagent.systemd.bus import Properties
+from wbagent.systemd.unit_names import AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, SERVER_UNIT, UPGRADE_UNIT
 from wbagent.upgrade import account
 from wbagent.upgrade.account import NO_NOTE, Note
-
-SERVER_UNIT: Final = "wandb-local.service"
-AGENT_UNIT: Final = "wbagent.service"
-BACKUP_UNIT: Final = "wbagent-backup.service"
-DRILL_UNIT: Final = "wbagent-drill.service"
-DELIVER_UNIT: Final = "wbagent-deliver.service"
-BINLOG_UNIT: Final = "wbagent-binlog.service"
 
 DATABASE_FACT: Final = "database"
 BACKUP_FACT: Final = backup_facts.LAST
@@ -179,7 +173,7 @@ def gather(
 ) -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, account.UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, UPGRADE_UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -202,7 +196,7 @@ def gather(
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
         history.unready(records),
-        account.note(time.time(), at_work=_works(units[account.UNIT])),
+        account.note(time.time(), at_work=_works(units[UPGRADE_UNIT])),
         door.closed(),
         binlog=units[BINLOG_UNIT],
         drill=units[DRILL_UNIT],

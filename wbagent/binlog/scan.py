@@ -14,7 +14,6 @@ from wbagent.binlog.events import Event, Kind
 from wbagent.binlog.gtid import Gtid, GtidSet
 from wbagent.errors import DatabaseError
 
-_GTIDS: Final = frozenset({Kind.GTID, Kind.GTID_TAGGED})
 
 
 @dataclass(frozen=True, slots=True)

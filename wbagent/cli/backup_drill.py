@@ -23,8 +23,8 @@ from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.state_directory import state_directory
 from wbagent.systemd.notify import notify
+from wbagent.systemd.unit_names import DRILL_UNIT
 
-_UNIT: Final = "wbagent-drill.service"
 _MARGIN_S: Final = 120
 _SWITCHED_OFF: Final = "drills are switched off: [backup.drill] enabled = false"
 
@@ -66,14 +66,14 @@ def follow(settings: Settings, name: str) -> int:
             find_backup(open_store(settings.backup, state_directory()), settings.backup.owner, name)
         with State() as state:
             state.put(record.WANTED, name, began)
-    result = follow_unit(_UNIT, "drill")
+    result = follow_unit(DRILL_UNIT, "drill")
     last = _last(began)
     if result.ok:
         _print(last, switched_on=settings.backup.drill.enabled)
         return EX_UNAVAILABLE if last.get("result") == "no mysqld" else 0
     reason = last.get("reason", "see its log")
     bad = f"backup {last.get('id')} is NOT a good one" if last.get("result") == "disproven" else "no backup was proven"
-    click.echo(f"error: {bad} ({_UNIT}: {result.result}): {reason}", err=True)
+    click.echo(f"error: {bad} ({DRILL_UNIT}: {result.result}): {reason}", err=True)
     click.echo(f"  try: {last.get('hint') or 'journalctl -u wbagent-drill'}", err=True)
     return result.exit_status or EX_IOERR
 

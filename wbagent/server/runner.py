@@ -30,11 +30,12 @@ from wbagent.server.network import point_to
 from wbagent.server.probe import LIVENESS, Answer, probe
 from wbagent.server.report import Outcome
 from wbagent.server.settings import RunSettings
-from wbagent.server.specification import NAME, UNIT, Specification
+from wbagent.server.specification import NAME, Specification
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 from wbagent.server.watchers import DockerGone, DockerReturned, Ended, Event, Probed, Prober, StopAsked, Waiter
 from wbagent.systemd import journal
 from wbagent.systemd.notify import notify
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 # How much longer systemd is asked to wait at a time: more than a probe with its pause, or a call to Docker, can take.
 _EXTENSION_S: Final = 45.0
@@ -286,7 +287,7 @@ class Runner:
             self._docker_away = True
             detail = (
                 f"a stop was asked for, but {error.message}: the container may go on serving; when Docker is back,"
-                f" systemctl start {UNIT} takes it over, docker rm --force {NAME} ends it"
+                f" systemctl start {SERVER_UNIT} takes it over, docker rm --force {NAME} ends it"
             )
             notify(f"STATUS={detail}")
             return Outcome(Reason.DOCKER_AWAY, detail, error.exit_status)

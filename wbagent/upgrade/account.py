@@ -16,9 +16,9 @@ from wbagent.errors import StateError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server.torn import account_path, stored
+from wbagent.systemd.unit_names import UPGRADE_UNIT
 from wbagent.upgrade.plan import Outcome, Step, Upgrade
 
-UNIT: Final = "wbagent-upgrade.service"
 _NEWS_S: Final = 7 * 86400.0
 
 
@@ -78,7 +78,7 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateError("another upgrade is under way", hint=f"systemctl status {UNIT}") from None
+            raise StateError("another upgrade is under way", hint=f"systemctl status {UPGRADE_UNIT}") from None
         yield
     finally:
         os.close(descriptor)
