@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup_case import Once, make_case, sample_database
+from tests.integration.backup_case import Once, make_case, over_store, sample_database
 from tests.testbed.ceph import Ceph
 from tests.testbed.memory_disk import memory_disk
 from tests.testbed.mysql import MysqlServer
@@ -31,15 +31,10 @@ def link(ceph: Ceph) -> Iterator[Proxy]:
         yield proxy
 
 
-def over(link: Proxy, bucket: S3URL) -> S3URL:
-    keys = (bucket.access_key, bucket.secret_key)
-    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
-
-
 def test_upload_cut_half_way_leaves_no_backup_and_the_next_run_clears_up(
     tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL, link: Proxy
 ) -> None:
-    case = make_case(tmp_path, sample, clients, over(link, bucket), timeout="5s", retry_for="1s")
+    case = make_case(tmp_path, sample, clients, over_store(link, bucket), timeout="5s", retry_for="1s")
     # One part is stored and the second one is under way when the link goes down, and it stays down.
     link.cut_after(8_000_000)
     with pytest.raises(BackupFailedError) as caught:
@@ -58,7 +53,7 @@ def test_upload_cut_half_way_leaves_no_backup_and_the_next_run_clears_up(
 def test_short_cut_of_the_link_is_survived(
     tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL, link: Proxy, stage: str
 ) -> None:
-    case = make_case(tmp_path, sample, clients, over(link, bucket))
+    case = make_case(tmp_path, sample, clients, over_store(link, bucket))
     link.limit_after(0, 8e6)
     cut = Once(stage, link.cut)
     case.run(cut)

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup_case import Case
+from tests.integration.backup_case import Case, over_store
 from tests.integration.binlog_case import (
     REPLICATION,
     assert_whole,
     content,
     executed,
     on_server,
-    over_store,
     replicate,
     shipping,
     shipping_case,
