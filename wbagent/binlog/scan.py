@@ -7,13 +7,11 @@ So a restore that ends with this piece never knows of a transaction that it coul
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from wbagent.binlog.bodies import next_file, previous_gtids, statement, transaction
 from wbagent.binlog.events import Event, Kind
 from wbagent.binlog.gtid import Gtid, GtidSet
 from wbagent.errors import DatabaseError
-
 
 
 @dataclass(frozen=True, slots=True)
