@@ -16,6 +16,7 @@ from wbagent.checks.proxy.wire import Wire
 from wbagent.checks.public import AwayError, Public
 from wbagent.config.server import ServerSettings
 from wbagent.errors import BusError
+from wbagent.server.resolving import resolved
 from wbagent.server.specification import CONTAINER_PORT
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.unit_names import SERVER_UNIT
@@ -94,8 +95,4 @@ def _is_meant_to_run() -> bool:
 
 def _addresses(public: Public) -> set[tuple[str, int]]:
     """Those of the load balancer."""
-    try:
-        found = socket.getaddrinfo(public.host, public.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return set()
-    return {(str(goal[0]), public.port) for *_, goal in found}
+    return {(each, public.port) for each in resolved(public.host)}
