@@ -183,10 +183,10 @@ def _make(settings: Settings) -> int:
     """Make it in this process; returns the exit status."""
     from wbagent.backup.job import BackupFailedError, NotYetError, run_backup  # noqa: PLC0415
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
-    from wbagent.systemd.notify import notify  # noqa: PLC0415
+    from wbagent.systemd.notify import extension, notify  # noqa: PLC0415
 
     # The unit's own time limit is for what hangs; a configured one may be longer.
-    notify(f"EXTEND_TIMEOUT_USEC={int((settings.backup.time_limit + _MARGIN_S) * 1_000_000)}")
+    notify(extension(settings.backup.time_limit + _MARGIN_S))
     try:
         with State() as state, progress_reporter() as report:
             outcome = run_backup(settings, state, state_directory(), report)
