@@ -20,6 +20,7 @@ from tests.testbed.program import Program
 from tests.testbed.rootfs import FRONTS
 from wbagent.checks import proxy
 from wbagent.checks.check import Finding
+from wbagent.checks.fronts import Front, listening
 from wbagent.checks.proxy.head import marked, new_token
 from wbagent.checks.proxy.substitute import Substitute
 from wbagent.checks.proxy.wire import Wire
@@ -99,6 +100,17 @@ def test_all_is_well_with_a_server_that_is_stopped(kind: str, stopped: int, addr
     # The port is free again.
     with socket.create_server(("127.0.0.1", stopped)):
         pass
+
+
+def test_another_one_with_the_port_of_another_address_is_not_taken_for_it(
+    running: int, address: str, authority: Authority
+) -> None:
+    other, upstream = new_address(), f"127.0.0.1:{running}"
+    with (
+        before("nginx", upstream, other, authority.issue(other), port=_PORT) as first,
+        before("haproxy", upstream, address, authority.issue(address), port=_PORT) as second,
+    ):
+        assert (listening(Public(first)), listening(Public(second))) == (Front.NGINX, Front.HAPROXY)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,6 +10,9 @@ from typing import Final
 from wbagent.addresses import THIS_MACHINE, addresses_of
 from wbagent.checks.public import Answer, AwayError, Public
 from wbagent.config.server import ServerSettings
+from wbagent.server.resolving import resolved
+
+_ANY: Final = ("0.0.0.0", "::")
 
 
 class Front(StrEnum):
@@ -164,11 +167,13 @@ def listening(public: Public) -> Front | None:
 
     if not at_this_host(public):
         return None
+    # Others may have the same port at other addresses of this host.
+    places = {(each, public.port) for each in (*resolved(public.host), *_ANY)}
     try:
         pids = {
             found.pid
             for found in psutil.net_connections(kind="tcp")
-            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == public.port and found.pid
+            if found.status == psutil.CONN_LISTEN and tuple(found.laddr) in places and found.pid
         }
         names = {psutil.Process(pid).name() for pid in pids}
     except psutil.Error:
