@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
-from typing import Final
+from ipaddress import ip_address
+from typing import Any, Final
 
 THIS_MACHINE: Final = "this machine"
+# A port that may be connected to; nobody has to listen.
+_DISCARD: Final = 9
 
 
 def addresses_of(host: str) -> set[str]:
@@ -20,11 +23,15 @@ def addresses_of(host: str) -> set[str]:
     return {THIS_MACHINE if _own(family, address) else str(address[0]) for family, _, _, _, address in found}
 
 
-def _own(family: int, address: tuple[object, ...]) -> bool:
-    # Only an address of one's own can be bound to; nothing listens, so nobody sees it. Port 0: any.
+def _own(family: int, address: tuple[Any, ...]) -> bool:
+    where = ip_address(address[0])
+    if where.is_loopback or where.is_unspecified:
+        return True
+    # To an address of one's own goes what comes from the same; nothing is sent. Not whether it can be bound to: with
+    # net.ipv4.ip_nonlocal_bind, which keepalived wants, every address can.
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind(address)
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address[0], _DISCARD, *address[2:]))
+            return bool(probe.getsockname()[0] == address[0])
     except OSError:
         return False
-    return True

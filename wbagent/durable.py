@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,12 +15,30 @@ def new_file(path: Path, mode: int) -> Iterator[BinaryIO]:
 
     Readable for its owner alone until the block has ended; then it has its mode and is on the disk. Raises OSError.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         yield file
         file.flush()
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
+
+
+@contextmanager
+def whole_file(path: Path, mode: int) -> Iterator[BinaryIO]:
+    """What `path` is to hold: when the block has ended it does, with this mode, and on the disk; or it is as it was.
+
+    What is written is readable for its owner alone until then. Raises OSError.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    # Whoever may write to the directory may have put a link there.
+    fresh.unlink(missing_ok=True)
+    try:
+        with new_file(fresh, mode) as file:
+            yield file
+        fresh.rename(path)
+    finally:
+        with suppress(OSError):
+            fresh.unlink()
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pymysql
 
-from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.testbed.bed import PASSWORD, Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.sample import fill
 
@@ -48,7 +48,7 @@ def take_up(bed: Bed, backup: Mapping[str, object] | None = None, **drill: objec
     url = str(replace(bed.backup_url, database=DATABASE))
     drills = {"backup.drill": {"enabled": True, **drill}}
     configure(bed.db, bed.db_settings(database={"url": url}, backup=backup or {}, **drills))
-    bed.db.run(["systemctl", "reload", AGENT])
+    reload(bed.db)
 
 
 def listed(host: Host) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.testbed.bed import Bed, configure
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
@@ -21,10 +21,6 @@ BACKUP = "wbagent-backup.service"
 
 # The guide's rule is 40 % for 5 minutes; the same rule in a tenth of the time.
 QUICK_RULE: dict[str, Any] = {"above_percent": 60, "for_minutes": 0.1, "resolve_minutes": 0.05, "sample_every": "1s"}
-
-
-def reload(host: Host) -> None:
-    host.run(["systemctl", "reload", AGENT])
 
 
 def verbose(host: Host) -> None:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 
-from tests.testbed.bed import Bed, configure
-from tests.testbed.host import Host
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.watch import journal_from_now, wait_for_unit
 from wbagent import events
 
 AGENT = "wbagent.service"
 BACKUP = "wbagent-backup.service"
 DELIVER = "wbagent-deliver.service"
-
-
-def reload(host: Host) -> None:
-    host.run(["systemctl", "reload", AGENT])
 
 
 def test_a_failed_backup_tells_its_reason_and_what_to_do(hosts: Bed) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.testbed.bed import PASSWORD, Bed, configure, reload
 from tests.testbed.faulty_store import FaultyStore
 from tests.testbed.host import Host
 from tests.testbed.sample import fill
@@ -59,7 +59,7 @@ def take_up(bed: Bed) -> None:
     # midst of a dump long enough to be met.
     backup = {"timeout": "10s", "retry_for": "5s", "bandwidth": "10M"}
     configure(bed.db, bed.db_settings(database={"url": url}, backup=backup))
-    bed.db.run(["systemctl", "reload", AGENT])
+    reload(bed.db)
 
 
 def half_way(host: Host) -> int:
@@ -173,7 +173,7 @@ def test_store_of_a_private_authority(hosts: Bed, sample: None, authority: Path)
         source = str(replace(hosts.backup_url, database=DATABASE))
         keys = {"destination": str(url), "retry_for": "5s"}
         configure(db, hosts.db_settings(database={"url": source}, backup=keys))
-        db.run(["systemctl", "reload", AGENT])
+        reload(db)
         refused = db.run(["wbagent", "backup", "run"], check=False, timeout=120)
         assert refused.returncode == 74
         assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
@@ -245,7 +245,7 @@ def test_an_empty_database_is_waited_for(hosts: Bed, sample: None) -> None:
     url = str(replace(hosts.mysql_url, user="admin", password=PASSWORD, database="restored"))
     configure(web, hosts.web_settings(database={"url": url}, backup={"catch_up_after": "1s"}))
     with journal_from_now(web, f"_SYSTEMD_UNIT={BACKUP}") as journal:
-        web.run(["systemctl", "reload", AGENT])
+        reload(web)
         journal.wait_for("the server has made no tables in the database 'restored'", timeout=60)
         ended = wait_for_unit(web, BACKUP, lambda unit: unit["ActiveState"] in {"inactive", "failed"})
         assert (ended["ActiveState"], ended["Result"]) == ("inactive", "success")
@@ -256,5 +256,5 @@ def test_an_empty_database_is_waited_for(hosts: Bed, sample: None) -> None:
         # Nor was a drill made, which would have told of a backup; and what found nothing does not count as a try.
         assert "drill.last" not in web.run(["wbagent", "status", "--json"], check=False).stdout
         hosts.sql("CREATE TABLE restored.one (id INT PRIMARY KEY)")
-        web.run(["systemctl", "reload", AGENT])
+        reload(web)
         journal.wait(lambda entry: entry.get("MESSAGE_ID") == events.BACKUP_DONE)

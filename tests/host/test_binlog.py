@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.testbed.bed import PASSWORD, Bed, configure, reload
 from tests.testbed.watch import wait_for_property, wait_for_unit
 from wbagent.binlog.gtid import GtidSet
 
-AGENT = "wbagent.service"
 BINLOG = "wbagent-binlog.service"
 DATABASE = "binlog_sample"
 
@@ -39,7 +38,7 @@ def test_from_the_first_start_to_a_restore(hosts: Bed, sample: None) -> None:
     url = str(replace(hosts.backup_url, database=DATABASE))
     settings = hosts.db_settings(database={"url": url}, backup={"engine": "mysqldump"})
     configure(db, {**settings, "backup.binlog": {"enabled": True, "every": "0.5s"}})
-    db.run(["systemctl", "reload", AGENT])
+    reload(db)
     wait_for_unit(db, BINLOG, lambda unit: "lacks REPLICATION SLAVE" in unit.get("StatusText", ""))
     for command in (["wbagent", "status"], ["wbagent", "binlog", "status"]):
         shown = db.run(command, check=False).stdout
@@ -70,7 +69,7 @@ def test_from_the_first_start_to_a_restore(hosts: Bed, sample: None) -> None:
     assert "any moment from" in db.run(["wbagent", "backup", "list"]).stdout
 
     configure(db, hosts.db_settings(database={"url": url}))
-    db.run(["systemctl", "reload", AGENT])
+    reload(db)
     wait_for_property(db, BINLOG, "ActiveState", "inactive")
     assert "would be lost with the database" in db.run(["wbagent", "status"], check=False).stdout
 

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from tests.testbed.bed import Bed, configure
+from tests.host.check_case import check, verdicts
+from tests.host.server_case import UNIT, history
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.watch import wait_for_unit
-
-UNIT = "wandb-local.service"
-
-
-def check(host: Host, *areas: str, user: str | None = None) -> dict[str, Any]:
-    """The findings by check, the worst of each where there are several."""
-    done = host.run(["wbagent", "check", "--json", *areas], check=False, user=user, timeout=120)
-    document = json.loads(done.stdout)
-    assert done.returncode == document["status"], done.stderr
-    rank = ["pass", "note", "warn", "fail"]
-    found: dict[str, Any] = {}
-    for each in document["results"]:
-        if each["check"] not in found or rank.index(each["verdict"]) > rank.index(found[each["check"]]["verdict"]):
-            found[each["check"]] = each
-        if each["verdict"] in {"warn", "fail"}:
-            assert each["remedy"], each
-    return found
-
-
-def verdicts(found: dict[str, Any], *names: str) -> list[str]:
-    return [found[name]["verdict"] for name in names]
 
 
 def test_what_is_well_and_what_is_broken(hosts: Bed) -> None:
@@ -36,7 +14,7 @@ def test_what_is_well_and_what_is_broken(hosts: Bed) -> None:
     before = check(web, "server", "backup", "alerts")
     assert verdicts(before, "server", "backup", "agent", "destinations") == ["note", "note", "pass", "warn"]
     configure(web, hosts.web_settings(metrics={"listen": "127.0.0.1:9797"}))
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     stopped = check(web, "server", "backup")
     assert verdicts(stopped, "unit", "probes", "newest") == ["fail", "fail", "fail"]
     assert stopped["unit"]["remedy"] == f"systemctl enable --now {UNIT}"
@@ -90,12 +68,6 @@ def removed(web: Host) -> None:
     web.run(["systemctl", "start", "wbagent.service"])
     assert [each["reason"] for each in history(web)] == ["ready"]
     assert verdicts(check(web, "server"), "state", "unit") == ["pass"] * 2
-
-
-def history(web: Host) -> list[dict[str, Any]]:
-    """What the server's runner could write down."""
-    records: list[dict[str, Any]] = json.loads(web.run(["wbagent", "server", "history", "--json"]).stdout)
-    return records
 
 
 def broken(hosts: Bed) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from tests.host.check_case import check, verdicts
 from tests.testbed import docker_daemon
 from tests.testbed.bed import IMAGE, Bed, configure
 from tests.testbed.host import Host
@@ -16,19 +16,6 @@ from tests.testbed.watch import wait_for_unit
 
 UNIT = "wandb-local.service"
 CONFIGURATION = "/etc/wbagent.toml"
-
-
-def check(host: Host, *areas: str, user: str | None = None) -> dict[str, dict[str, Any]]:
-    """What was found, by check; of what was looked at several times, the worst."""
-    done = host.run(["wbagent", "check", "--json", *areas], check=False, user=user)
-    document = json.loads(done.stdout)
-    assert (done.returncode, done.stderr) == (document["status"], "")
-    ranked = sorted(document["results"], key=lambda each: ["pass", "note", "warn", "fail"].index(each["verdict"]))
-    return {each["check"]: each for each in ranked}
-
-
-def verdicts(found: dict[str, dict[str, Any]], *names: str) -> list[str]:
-    return [found[name]["verdict"] for name in names]
 
 
 @contextmanager

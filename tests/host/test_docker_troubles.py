@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 
 from tests.host.conftest import Fault
+from tests.host.server_case import QUICK_PROBES, UNIT, container_id, history, wait_until_serving_again
 from tests.testbed import docker_daemon
-from tests.testbed.bed import IMAGE, Bed, configure
+from tests.testbed.bed import IMAGE, Bed, configure, reload
 from tests.testbed.command import DeadlineError
 from tests.testbed.docker_daemon import set_live_restore
 from tests.testbed.host import Host
 from tests.testbed.watch import journal_from_now, wait_for_unit
 from wbagent import events
 
-UNIT = "wandb-local.service"
-QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
 # The unit's status line is written anew after each probe.
 FREQUENT_PROBES: dict[str, dict[str, object]] = {"server.probes": {"liveness_period": "1s"}}
 # Longer than the watchdog's time.
@@ -35,31 +34,20 @@ def serve(bed: Bed, *, live: bool, **sections: dict[str, object]) -> str:
     web.write(f"/etc/systemd/system/{UNIT}.d/short.conf", "[Service]\nWatchdogSec=8s\n")
     web.run(["systemctl", "daemon-reload"])
     configure(web, bed.web_settings(**sections))
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     web.run(["systemctl", "start", UNIT])
-    return container(web)
-
-
-def container(host: Host) -> str:
-    """The id of the one container."""
-    [found] = host.run(["docker", "ps", "--all", "--quiet", "--no-trunc"]).stdout.split()
-    return found
+    return container_id(web)
 
 
 def ends(host: Host) -> list[dict[str, Any]]:
     """What the history holds but starts, oldest first."""
-    records = json.loads(host.run(["wbagent", "server", "history", "--json"]).stdout)
-    return [record for record in records if record["reason"] != "ready"]
-
-
-def wait_until_serving_again(host: Host, restarts: int) -> None:
-    wait_for_unit(host, UNIT, lambda unit: unit["ActiveState"] == "active" and int(unit["NRestarts"]) == restarts)
+    return [record for record in history(host) if record["reason"] != "ready"]
 
 
 def left_alone(host: Host, before: str) -> bool:
     """Whether the same container runs under the same runner, and no end is on record."""
     unit = host.properties(UNIT)
-    return (container(host), unit["NRestarts"], unit["ActiveState"], ends(host)) == (before, "0", "active", [])
+    return (container_id(host), unit["NRestarts"], unit["ActiveState"], ends(host)) == (before, "0", "active", [])
 
 
 def serves_itself(host: Host) -> bool:
@@ -79,7 +67,7 @@ def test_without_live_restore_docker_takes_the_server_along(hosts: Bed, fault: F
     with fault(f"dockerd {how}, without live-restore"):
         docker_daemon.restart(web) if how == "restarted" else docker_daemon.kill(web)
         wait_until_serving_again(web, restarts=1)
-    assert container(web) != before
+    assert container_id(web) != before
     [end] = ends(web)
     assert end["reason"] == "Docker away"
     assert "live-restore" in end["detail"]
@@ -169,7 +157,7 @@ def test_a_stop_while_docker_is_away_says_what_goes_on_and_the_next_start_takes_
     assert "the container may go on serving" in end["detail"]
     docker_daemon.start(web)
     web.run(["systemctl", "start", UNIT])
-    assert container(web) == before
+    assert container_id(web) == before
 
 
 def test_a_server_that_dies_while_docker_is_away_is_told_and_started_when_docker_is_back(
@@ -191,7 +179,7 @@ def test_a_server_that_dies_while_docker_is_away_is_told_and_started_when_docker
         assert "3 probes in a row failed" in end["detail"]
         docker_daemon.start(web)
         wait_until_serving_again(web, restarts=1)
-    assert container(web) != before
+    assert container_id(web) != before
 
 
 def test_a_dead_published_port_is_opened_again(hosts: Bed, fault: Fault) -> None:
@@ -202,7 +190,7 @@ def test_a_dead_published_port_is_opened_again(hosts: Bed, fault: Fault) -> None
         for pid in docker_daemon.proxies(web):
             web.kill(pid)
         wait_until_serving_again(web, restarts=1)
-    assert container(web) != before
+    assert container_id(web) != before
     [end] = ends(web)
     assert end["reason"] == "published port lost"
     assert serves_itself(web)
@@ -234,7 +222,7 @@ def test_a_foreign_container_is_refused_and_its_maker_named(hosts: Bed) -> None:
     web.run(
         ["docker", "create", "--name=wandb-local", *options, "--restart=always", "--env=TOKEN=not-to-be-shown", IMAGE]
     )
-    foreign = container(web)
+    foreign = container_id(web)
     configure(web, hosts.web_settings())
     assert web.run(["systemctl", "start", UNIT], check=False).returncode != 0
     web.run(["systemctl", "stop", UNIT])
@@ -243,4 +231,4 @@ def test_a_foreign_container_is_refused_and_its_maker_named(hosts: Bed) -> None:
     for told in (IMAGE, "program /sbin/my_init", "Docker Compose, project analytics", "/srv/analytics", "always"):
         assert told in end["detail"]
     assert "not-to-be-shown" not in json.dumps(end)
-    assert container(web) == foreign
+    assert container_id(web) == foreign

@@ -16,7 +16,7 @@ import zstandard
 
 from tests.host.drill_case import AGENT, DATABASE, DRILL, filled, listed, set_up_for_clones, take_up
 from tests.testbed import docker_daemon
-from tests.testbed.bed import Bed, configure
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.command import lines
 from tests.testbed.host import Host
 from tests.testbed.mysql_image import CHANGES, IMAGE, mysql_image_tar
@@ -34,7 +34,7 @@ def configure_web(bed: Bed, backup: Mapping[str, object] | None = None, **drill:
     url = str(replace(bed.backup_url, host=bed.db.address, database=DATABASE))
     sections = {"backup": dict(backup or {}), "backup.drill": {"image": IMAGE, **drill}}
     configure(bed.web, bed.web_settings(database={"url": url}, **sections))
-    bed.web.run(["systemctl", "reload", AGENT])
+    reload(bed.web)
 
 
 @pytest.fixture(scope="module")

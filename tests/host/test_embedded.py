@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.testbed.bed import Bed, configure
+from tests.host.server_case import UNIT
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.embedded_image import TAG, embedded_image_tar
 from tests.testbed.host import Host
 from tests.testbed.standin_image import image_changes
 from tests.testbed.watch import journal_from_now, wait_for_unit
 from wbagent import events
 
-UNIT = "wandb-local.service"
 OWN_BUCKET = "local-files"
 # The machine that carries the bed may not allow what the product asks for by itself; the unit test holds that.
 FEW_FILES = {"server.ulimits": {"nofile": "4096:4096"}}
@@ -45,7 +45,7 @@ def embedded(image: None, hosts: Bed) -> Bed:
     settings = hosts.web_settings(server={"image": TAG, "embedded": True}, **FEW_FILES)
     settings["server"] = {name: value for name, value in settings["server"].items() if name not in {"mysql", "bucket"}}
     configure(web, settings)
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     web.run(["systemctl", "start", UNIT], timeout=120)
     return hosts
 

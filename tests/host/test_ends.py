@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.host.conftest import Fault
+from tests.host.server_case import QUICK, UNIT, container_id, history, post, serve, wait_until_serving_again
 from tests.testbed.bed import Bed, configure
 from tests.testbed.host import Host
 from tests.testbed.standin_image import image_changes, image_tar
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
 
-UNIT = "wandb-local.service"
 TAG = "wandb/local:other"
-QUICK_PROBES = {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3, "unready_after": "3s"}
+PROBES = {**QUICK, "unready_after": "3s"}
 QUICK_START = {"server.probes": {"startup_failures": 3, "startup_period": "1s"}}
 
 
 @pytest.fixture
 def serving(hosts: Bed) -> Bed:
     """The server runs on web1, with quick liveness probes."""
-    configure(hosts.web, hosts.web_settings(**{"server.probes": QUICK_PROBES}))
-    hosts.web.run(["systemctl", "reload", "wbagent.service"])
-    hosts.web.run(["systemctl", "start", UNIT])
-    return hosts
+    return serve(hosts, **{"server.probes": PROBES})
 
 
-def post(bed: Bed, switch: str) -> None:
-    """Turn one of the stand-in's switches."""
-    request = urllib.request.Request(f"http://{bed.web.address}:8080/standin/{switch}", method="POST")
-    # A server that crashes or hangs on request gives no answer to it.
-    with suppress(OSError):
-        urllib.request.urlopen(request, timeout=5).close()
-
-
-def history(host: Host) -> list[dict[str, Any]]:
-    """`wbagent server history --json`, oldest first."""
-    records: list[dict[str, Any]] = json.loads(host.run(["wbagent", "server", "history", "--json"]).stdout)
-    return records
-
-
-def container(host: Host) -> str:
-    """The id of the one container."""
-    [found] = host.run(["docker", "ps", "--all", "--quiet", "--no-trunc"]).stdout.split()
-    return found
-
-
-def wait_until_serving_again(host: Host) -> dict[str, Any]:
-    """Wait for the first restart to serve; the record of the only end."""
-    wait_for_unit(host, UNIT, lambda unit: unit["ActiveState"] == "active" and unit["NRestarts"] == "1")
+def only_end(host: Host) -> dict[str, Any]:
+    """Its record, once the first restart serves."""
+    wait_until_serving_again(host, restarts=1)
     _, end, _ = history(host)
     return end
 
@@ -66,7 +40,7 @@ def has_evidence(end: dict[str, Any]) -> bool:
 def test_an_exit(serving: Bed, fault: Fault) -> None:
     with fault("server exits with a status"):
         post(serving, "crash?code=3")
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     assert (end["reason"], end["exit_code"]) == ("exited", 3)
     assert end["detail"] == "the container exited with status 3"
     assert has_evidence(end)
@@ -75,7 +49,7 @@ def test_an_exit(serving: Bed, fault: Fault) -> None:
 def test_a_crash_by_a_signal_of_its_own(serving: Bed, fault: Fault) -> None:
     with fault("server crashes by a signal"):
         post(serving, "abort")
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     # The kernel lets a container's pid 1 ignore SIGABRT; abort(3) then dies by SIGSEGV.
     assert (end["reason"], end["exit_code"]) == ("exited", 139)
     assert end["detail"].endswith("(SIGSEGV)")
@@ -85,7 +59,7 @@ def test_a_crash_by_a_signal_of_its_own(serving: Bed, fault: Fault) -> None:
 def test_a_kill(serving: Bed, fault: Fault) -> None:
     with fault("server is killed (SIGKILL, or out of memory)"):
         serving.web.run(["docker", "kill", "wandb-local"])
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     assert (end["reason"], end["exit_code"]) == ("exited", 137)
     assert "(SIGKILL): somebody sent it SIGKILL (docker stop, docker kill)" in end["detail"]
     assert has_evidence(end)
@@ -94,7 +68,7 @@ def test_a_kill(serving: Bed, fault: Fault) -> None:
 def test_a_docker_stop_by_hand(serving: Bed, fault: Fault) -> None:
     with fault("server stopped by hand past systemd (docker stop)"):
         serving.web.run(["docker", "stop", "wandb-local"])
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     assert (end["reason"], end["exit_code"]) == ("exited", 0)
     assert "somebody sent it SIGTERM" in end["detail"]
 
@@ -102,7 +76,7 @@ def test_a_docker_stop_by_hand(serving: Bed, fault: Fault) -> None:
 def test_a_hang(serving: Bed, fault: Fault) -> None:
     with fault("server hangs (3 probes, one each second, 1 s each; the guide's are 10 s and 5 s)"):
         post(serving, "hang")
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     assert end["reason"] == "liveness lost"
     assert has_evidence(end)
 
@@ -110,7 +84,7 @@ def test_a_hang(serving: Bed, fault: Fault) -> None:
 def test_removed_by_hand(serving: Bed, fault: Fault) -> None:
     with fault("container removed by hand (docker rm --force)"):
         serving.web.run(["docker", "rm", "--force", "wandb-local"])
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     assert end["reason"] == "removed by hand"
     assert end["probe"].startswith("/")
     # Docker has forgotten the container, the journal has not.
@@ -120,7 +94,7 @@ def test_removed_by_hand(serving: Bed, fault: Fault) -> None:
 def test_the_runner_is_killed(serving: Bed, fault: Fault) -> None:
     with fault("runner killed"):
         serving.web.kill(int(serving.web.properties(UNIT)["MainPID"]))
-        end = wait_until_serving_again(serving.web)
+        end = only_end(serving.web)
     assert (end["reason"], end["outage"]["served_on"]) == ("runner died", True)
 
 
@@ -146,7 +120,7 @@ def test_a_power_cut(serving: Bed, fault: Fault) -> None:
 
 def test_readiness_lost_for_long_is_on_record_once_and_one_alert(serving: Bed) -> None:
     web = serving.web
-    before = container(web)
+    before = container_id(web)
     with journal_from_now(web, f"MESSAGE_ID={events.READINESS_LOST}") as journal:
         post(serving, "unready")
         journal.wait_for("alive but not ready for", timeout=30)
@@ -166,7 +140,7 @@ def test_readiness_lost_for_long_is_on_record_once_and_one_alert(serving: Bed) -
     assert any("serves http" in line for line in lost["log"])
     assert lost["unready_seconds"] == pytest.approx(back["seconds"], abs=0.5)
     assert (lost["outage"], back["outage"]) == (None, None)
-    assert (container(web), web.properties(UNIT)["NRestarts"]) == (before, "0")
+    assert (container_id(web), web.properties(UNIT)["NRestarts"]) == (before, "0")
     assert len(serving.receiver.alerts) == 2
     assert web.run(["wbagent", "status"], check=False).stdout.count("NOT READY") == 0
 
@@ -174,8 +148,8 @@ def test_readiness_lost_for_long_is_on_record_once_and_one_alert(serving: Bed) -
 def test_a_server_that_lost_readiness_is_taken_over_as_it_is(serving: Bed) -> None:
     web = serving.web
     budget = {"startup_failures": 2, "startup_period": "1s"}
-    configure(web, serving.web_settings(**{"server.probes": QUICK_PROBES | budget}))
-    before = container(web)
+    configure(web, serving.web_settings(**{"server.probes": PROBES | budget}))
+    before = container_id(web)
     post(serving, "unready")
     wait_for_unit(web, UNIT, lambda unit: "NOT READY" in unit["StatusText"])
     with journal_from_now(web, f"MESSAGE_ID={events.READINESS_LOST}") as journal:
@@ -184,7 +158,7 @@ def test_a_server_that_lost_readiness_is_taken_over_as_it_is(serving: Bed) -> No
         journal.wait_for("alive but not ready for", timeout=30)
         post(serving, "ready")
         journal.wait_for("ready again after", timeout=30)
-    assert (container(web), web.properties(UNIT)["NRestarts"]) == (before, "1")
+    assert (container_id(web), web.properties(UNIT)["NRestarts"]) == (before, "1")
 
 
 def test_a_pause_holds_the_alert_about_readiness(serving: Bed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.testbed.bed import Bed, configure
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.prometheus import prometheus, promtool
 from tests.testbed.watch import journal_from_now
@@ -33,10 +33,6 @@ print(answer.read().decode(), end="")
 
 def page(host: Host, where: str) -> str:
     return host.run(["runuser", "--user", "nobody", "--", "python3", "-c", _GET, where]).stdout
-
-
-def reload(host: Host) -> None:
-    host.run(["systemctl", "reload", AGENT])
 
 
 def test_prometheus_scrapes_the_agent_and_fires(hosts: Bed, tmp_path: Path) -> None:

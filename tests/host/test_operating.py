@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from tests.testbed.bed import IMAGE, Bed, configure
-from tests.testbed.host import Host
+from tests.host.server_case import QUICK_PROBES, UNIT, history, serve
+from tests.testbed.bed import IMAGE, Bed, configure, reload
 from tests.testbed.watch import journal_from_now, wait_for_unit
 from wbagent import events
-
-UNIT = "wandb-local.service"
-QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
-
-
-def start(bed: Bed) -> None:
-    """The server runs on web1, with quick liveness probes, and the agent knows of it."""
-    configure(bed.web, bed.web_settings(**QUICK_PROBES))
-    bed.web.run(["systemctl", "reload", "wbagent.service"])
-    bed.web.run(["systemctl", "start", UNIT])
-
-
-def history(host: Host, user: str | None = None) -> list[dict[str, Any]]:
-    """`wbagent server history --json`, newest last."""
-    shown = host.run(["wbagent", "server", "history", "--json"], user=user).stdout
-    records: list[dict[str, Any]] = json.loads(shown)
-    return records
 
 
 def start_fails(bed: Bed) -> dict[str, Any]:
@@ -39,7 +21,7 @@ def start_fails(bed: Bed) -> dict[str, Any]:
 
 def test_history_tells_each_end_and_how_long_it_lasted(hosts: Bed) -> None:
     web = hosts.web
-    start(hosts)
+    serve(hosts, **QUICK_PROBES)
     web.run(["docker", "kill", "wandb-local"])
     wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] == "active" and unit["NRestarts"] == "1")
     web.run(["systemctl", "stop", UNIT])
@@ -58,7 +40,7 @@ def test_history_tells_each_end_and_how_long_it_lasted(hosts: Bed) -> None:
 
 def test_history_needs_no_root(hosts: Bed) -> None:
     web = hosts.web
-    start(hosts)
+    serve(hosts, **QUICK_PROBES)
     for group in ("wbagent", "systemd-journal"):
         web.run(["useradd", "--no-create-home", "--groups", group, f"of-{group}"])
         try:
@@ -93,13 +75,13 @@ def test_a_start_that_cannot_be_has_the_name_of_its_reason(hosts: Bed) -> None:
 
 def test_diff_shows_what_a_restart_would_change_and_no_secret(hosts: Bed) -> None:
     web = hosts.web
-    start(hosts)
+    serve(hosts, **QUICK_PROBES)
     same = web.run(["wbagent", "server", "diff"], check=False)
     assert (same.returncode, same.stderr) == (0, "")
     changes = {"server": {"stop_timeout": "2m"}, "server.env": {"OIDC_SECRET": "not-to-be-shown"}}
     configure(web, hosts.web_settings(**QUICK_PROBES, **changes))
     with journal_from_now(web, f"MESSAGE_ID={events.RESTART_NEEDED}") as journal:
-        web.run(["systemctl", "reload", "wbagent.service"])
+        reload(web)
         journal.wait_for("old settings", timeout=20)
     needed = "a restart would apply changed settings"
     wait_for_unit(web, "wbagent.service", lambda unit: needed in unit["StatusText"])
@@ -129,7 +111,7 @@ def _has(wanted: Mapping[str, str], unit: Mapping[str, str]) -> bool:
 
 def test_a_crash_loop_is_one_alert_with_the_reason(hosts: Bed) -> None:
     web = hosts.web
-    start(hosts)
+    serve(hosts, **QUICK_PROBES)
     for number in range(1, 8):
         web.run(["docker", "kill", "wandb-local"])
         up_again = {"ActiveState": "active", "NRestarts": str(number)}
@@ -145,7 +127,7 @@ def test_a_crash_loop_is_one_alert_with_the_reason(hosts: Bed) -> None:
 
 def test_a_pause_holds_restarts_and_alerts_and_ends_by_itself(hosts: Bed) -> None:
     web = hosts.web
-    start(hosts)
+    serve(hosts, **QUICK_PROBES)
     [before] = web.run(["docker", "ps", "--quiet", "--no-trunc"]).stdout.split()
     matches = [f"MESSAGE_ID={number}" for number in (events.PAUSE_BEGAN, events.PAUSE_ENDED, events.LIVENESS_FAILED)]
     with journal_from_now(web, *matches) as journal:
@@ -171,7 +153,7 @@ def test_a_pause_holds_restarts_and_alerts_and_ends_by_itself(hosts: Bed) -> Non
 
 def test_a_pause_can_be_ended_and_is_for_operators(hosts: Bed) -> None:
     web = hosts.web
-    start(hosts)
+    serve(hosts, **QUICK_PROBES)
     web.run(["wbagent", "server", "pause", "network works"])
     assert "PAUSED for" in web.run(["wbagent", "status"], check=False).stdout
     web.run(["wbagent", "server", "resume"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testbed.bed import Bed, configure
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.command import run
 from tests.testbed.host import Host
 from tests.testbed.package import install, lint
@@ -152,7 +152,7 @@ def test_upgrade_removal_purge(life: Bed, tmp_path: Path) -> None:
 
     configure(web, life.web_settings())
     web.run(["wbagent", "config", "check"])
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     web.run(["systemctl", "enable", "--now", "wandb-local.service"])
     serving = wait_for_property(web, "wandb-local.service", "ActiveState", "active")
     container = _containers(web)

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from tests.testbed.bed import IMAGE, Bed, configure
+from tests.host.server_case import UNIT
+from tests.testbed.bed import IMAGE, Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.watch import wait_for_unit
 
-UNIT = "wandb-local.service"
 LICENCE, OIDC, TOKEN = "licence-Xq7Lp2", "oidc-Rw4Zt9", "token-Kd8Vb3"
 
 # Runs on the host as root, reads the secrets from its standard input and prints a line for each place of one.
@@ -91,7 +91,7 @@ def used(hosts: Bed) -> Bed:
         **{"server.env": {"OIDC_SECRET": OIDC}},
     )
     configure(web, settings)
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     web.run(["systemctl", "start", UNIT])
     web.run(["systemctl", "start", "wbagent-backup.service"], timeout=120)
     web.run(["docker", "kill", "wandb-local"])
@@ -103,7 +103,7 @@ def used(hosts: Bed) -> Bed:
     configure(web, wrong)
     web.run(["systemctl", "reload", "wbagent.service"], check=False)
     configure(web, settings)
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     return hosts
 
 

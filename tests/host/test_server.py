@@ -5,60 +5,24 @@ from __future__ import annotations
 import json
 import re
 import signal
-import urllib.error
-import urllib.request
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from tests.host.server_case import QUICK_PROBES, UNIT, container, get, history, post, serve, wait_until_serving_again
 from tests.testbed.bed import IMAGE, Bed, configure
 from tests.testbed.host import Host
 from tests.testbed.standin_image import image_changes, image_tar
 from tests.testbed.watch import journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
 
-UNIT = "wandb-local.service"
 SLOW_TAG = "wandb/local:slow-migrations"
 
 
 @pytest.fixture
 def serving(hosts: Bed) -> Bed:
     """The server runs on web1, with quick liveness probes."""
-    configure(hosts.web, hosts.web_settings(**QUICK_PROBES))
-    hosts.web.run(["systemctl", "reload", "wbagent.service"])
-    hosts.web.run(["systemctl", "start", UNIT])
-    return hosts
-
-
-QUICK_PROBES = {"server.probes": {"liveness_period": "1s", "timeout": "1s", "liveness_failures": 3}}
-
-
-def get(bed: Bed, path: str = "/ready") -> int:
-    """The status that a user's browser gets; 0 when nothing answers."""
-    try:
-        with urllib.request.urlopen(f"http://{bed.web.address}:8080{path}", timeout=5) as answer:
-            status: int = answer.status
-            return status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
-
-
-def post(bed: Bed, switch: str) -> None:
-    """Turn one of the stand-in's switches."""
-    request = urllib.request.Request(f"http://{bed.web.address}:8080/standin/{switch}", method="POST")
-    # A server that crashes or hangs on request gives no answer to it.
-    with suppress(OSError):
-        urllib.request.urlopen(request, timeout=5).close()
-
-
-def container(host: Host) -> dict[str, Any]:
-    """The one container, as Docker sees it."""
-    [found] = json.loads(host.run(["docker", "inspect", "wandb-local"]).stdout)
-    assert host.run(["docker", "ps", "--all", "--quiet"]).stdout.count("\n") == 1
-    return dict(found)
+    return serve(hosts, **QUICK_PROBES)
 
 
 def status(host: Host) -> dict[str, Any]:
@@ -67,13 +31,8 @@ def status(host: Host) -> dict[str, Any]:
     return page
 
 
-def wait_until_serving_again(bed: Bed, restarts: int) -> None:
-    wait_for_unit(
-        bed.web,
-        UNIT,
-        lambda unit: unit["ActiveState"] == "active" and int(unit["NRestarts"]) == restarts,
-        timeout=60,
-    )
+def assert_serves_again(bed: Bed, restarts: int) -> None:
+    wait_until_serving_again(bed.web, restarts)
     assert get(bed) == 200
 
 
@@ -126,7 +85,7 @@ def test_a_killed_container_is_back_with_the_reason_recorded(serving: Bed) -> No
         entry = journal.wait_for("SIGKILL")
     assert entry["WBAGENT_EXIT_CODE"] == "137"
     assert entry["OBJECT_SYSTEMD_UNIT"] == UNIT
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
     page = status(serving.web)
     assert page["server"]["restarts"] == 1
     assert (page["last_end"]["reason"], page["last_end"]["exit_code"]) == ("exited", 137)
@@ -140,14 +99,14 @@ def test_a_crash_keeps_its_exit_code(serving: Bed) -> None:
         post(serving, "crash?code=3")
         # What the new container prints is in the unit's journal too.
         journal.wait_for("*** Booting runit daemon...")
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
     assert status(serving.web)["last_end"]["exit_code"] == 3
 
 
 def test_a_hanging_container_is_restarted_after_the_threshold(serving: Bed) -> None:
     before = container(serving.web)["Id"]
     post(serving, "hang")
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
     assert container(serving.web)["Id"] != before
     end = status(serving.web)["last_end"]
     assert end["reason"] == "liveness lost"
@@ -195,7 +154,7 @@ def test_a_start_that_never_gets_ready_ends_with_its_budget(hosts: Bed) -> None:
 def test_a_killed_runner_leaves_neither_an_orphan_nor_a_second_container(serving: Bed) -> None:
     before = container(serving.web)["Id"]
     serving.web.kill(int(serving.web.properties(UNIT)["MainPID"]))
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
     assert container(serving.web)["Id"] == before
     assert status(serving.web)["last_end"]["reason"] == "runner died"
     serving.web.run(["systemctl", "stop", UNIT])
@@ -211,7 +170,7 @@ def test_a_runner_that_hangs_is_ended_by_the_watchdog_and_its_container_with_it(
     web.run(["systemctl", "restart", UNIT])
     before = container(web)["Id"]
     web.kill(int(web.properties(UNIT)["MainPID"]), signal.SIGSTOP)
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
     assert container(web)["Id"] != before
     end = status(web)["last_end"]
     assert end["reason"] == "runner died"
@@ -224,7 +183,7 @@ def test_a_restart_takes_the_settings_at_hand_only_while_they_are_those_of_the_f
     for number, value in ((1, "one"), (2, "two")):
         configure(web, serving.web_settings(**{"server.env": {"EXTRA": value}}))
         web.run(["docker", "kill", "wandb-local"])
-        wait_until_serving_again(serving, restarts=number)
+        assert_serves_again(serving, restarts=number)
         assert f"EXTRA={value}" in container(web)["Config"]["Env"]
     web.run(["systemctl", "stop", UNIT])
     assert web.properties(UNIT)["NFileDescriptorStore"] == "0"
@@ -234,9 +193,8 @@ def test_a_history_that_another_user_began_is_gone_on_with(serving: Bed) -> None
     # DynamicUser= may give the runner another number after a while.
     serving.web.run(["chown", "root:wbagent", "/var/lib/wbagent/server/history.jsonl"])
     serving.web.run(["docker", "kill", "wandb-local"])
-    wait_until_serving_again(serving, restarts=1)
-    kept = json.loads(serving.web.run(["wbagent", "server", "history", "--json"]).stdout)
-    assert [record["reason"] for record in kept] == ["ready", "exited", "ready"]
+    assert_serves_again(serving, restarts=1)
+    assert [record["reason"] for record in history(serving.web)] == ["ready", "exited", "ready"]
 
 
 def test_a_stop_removes_the_container_and_is_no_failure(serving: Bed) -> None:
@@ -333,13 +291,13 @@ def test_what_the_units_run_is_refused_by_hand(serving: Bed) -> None:
 def test_a_mistake_elsewhere_in_the_file_does_not_keep_the_server_down(serving: Bed) -> None:
     configure(serving.web, serving.web_settings(backup={"keep_dayss": 1}))
     serving.web.run(["docker", "kill", "wandb-local"])
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
 
 
 def test_status_works_without_root_and_without_the_agent(serving: Bed) -> None:
     web = serving.web
     web.run(["docker", "kill", "wandb-local"])
-    wait_until_serving_again(serving, restarts=1)
+    assert_serves_again(serving, restarts=1)
     web.run(["systemctl", "stop", "wbagent.service"])
     for group in ("wbagent", "systemd-journal"):
         web.run(["useradd", "--no-create-home", "--groups", group, f"of-{group}"])

@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 import zstandard
 
-from tests.testbed.bed import Bed, configure
+from tests.host.server_case import UNIT
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 
-UNIT = "wandb-local.service"
 # One for each place where a secret may stand, each in a form that no other text has, nor another test of this bed: they
 # stay in the journal.
 SECRETS = {
@@ -148,7 +148,7 @@ def planted(hosts: Bed) -> Bed:
     web.write("/etc/wandb.license", SECRETS["licence"] + "\n", mode=0o640, owner="root:wbagent")
     web.write("/etc/credstore/wbagent.server.license", SECRETS["credential"], mode=0o600)
     configure(web, settings(hosts))
-    web.run(["systemctl", "reload", "wbagent.service"])
+    reload(web)
     web.run(["systemctl", "start", UNIT])
     web.run(["systemctl", "start", "wbagent-backup.service"], check=False, timeout=120)
     plant(web)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.testbed.authority import Authority
-from tests.testbed.bed import Bed, configure
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.fronts import Setup, front
-from tests.testbed.host import Host
 from tests.testbed.receiver import Alert, Receiver
 from tests.testbed.switch import Switch
 from tests.testbed.watch import journal_from_now, wait_for_unit
@@ -22,14 +21,6 @@ BACKUP = "wbagent-backup.service"
 DELIVER = "wbagent-deliver.service"
 # No backup is ever that young, so it is told at the second look since backups are wanted: each reload makes one.
 NEVER: dict[str, Any] = {"fresh_within": "0.1s", "catch_up_after": "1h"}
-
-
-def reload(host: Host) -> None:
-    host.run(["systemctl", "reload", AGENT])
-
-
-def titles(receiver: Receiver) -> list[str]:
-    return [str(alert.body["title"]).partition(": ")[2] for alert in receiver.alerts if alert.accepted]
 
 
 def stale(alert: Alert) -> bool:
@@ -54,7 +45,7 @@ def test_a_silence_keeps_quiet_until_it_is_ended(hosts: Bed) -> None:
     # Else the next look at backups is what tells it.
     reload(db)
     hosts.receiver.wait_for(stale, timeout=90)
-    assert titles(hosts.receiver) == ["no backup for 0.1s"]
+    assert hosts.receiver.titles == ["no backup for 0.1s"]
     over = db.run(["wbagent", "alerts", "unsilence", "1"], check=False)
     assert (over.returncode, "there is no silence 1" in over.stderr) == (64, True)
 
@@ -75,8 +66,8 @@ def test_a_dead_destination_holds_up_nobody_and_gets_all_when_it_is_back(hosts: 
     assert "Connection refused" in db.run(["wbagent", "alerts", "list"], check=False).stdout
     with Receiver(address=hosts.receiver.address, port=port) as back:
         back.wait_for(stale, timeout=120)
-        assert titles(back) == ["no backup for 0.1s"]
-    assert titles(hosts.receiver) == ["no backup for 0.1s"]
+        assert back.titles == ["no backup for 0.1s"]
+    assert hosts.receiver.titles == ["no backup for 0.1s"]
 
 
 def test_the_switch_hears_of_the_agent_and_of_each_backup(hosts: Bed) -> None:
@@ -123,7 +114,7 @@ def test_a_certificate_that_expires_is_told_before_and_then_and_until_renewed(ho
     with front("nginx", good):
         hosts.receiver.wait_for(lambda alert: "was renewed" in alert.text, timeout=90)
     its, day = f"the certificate of {good.url}", f"({soon:%Y-%m-%d})"
-    assert titles(hosts.receiver) == [
+    assert hosts.receiver.titles == [
         f"{its} expires in 0 days {day}",
         f"still: {its} has expired {day}",
         f"{its} was renewed",

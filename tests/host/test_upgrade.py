@@ -16,8 +16,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from tests.host.test_server import container, get, post
-from tests.testbed.bed import PASSWORD, Bed, configure
+from tests.host.server_case import UNIT, container, get, post
+from tests.testbed.bed import PASSWORD, Bed, configure, reload
 from tests.testbed.command import Result
 from tests.testbed.host import Host
 from tests.testbed.registry import ADDRESS, registry
@@ -26,7 +26,6 @@ from tests.testbed.standin_image import image_changes, image_tar
 from tests.testbed.watch import Properties, journal_from_now, wait_for_property, wait_for_unit
 from wbagent import events
 
-UNIT = "wandb-local.service"
 UPGRADE = "wbagent-upgrade.service"
 BACKUP = "wbagent-backup.service"
 OLD = "wandb/local:0.82.0"
@@ -59,7 +58,7 @@ def serving(images: None, hosts: Bed) -> Bed:
 def serve(bed: Bed, image: str, **sections: dict[str, object]) -> Bed:
     sections = {"server.probes": PROBES, **sections}
     configure(bed.web, bed.web_settings(server={"image": image}, **sections))
-    bed.web.run(["systemctl", "reload", "wbagent.service"])
+    reload(bed.web)
     bed.web.run(["systemctl", "enable", "--now", UNIT])
     return bed
 

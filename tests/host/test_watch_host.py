@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.testbed.bed import Bed, configure
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.kernel_clock import synchronised
 from tests.testbed.out_of_memory import kill_for_want_of_memory
@@ -36,15 +36,6 @@ if ctypes.CDLL(None, use_errno=True).mount(b"hung", b"{HUNG}", b"fuse", 0, optio
 print("hangs", flush=True)
 signal.pause()
 """
-
-
-def reload(host: Host) -> None:
-    host.run(["systemctl", "reload", AGENT])
-
-
-def titles(alerts: list[Alert]) -> list[str]:
-    """Without the host's name and the severity's brackets."""
-    return [str(alert.body["title"]).partition(": ")[2] for alert in alerts if alert.accepted]
 
 
 def settings(hosts: Bed, **monitor: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +70,7 @@ def test_a_unit_that_takes_the_processors_is_told_by_name(hosts: Bed) -> None:
     assert "of all processors" in of_unit.text
     told(hosts, "CPU of burner.slice below 4 % again")
     # The host's own may still last: others use this machine.
-    assert sum("burner.slice" in title for title in titles(hosts.receiver.alerts)) == 2
+    assert sum("burner.slice" in title for title in hosts.receiver.titles) == 2
 
 
 def found_in_the_journal(db: Host) -> None:
@@ -127,7 +118,7 @@ def test_a_disk_that_fills_up_and_is_mended(hosts: Bed) -> None:
         told(hosts, "has inodes again")
     finally:
         db.run(["umount", SMALL])
-    assert sorted(titles(hosts.receiver.alerts)) == sorted(
+    assert sorted(hosts.receiver.titles) == sorted(
         [
             f"disk {SMALL}: 91 % full, 1.84M left",
             f"disk {SMALL} is FULL: 100 %, 80.0K left",
@@ -177,7 +168,7 @@ def test_a_full_state_directory_is_told_past_the_outbox_and_shown(hosts: Bed) ->
             db.run(["rm", "-f", f"{STATE}/filler"])
         told(hosts, "alerts are kept again", timeout=120)
         wait_for_unit(db, AGENT, lambda unit: "no alerts" in unit["StatusText"])
-    assert titles(hosts.receiver.alerts) == ["ALERTS ARE BLIND: wbagent cannot keep them", "alerts are kept again"]
+    assert hosts.receiver.titles == ["ALERTS ARE BLIND: wbagent cannot keep them", "alerts are kept again"]
 
 
 def test_a_file_system_that_hangs_holds_up_nobody(hosts: Bed) -> None:
@@ -201,7 +192,7 @@ def test_a_file_system_that_hangs_holds_up_nobody(hosts: Bed) -> None:
     finally:
         db.run(["umount", "--lazy", HUNG], check=False)
         db.run(["umount", SMALL])
-    assert sorted(titles(hosts.receiver.alerts)) == [
+    assert sorted(hosts.receiver.titles) == [
         f"disk {HUNG} does not answer",
         f"disk {SMALL} is FULL: 100 %, 0B left",
     ]
@@ -230,6 +221,6 @@ def test_kills_an_unsynchronised_clock_and_a_failed_socket(hosts: Bed) -> None:
             db.run(["systemctl", "daemon-reload"])
         db.run(["systemctl", "reset-failed", "wandb-local-mysql.socket"])
         told(hosts, "wandb-local-mysql.socket is mended")
-    seen = titles(hosts.receiver.alerts)
+    seen = hosts.receiver.titles
     assert len(seen) == 5, seen
     assert sum("killed for want of memory" in title for title in seen) == 1

@@ -6,12 +6,12 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.testbed.bed import Bed, configure
+from tests.host.server_case import UNIT
+from tests.testbed.bed import Bed, configure, reload
 from tests.testbed.host import Host
 from tests.testbed.watch import Journal, journal_from_now
 
 AGENT = "wbagent.service"
-UNIT = "wandb-local.service"
 MYSQL = "mysql.service"
 # Looks come often, but nothing fires within these: the cause is to be seen before what follows from it, and at its end
 # that is to have time to end as well, however slow this machine is.
@@ -27,11 +27,6 @@ NARROW = WIDE | {
     f"monitor.{name}": {**WIDE.get(f"monitor.{name}", {}), "for_minutes": 0.2}
     for name in ("database", "network", "outside", "store")
 }
-
-
-def titles(bed: Bed) -> list[str]:
-    """What the receiver was told, without severity and host."""
-    return [str(alert.body["title"]).partition(": ")[2] for alert in bed.receiver.alerts if alert.accepted]
 
 
 def held(host: Host) -> dict[str, str]:
@@ -53,7 +48,7 @@ def wait_for_phase(journal: Journal, phase: str, *alerts: str) -> None:
 def watch(bed: Bed, windows: dict[str, dict[str, Any]], **backup: str) -> None:
     """With these windows; no backup is made here, so that `fresh_within` of a few seconds is over at once."""
     configure(bed.web, bed.web_settings(backup={"catch_up_after": "1h", **backup}, **windows))
-    bed.web.run(["systemctl", "reload", AGENT])
+    reload(bed.web)
 
 
 def switch(bed: Bed, name: str) -> None:
@@ -83,7 +78,7 @@ def test_a_dead_mysql_and_a_cut_cable_are_one_message_each(hosts: Bed) -> None:
         db.run(["systemctl", "start", MYSQL])
     switch(hosts, "ready")
     hosts.receiver.wait_for(lambda alert: "MySQL answers again" in alert.text, timeout=60)
-    assert titles(hosts) == ["MySQL does not answer", "MySQL answers again"]
+    assert hosts.receiver.titles == ["MySQL does not answer", "MySQL answers again"]
 
     hosts.receiver.forget()
     missed = ("network", "database-away", "store:files", "store:backups")
@@ -96,6 +91,6 @@ def test_a_dead_mysql_and_a_cut_cable_are_one_message_each(hosts: Bed) -> None:
             watch(hosts, WIDE)
         wait_for_phase(journal, "inactive", *missed)
     hosts.receiver.wait_for(lambda alert: "reaches other machines again" in alert.text, timeout=180)
-    assert titles(hosts) == ["this host reaches no other machine", "this host reaches other machines again"]
+    assert hosts.receiver.titles == ["this host reaches no other machine", "this host reaches other machines again"]
     said = [str(entry.get("MESSAGE")) for entry in web.journal(AGENT)]
     assert [text for text in said if "Traceback" in text] == []

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.testbed.faulty_store import FaultyStore
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from wbagent.backup.catalog import Stored, read_catalog
 from wbagent.backup.job import Outcome, run_backup
@@ -190,6 +192,12 @@ def killed_while(case: Case, stage: str, *arguments: str) -> list[psutil.Process
             process.kill()
     path.unlink()
     return children
+
+
+def over_store(link: Proxy | FaultyStore, bucket: S3URL) -> S3URL:
+    """The bucket as it is reached over a link that fails."""
+    keys = (bucket.access_key, bucket.secret_key)
+    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
 
 
 @contextmanager

@@ -17,10 +17,8 @@ import psutil
 
 from tests.integration.backup_case import Case, make_case
 from tests.testbed.errors import BedError
-from tests.testbed.faulty_store import FaultyStore
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from tests.testbed.proxy import Proxy
 from wbagent.backup.binlogs import open_service
 from wbagent.binlog.catalog import StoredFile, read_catalog
 from wbagent.binlog.gtid import GtidSet
@@ -160,12 +158,6 @@ def write(server: MysqlServer, count: int, size: int = 100) -> None:
     with server.connect("shipped") as connection, connection.cursor() as cursor:
         for _ in range(count):
             cursor.execute("INSERT INTO t (v) VALUES (REPEAT(UUID(), %s))", (size // 36 + 1,))
-
-
-def over_store(link: Proxy | FaultyStore, bucket: S3URL) -> S3URL:
-    """The bucket as it is reached over a link that fails."""
-    keys = (bucket.access_key, bucket.secret_key)
-    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
 
 
 def assert_whole(host: Shipping, server: MysqlServer) -> None:

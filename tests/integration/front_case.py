@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from random import randrange
 
+from tests.integration.conftest import require
+from tests.testbed.address import free_port
 from tests.testbed.authority import Issued
 from tests.testbed.fronts import KINDS, Setup, front
+from tests.testbed.rootfs import FRONTS
+from tests.testbed.standin import web
 from wbagent.checks.check import Check, Finding, Subject
 from wbagent.checks.run import run
 from wbagent.checks.scratch import Scratch
@@ -18,6 +22,16 @@ from wbagent.config import Settings
 def new_address() -> str:
     """An address of this machine that no other test uses: ports 443 and 80 are free there."""
     return f"127.{randrange(1, 255)}.{randrange(1, 255)}.{randrange(1, 255)}"
+
+
+def ready_server() -> int:
+    """The port of the stand-in's web server, in this process, for a load balancer to stand before."""
+    require(FRONTS)
+    port = free_port("127.0.0.1")
+    server = web.Server(port)
+    server.start()
+    server.become_ready()
+    return port
 
 
 @contextmanager

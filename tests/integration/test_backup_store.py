@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.backup_case import Once, make_case, sample_database
+from tests.integration.backup_case import Once, make_case, over_store, sample_database
 from tests.testbed.ceph import Ceph
-from tests.testbed.command import run
+from tests.testbed.memory_disk import memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
@@ -34,15 +34,10 @@ def link(ceph: Ceph) -> Iterator[Proxy]:
         yield proxy
 
 
-def over(link: Proxy, bucket: S3URL) -> S3URL:
-    keys = (bucket.access_key, bucket.secret_key)
-    return S3URL(*keys, link.address, link.port, bucket.bucket, bucket.prefix, bucket.options)
-
-
 def test_upload_cut_half_way_leaves_no_backup_and_the_next_run_clears_up(
     tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL, link: Proxy
 ) -> None:
-    case = make_case(tmp_path, sample, clients, over(link, bucket), timeout="5s", retry_for="1s")
+    case = make_case(tmp_path, sample, clients, over_store(link, bucket), timeout="5s", retry_for="1s")
     # One part is stored and the second one is under way when the link goes down, and it stays down.
     link.cut_after(8_000_000)
     with pytest.raises(BackupFailedError) as caught:
@@ -61,7 +56,7 @@ def test_upload_cut_half_way_leaves_no_backup_and_the_next_run_clears_up(
 def test_short_cut_of_the_link_is_survived(
     tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, bucket: S3URL, link: Proxy, stage: str
 ) -> None:
-    case = make_case(tmp_path, sample, clients, over(link, bucket))
+    case = make_case(tmp_path, sample, clients, over_store(link, bucket))
     link.limit_after(0, 8e6)
     cut = Once(stage, link.cut)
     case.run(cut)
@@ -102,18 +97,13 @@ def test_unfinished_upload_that_is_gone_already(
 def test_full_disk_leaves_what_there_was(tmp_path: Path, sample: MysqlURL, clients: ClientPrograms, what: str) -> None:
     """The disk of the backups alone, and one that holds the state file too."""
     case = make_case(tmp_path, sample, clients)
-    disk = case.state_directory / what
-    disk.mkdir(exist_ok=True)
-    run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)])
-    try:
+    with memory_disk(case.state_directory / what, "16m") as disk:
         first = case.run().manifest.id
         with pytest.raises(BackupFailedError, match="No space left on device") as caught:
             case.run()
         assert "[backup] destination" in caught.value.hint
         assert case.stored() == {first: "complete"}
         assert list(disk.rglob("*unfinished*")) == []
-    finally:
-        run(["umount", str(disk)])
 
 
 def test_local_directory_says_that_it_is_not_off_site(

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backup_case import Case
+from tests.integration.backup_case import Case, over_store
 from tests.integration.binlog_case import (
     REPLICATION,
     Shipping,
     assert_whole,
     executed,
-    over_store,
     shipping,
     shipping_case,
     unit,

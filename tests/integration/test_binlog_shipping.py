@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.backup_case import Case, over_store
 from tests.integration.binlog_case import (
     REPLICATION,
     assert_whole,
     content,
     executed,
     on_server,
-    over_store,
     replicate,
     shipping,
     shipping_case,
@@ -28,7 +28,7 @@ from tests.integration.binlog_case import (
     write,
 )
 from tests.testbed.ceph import Ceph
-from tests.testbed.command import run
+from tests.testbed.memory_disk import memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
@@ -58,14 +58,16 @@ def url(server: MysqlServer) -> Iterator[MysqlURL]:
     server.execute("DROP USER shipper@'%'")
 
 
+@pytest.fixture
+def case(tmp_path: Path, url: MysqlURL, clients: ClientPrograms, bucket: S3URL) -> Case:
+    return shipping_case(tmp_path, url, clients, bucket)
+
+
 def over(link: Proxy, url: MysqlURL) -> MysqlURL:
     return replace(url, host=link.address, port=link.port)
 
 
-def test_files_are_stored_byte_for_byte_over_rotations_and_restarts(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_files_are_stored_byte_for_byte_over_rotations_and_restarts(case: Case, server: MysqlServer) -> None:
     with shipping(case) as host:
         write(server, 20)
         host.until_stored(executed(server))
@@ -85,17 +87,9 @@ def test_files_are_stored_byte_for_byte_over_rotations_and_restarts(
         assert_whole(host, server)
 
 
-def test_small_pieces_are_joined(
-    tmp_path: Path,
-    server: MysqlServer,
-    url: MysqlURL,
-    clients: ClientPrograms,
-    bucket: S3URL,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_small_pieces_are_joined(case: Case, server: MysqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # Five minutes in real life.
     monkeypatch.setattr(joining, "MOST_PIECES", 4)
-    case = shipping_case(tmp_path, url, clients, bucket)
     with shipping(case) as host:
         for _ in range(10):
             write(server, 1)
@@ -132,10 +126,7 @@ def test_killed_at_any_point(
             assert not host.service.report.gap
 
 
-def test_mysqlbinlog_killed(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_mysqlbinlog_killed(case: Case, server: MysqlServer) -> None:
     with shipping(case) as host:
         host.until(lambda: host.service._reader is not None, "reading")
         for _ in range(2):
@@ -202,10 +193,7 @@ def test_store_away_and_the_spool_full(
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_store_refuses(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, ceph: Ceph, bucket: S3URL, status: int
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_store_refuses(case: Case, server: MysqlServer, ceph: Ceph, bucket: S3URL, status: int) -> None:
     with shipping(case) as host:
         write(server, 5)
         host.until_stored(executed(server))
@@ -235,26 +223,14 @@ def refusing(ceph: Ceph, bucket: S3URL, status: int) -> Iterator[None]:
             ceph.administer("ratelimit", "disable", *scope)
 
 
-def test_disk_of_the_spool_is_full(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
-    spool = case.state_directory / "binlog"
-    spool.mkdir()
-    run(["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", str(spool)])
-    try:
-        with shipping(case) as host:
-            write(server, 30, 200_000)
-            host.until_stored(executed(server))
-            assert_whole(host, server)
-    finally:
-        run(["umount", "--lazy", str(spool)])
+def test_disk_of_the_spool_is_full(case: Case, server: MysqlServer) -> None:
+    with memory_disk(case.state_directory / "binlog", "2M"), shipping(case) as host:
+        write(server, 30, 200_000)
+        host.until_stored(executed(server))
+        assert_whole(host, server)
 
 
-def test_server_killed_and_started(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_server_killed_and_started(case: Case, server: MysqlServer) -> None:
     with shipping(case) as host:
         write(server, 5)
         host.until_stored(executed(server))
@@ -268,10 +244,7 @@ def test_server_killed_and_started(
         assert not host.service.report.gap
 
 
-def test_files_purged_before_they_were_stored(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_files_purged_before_they_were_stored(case: Case, server: MysqlServer) -> None:
     with shipping(case) as host:
         write(server, 5)
         host.until_stored(executed(server))
@@ -290,11 +263,8 @@ def test_files_purged_before_they_were_stored(
         assert not executed(server) <= host.stored() | host.catalog()[0].mark.previous
 
 
-def test_transactions_that_no_binary_log_will_ever_name(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
+def test_transactions_that_no_binary_log_will_ever_name(case: Case, server: MysqlServer) -> None:
     """As a loaded dump leaves them with SET gtid_purged: a gap, and what follows it can be stored whole."""
-    case = shipping_case(tmp_path, url, clients, bucket)
     with shipping(case) as host:
         write(server, 5)
         host.until_stored(executed(server))
@@ -313,10 +283,7 @@ def test_transactions_that_no_binary_log_will_ever_name(
         assert host.service.report.gap_at == gap_at, "told once"
 
 
-def test_history_that_began_anew(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_history_that_began_anew(case: Case, server: MysqlServer) -> None:
     with shipping(case) as host:
         write(server, 5)
         host.until_stored(executed(server))
@@ -378,10 +345,7 @@ def test_failover_to_another_server(
                     assert content(case, file) == on_server(replica, file)[: file.mark.end]
 
 
-def test_a_server_that_cannot_be_read_is_refused_with_the_remedy(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_a_server_that_cannot_be_read_is_refused_with_the_remedy(case: Case, server: MysqlServer) -> None:
     server.execute(f"REVOKE {REPLICATION} ON *.* FROM shipper@'%'")
     with shipping(case) as host:
         host.until(lambda: bool(host.service.report.problem), "told")
@@ -403,10 +367,7 @@ def test_a_server_that_cannot_be_read_is_refused_with_the_remedy(
         host.until(lambda: not host.service.report.behind, "it goes on once that is mended")
 
 
-def test_what_is_granted_meanwhile_holds_at_the_next_try(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_what_is_granted_meanwhile_holds_at_the_next_try(case: Case, server: MysqlServer) -> None:
     server.execute(f"REVOKE {REPLICATION} ON *.* FROM shipper@'%'")
     with shipping(case) as host:
         host.until(lambda: "lacks REPLICATION SLAVE" in host.service.report.problem, "told")

@@ -20,6 +20,7 @@ from tests.testbed.cgroup import command_in
 from tests.testbed.command import run
 from tests.testbed.errors import BedError
 from tests.testbed.loop_disk import LoopDisk, loop_disk, throttled
+from tests.testbed.memory_disk import memory_disk
 
 WBAGENT = [sys.executable, "-m", "wbagent.cli.main"]
 
@@ -87,13 +88,8 @@ def test_a_throttled_disk(disk: LoopDisk, slow: Path, tmp_path: Path) -> None:
 def test_a_disk_in_memory_and_a_full_one(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: a file system is mounted")
-    small = tmp_path / "small"
-    small.mkdir()
-    run(["mount", "-t", "tmpfs", "-o", "size=16K", "tmpfs", str(small)])
-    try:
+    with memory_disk(tmp_path / "small", "16K") as small:
         told = found(command(small, tmp_path / "c.toml", "--json"))
-    finally:
-        run(["umount", str(small)])
     assert told["disk kind"]["verdict"] == "fail"
     assert (told["disk speed"]["verdict"], told["disk speed"]["found"]) == ("fail", "No space left on device")
 

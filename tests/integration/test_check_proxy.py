@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import require
-from tests.integration.front_case import before, findings, line_for, new_address, verdicts
+from tests.integration.front_case import before, findings, line_for, new_address, ready_server, verdicts
 from tests.testbed.address import free_port
 from tests.testbed.authority import Authority
 from tests.testbed.fronts import KINDS, Setup, front
 from tests.testbed.program import Program
 from tests.testbed.rootfs import FRONTS
-from tests.testbed.standin import web
 from wbagent.checks import proxy
 from wbagent.checks.check import Finding
+from wbagent.checks.fronts import Front, listening
 from wbagent.checks.proxy.head import marked, new_token
 from wbagent.checks.proxy.substitute import Substitute
 from wbagent.checks.proxy.wire import Wire
@@ -57,12 +57,7 @@ STOPPED = RUNNING | {"public address": "note", "streams": "pass", "time-outs: an
 @pytest.fixture(scope="module")
 def running() -> int:
     """The port of the stand-in's web server, in this process."""
-    require(FRONTS)
-    port = free_port("127.0.0.1")
-    server = web.Server(port)
-    server.start()
-    server.become_ready()
-    return port
+    return ready_server()
 
 
 @pytest.fixture
@@ -81,11 +76,7 @@ def address() -> str:
 @pytest.fixture
 def another() -> int:
     """The port of a server of somebody else."""
-    port = free_port("127.0.0.1")
-    server = web.Server(port)
-    server.start()
-    server.become_ready()
-    return port
+    return ready_server()
 
 
 def check(url: str, port: int, *, beside: str = "area") -> dict[str, Finding]:
@@ -109,6 +100,17 @@ def test_all_is_well_with_a_server_that_is_stopped(kind: str, stopped: int, addr
     # The port is free again.
     with socket.create_server(("127.0.0.1", stopped)):
         pass
+
+
+def test_another_one_with_the_port_of_another_address_is_not_taken_for_it(
+    running: int, address: str, authority: Authority
+) -> None:
+    other, upstream = new_address(), f"127.0.0.1:{running}"
+    with (
+        before("nginx", upstream, other, authority.issue(other), port=_PORT) as first,
+        before("haproxy", upstream, address, authority.issue(address), port=_PORT) as second,
+    ):
+        assert (listening(Public(first)), listening(Public(second))) == (Front.NGINX, Front.HAPROXY)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,13 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.conftest import require
-from tests.integration.front_case import before, findings, line_for, new_address, verdicts
-from tests.testbed.address import free_port
+from tests.integration.front_case import before, findings, line_for, new_address, ready_server, verdicts
 from tests.testbed.authority import Authority
 from tests.testbed.fronts import KINDS
-from tests.testbed.rootfs import FRONTS
-from tests.testbed.standin import web
 from wbagent.checks import tls
 from wbagent.checks.check import Finding
 
@@ -24,12 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarnin
 @pytest.fixture(scope="module")
 def upstream() -> str:
     """The stand-in's web server, in this process."""
-    require(FRONTS)
-    port = free_port("127.0.0.1")
-    server = web.Server(port)
-    server.start()
-    server.become_ready()
-    return f"127.0.0.1:{port}"
+    return f"127.0.0.1:{ready_server()}"
 
 
 @pytest.fixture

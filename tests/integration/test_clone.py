@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 
@@ -17,7 +17,7 @@ import pytest
 
 from tests.integration.backup_case import Case, Once, ignore, make_case, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
-from tests.testbed.command import run
+from tests.testbed.memory_disk import fill_up, memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.program import WORK
@@ -278,11 +278,8 @@ def test_clone_beside_another_one(case: Case, server: MysqlServer) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A directory on a file system of 450 MB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    run(["mount", "-t", "tmpfs", "-o", "size=450m", "tmpfs", str(path)])
-    yield path
-    run(["umount", str(path)])
+    with memory_disk(tmp_path / "small", "450m") as path:
+        yield path
 
 
 def test_disk_that_fills_while_it_is_cloned_to(tmp_path: Path, clients: ClientPrograms, small_disk: Path) -> None:
@@ -292,17 +289,10 @@ def test_disk_that_fills_while_it_is_cloned_to(tmp_path: Path, clients: ClientPr
         with server.connect(url.database) as connection:
             fill(connection, 2)
         case = make_case(tmp_path / "case", url, clients, clone_directory=str(small_disk))
-        filler = small_disk / "filler"
-
-        def fill_up() -> None:
-            with suppress(OSError), filler.open("wb") as file:
-                while True:
-                    file.write(bytes(1 << 20))
-
-        manifest = case.run(Once("cloning", fill_up, True)).manifest
+        manifest = case.run(Once("cloning", lambda: fill_up(small_disk), True)).manifest
         assert manifest.engine == "mysqldump"
         assert "mysqldump instead of clone" in manifest.warnings[0]
-        assert list(small_disk.iterdir()) == [filler]
+        [filler] = small_disk.iterdir()
         # With no room at all it is not even tried.
         assert f"{small_disk} has room for" in case.run().manifest.engine_reason
         filler.unlink()

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.integration.clone_case import clone_backup, store
 from tests.integration.drill_case import NOBODY, Drilled, made_host
 from tests.integration.test_prune import put_backup
 from tests.testbed.ceph import Ceph
-from tests.testbed.command import run as run_command
+from tests.testbed.memory_disk import fill_up, memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
@@ -436,21 +435,9 @@ def test_full_disk(unproven: tuple[Drilled, Manifest], size: str, reason: str) -
     """Before it begins, and while it is under way."""
     host, manifest = unproven
     room = host.state_directory / "scratch"
-    room.mkdir(exist_ok=True)
-    run_command(["mount", "-t", "tmpfs", "-o", f"size={size},uid={NOBODY},gid={NOBODY}", "tmpfs", str(room)])
-    try:
+    with memory_disk(room, size, f"uid={NOBODY}", f"gid={NOBODY}"):
         with pytest.raises(DrillFailedError, match=f"no backup was proven: .*({reason})"):
-            host.drill(report=Once("restoring", lambda: _fill(room), from_start=True))
-        (room / "everything").unlink(missing_ok=True)
+            host.drill(report=Once("restoring", lambda: fill_up(room), from_start=True))
+        (room / "filler").unlink(missing_ok=True)
         assert_nothing_is_said(host, manifest)
-    finally:
-        run_command(["umount", "--lazy", str(room)])
-        room.rmdir()
-
-
-def _fill(directory: Path) -> None:
-    """Take all the room that there is."""
-    with (directory / "everything").open("wb") as file, suppress(OSError):
-        while True:
-            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), 1 << 20)
-            file.seek(0, os.SEEK_END)
+    room.rmdir()

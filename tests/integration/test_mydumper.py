@@ -18,7 +18,7 @@ import pytest
 from tests.integration.age_key import Key
 from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show, running
 from tests.integration.two_tables import TABLES, make_two_tables, writer
-from tests.testbed.command import run
+from tests.testbed.memory_disk import memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.proxy import Proxy
@@ -314,11 +314,8 @@ def test_table_that_is_altered_meanwhile(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """The directory that dumps wait in of a host `case`, on a file system of 60 MB."""
-    path = tmp_path / "staging"
-    path.mkdir()
-    run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(path)])
-    yield path
-    run(["umount", str(path)])
+    with memory_disk(tmp_path / "staging", "60m") as path:
+        yield path
 
 
 @needs_mydumper

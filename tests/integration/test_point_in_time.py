@@ -53,6 +53,11 @@ def url(server: MysqlServer) -> Iterator[MysqlURL]:
 
 
 @pytest.fixture
+def case(tmp_path: Path, url: MysqlURL, clients: ClientPrograms, bucket: S3URL) -> Case:
+    return shipping_case(tmp_path, url, clients, bucket)
+
+
+@pytest.fixture
 def target(server: MysqlServer) -> MysqlURL:
     return server.url("admin", "copy")
 
@@ -112,10 +117,9 @@ def test_before_the_transaction_that_dropped_a_table(
 
 
 def test_rows_of_a_database_that_had_the_targets_name_are_none_of_its(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+    case: Case, server: MysqlServer, target: MysqlURL
 ) -> None:
     """Such as an earlier restore's: people look at one moment, drop the copy, and ask for another one."""
-    case = shipping_case(tmp_path, url, clients, bucket)
     with shipping(case) as host:
         case.run()
         server.execute("INSERT INTO one (v) VALUES ('a')", database="original")
@@ -147,9 +151,8 @@ def next_transaction(server: MysqlServer, statement: str) -> str:
 
 
 def test_what_cannot_be_given_is_refused_before_anything_is_touched(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+    case: Case, server: MysqlServer, target: MysqlURL
 ) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
     with shipping(case) as host:
         case.run()
         server.execute("INSERT INTO one (v) VALUES ('first')", database="original")
@@ -307,10 +310,7 @@ def test_numbers_that_were_given_twice_are_not_mixed(
     assert state(server, "copy") == wanted
 
 
-def test_a_gap_is_not_crossed(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_a_gap_is_not_crossed(case: Case, server: MysqlServer, target: MysqlURL) -> None:
     with shipping(case) as host:
         case.run()
         server.execute("INSERT INTO one (v) VALUES ('stored')", database="original")
@@ -467,10 +467,7 @@ def test_a_server_that_was_restored_from_a_clone(
             assert state(server, "copy") == state(restored, "original")
 
 
-def test_retention_removes_what_no_backup_needs(
-    tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL
-) -> None:
-    case = shipping_case(tmp_path, url, clients, bucket)
+def test_retention_removes_what_no_backup_needs(case: Case, server: MysqlServer) -> None:
     with shipping(case) as host:
         host.until(lambda: bool(host.catalog()), "the first piece")
         for value in ("first", "second"):

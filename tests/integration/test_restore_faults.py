@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.integration.clone_case import clone_backup
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run
 from tests.testbed.faulty_store import Fault, FaultyStore
+from tests.testbed.memory_disk import fill_up, memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.sample import fill
@@ -288,21 +289,10 @@ def test_killed(reader: Reader, way: str, stage: str) -> None:
 
 
 @contextmanager
-def small_disk(path: Path, size: str) -> Iterator[Callable[[], None]]:
-    """A file system of this size in the place of an empty directory, and what fills it to its last byte."""
-    path.mkdir(exist_ok=True)
-    run(["mount", "-t", "tmpfs", "-o", f"size={size},uid={NOBODY},gid={NOBODY},mode=0750", "tmpfs", str(path)])
-
-    def fill_up() -> None:
-        with (path / ".filler").open("wb") as file, suppress(OSError):
-            while True:
-                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), 1 << 20)
-                file.seek(0, os.SEEK_END)
-
-    try:
-        yield fill_up
-    finally:
-        run(["umount", "--lazy", str(path)])
+def small_disk(path: Path, size: str) -> Iterator[None]:
+    """One in the place of this directory, for the user that the restores run as."""
+    with memory_disk(path, size, f"uid={NOBODY}", f"gid={NOBODY}", "mode=0750"):
+        yield
 
 
 GONE = "Lost connection|SSL connection error|has gone away"
@@ -312,19 +302,19 @@ FULL = r"is full|No space left|errno: 28|as disk is full"
 @pytest.mark.parametrize(("way", "engine"), [("drill", "clone"), ("datadir", "clone"), ("datadir", "mysqldump")])
 def test_disk_that_fills_here(reader: Reader, way: str) -> None:
     place = reader.datadir if way == "datadir" else reader.state_directory / "scratch"
-    with small_disk(place, "720m") as fill_up:
+    with small_disk(place, "720m"):
         with pytest.raises(WbagentError, match=FULL) as caught:
-            reader.read(way, Once(stage_of(reader.manifest.engine), fill_up, from_start=True))
+            reader.read(way, Once(stage_of(reader.manifest.engine), lambda: fill_up(place), from_start=True))
         assert caught.value.hint
-        assert [path.name for path in place.iterdir() if path.name != ".filler"] == []
+        assert [path.name for path in place.iterdir() if path.name != "filler"] == []
     assert read_proof(reader.store, reader.manifest) is None
     assert reader.leased() == frozenset()
 
 
 @pytest.fixture
-def small_server(tmp_path: Path) -> Iterator[tuple[MysqlServer, Callable[[], None]]]:
-    """A server whose data directory is on a file system of its own."""
-    with scratch("small") as directory, small_disk(directory / "disk", "900m") as fill_up:
+def small_server() -> Iterator[tuple[MysqlServer, Path]]:
+    """A server whose data directory is on a file system of its own, and that."""
+    with scratch("small") as directory, small_disk(directory / "disk", "900m"):
         with MysqlServer() as template:
             template.stop()
             run(["cp", "-a", "--sparse=always", str(template.directory / "data"), str(directory / "disk/data")])
@@ -332,12 +322,12 @@ def small_server(tmp_path: Path) -> Iterator[tuple[MysqlServer, Callable[[], Non
         (directory / "disk").chmod(0o755)
         settings = {"datadir": str(directory / "disk/data")}
         with MysqlServer(settings=settings, shared=directory / "disk") as server:
-            yield server, fill_up
+            yield server, directory / "disk"
 
 
 @pytest.mark.parametrize("engine", ["mysqldump", "clone"])
-def test_disk_of_the_target_that_fills(reader: Reader, small_server: tuple[MysqlServer, Callable[[], None]]) -> None:
-    server, fill_up = small_server
+def test_disk_of_the_target_that_fills(reader: Reader, small_server: tuple[MysqlServer, Path]) -> None:
+    server, disk = small_server
     server.create("unused", "admin", "password")
     server.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
     there = replace(reader, mysql=server, target=server.url("admin", TARGET))
@@ -347,14 +337,14 @@ def test_disk_of_the_target_that_fills(reader: Reader, small_server: tuple[Mysql
         # As somebody does whom the server's log has told.
         while not (over.wait(0.1) or re.search("Retry|full", server.log)):
             pass
-        (Path(there.mysql.shared or "") / ".filler").unlink(missing_ok=True)
+        (disk / "filler").unlink(missing_ok=True)
 
     # InnoDB refuses the rows or waits for room, and a server whose binary log has no room ends itself.
     failure = None
     with ThreadPoolExecutor(1) as pool:
         pool.submit(make_room)
         try:
-            there.read("into", Once("restoring", fill_up, from_start=True))
+            there.read("into", Once("restoring", lambda: fill_up(disk), from_start=True))
         except WbagentError as error:
             failure = error
         finally:

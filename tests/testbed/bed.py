@@ -123,6 +123,11 @@ def configure(host: Host, sections: Mapping[str, Table]) -> None:
     host.write("/etc/wbagent.toml", toml(sections), mode=0o640, owner="root:wbagent")
 
 
+def reload(host: Host) -> None:
+    """Let the agent take up what is configured now."""
+    host.run(["systemctl", "reload", "wbagent.service"])
+
+
 @contextmanager
 def bed(web_tree: Recipe = HOST) -> Iterator[Bed]:
     """Boot both hosts with the package just built installed, and start the services beside them."""

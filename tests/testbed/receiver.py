@@ -64,6 +64,11 @@ class Receiver:
         with self._news:
             return list(self._alerts)
 
+    @property
+    def titles(self) -> list[str]:
+        """Of what was accepted, oldest first, without the severity's brackets and the host's name."""
+        return [str(alert.body["title"]).partition(": ")[2] for alert in self.alerts if alert.accepted]
+
     def behave(self, behaviour: Behaviour) -> None:
         """From now on answer 200 ("accept"), 503 ("refuse"), or not at all until told otherwise ("hang")."""
         with self._news:

@@ -28,7 +28,7 @@ FLOORS = (
     {"state", "config", "systemd", "moment"},
     {"state_directory", "durable", "age"},
     {"errors"},
-    {"absent", "events", "quantities", "addresses", "child", "chunk"},
+    {"absent", "held_signals", "events", "quantities", "addresses", "child", "chunk"},
 )
 
 

@@ -14,6 +14,7 @@ import wbagent
 from wbagent import events
 from wbagent.backup import drill_key
 from wbagent.cli.main import cli
+from wbagent.systemd import unit_names
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "units"
@@ -63,6 +64,12 @@ def test_commands_exist(path: Path) -> None:
             words = words[1:]
         # Raises UsageError for an option or argument that the command does not take; %i stands for itself.
         command.make_context(command.name, words)
+
+
+def test_units_that_the_program_names_are_installed() -> None:
+    named = {value for name, value in vars(unit_names).items() if name.endswith("_UNIT")}
+    assert named <= {path.name for path in SERVICES}
+    assert len(named) > 1
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)

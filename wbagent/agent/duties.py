@@ -17,6 +17,7 @@ from wbagent.agent.binlogs import binlog_verb
 from wbagent.agent.configured import configured
 from wbagent.agent.prometheus import Prometheus
 from wbagent.agent.schedule import backup_due, last_occurrence, last_try
+from wbagent.agent.story import story
 from wbagent.agent.telling import Teller
 from wbagent.agent.units import Units
 from wbagent.alerts import past_outbox
@@ -38,6 +39,7 @@ from wbagent.server.diff import wanted_digests
 from wbagent.server.digest_key import digest_key
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
+from wbagent.systemd.unit_names import BACKUP_UNIT, BINLOG_UNIT, DELIVER_UNIT, SERVER_UNIT, UPGRADE_UNIT
 from wbagent.upgrade import account
 
 # A start so long after its time was not on time: the agent or the host was down then.
@@ -79,7 +81,7 @@ class Duties:
         """The line of `systemctl status`."""
         if self._seen is None:
             return "systemd cannot be reached over D-Bus; nothing can be started or seen until it is back"
-        return overview.story(self._seen, configured(self.settings), now)
+        return story(self._seen, configured(self.settings), now)
 
     def look_at_units(self, units: Units | None, now: float) -> None:
         """See every unit, tell of restarts, deliver what waits. Raises BusError, AccessError, StateError."""
@@ -98,7 +100,7 @@ class Duties:
         )
         server = self._seen.server
         if server is not None and back_off_forgets(server, now):
-            bus.reset_failed(overview.SERVER_UNIT)
+            bus.reset_failed(SERVER_UNIT)
             log.info(f"the server was healthy for {HEALTHY_S / 60:g} minutes; its back-off starts anew")
         self._tell_restart_needed(self._seen.restart_needed)
         self._keep_binlogs(bus, self._seen, now)
@@ -114,9 +116,9 @@ class Duties:
             self.teller.judge_server(self.settings, server.active, held=held)
             self._serving = _serving(server.active, held=held)
         # A start of a unit that is starting changes nothing, and what came after its look would wait: ask again then.
-        delivering = units.properties(overview.DELIVER_UNIT).get("ActiveState") == "activating"
+        delivering = units.properties(DELIVER_UNIT).get("ActiveState") == "activating"
         if not delivering and self.teller.delivery_due(self.settings, now):
-            bus.start(overview.DELIVER_UNIT)
+            bus.start(DELIVER_UNIT)
 
     def _tell_restart_needed(self, needed: bool) -> None:
         if needed and not self._restart_needed:
@@ -135,8 +137,8 @@ class Duties:
         if seen.binlog is not None:
             verb = binlog_verb(seen.binlog, wanted=wanted, changed=changed)
             if verb is not None:
-                log.info(f"{overview.BINLOG_UNIT}: {verb}")
-                bus.job(verb, overview.BINLOG_UNIT)
+                log.info(f"{BINLOG_UNIT}: {verb}")
+                bus.job(verb, BINLOG_UNIT)
         self.teller.judge_binlogs(self.settings, seen.binlogs if wanted else None, now)
 
     def back_up_when_due(self, units: Units, now: datetime) -> None:
@@ -154,7 +156,7 @@ class Duties:
             return
         # Noted before it is started: a start that fails is an alert of that unit, not a reason to start it every round.
         self._state.put(overview.ATTEMPT_FACT, {"by": "schedule"}, now.timestamp())
-        units.bus.start(overview.BACKUP_UNIT)
+        units.bus.start(BACKUP_UNIT)
         due = last_occurrence(self.settings.backup.at, now)
         if last is not None and (now - due).total_seconds() > _LATE_S:
             missed = f"the backup of {due:%Y-%m-%d %H:%M} was missed and is made now"
@@ -279,7 +281,7 @@ def _replaces_server(units: overview.Source) -> bool:
     if upgrade is None or not upgrade.replacing:
         return False
     # One that was interrupted holds nothing.
-    return bool(units.properties(account.UNIT)["ActiveState"] == "activating")
+    return bool(units.properties(UPGRADE_UNIT)["ActiveState"] == "activating")
 
 
 def _serving(active: str, *, held: bool) -> Serving:

@@ -31,14 +31,15 @@ from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.notify import notify, reloading, watchdog_interval
+from wbagent.systemd.unit_names import BACKUP_UNIT, BINLOG_UNIT, DELIVER_UNIT, DRILL_UNIT, SERVER_UNIT, UPGRADE_UNIT
 
 WATCHED: Final = (
-    "wandb-local.service",
-    "wbagent-backup.service",
-    "wbagent-binlog.service",
-    "wbagent-drill.service",
-    "wbagent-deliver.service",
-    "wbagent-upgrade.service",
+    SERVER_UNIT,
+    BACKUP_UNIT,
+    BINLOG_UNIT,
+    DRILL_UNIT,
+    DELIVER_UNIT,
+    UPGRADE_UNIT,
 )
 # A restart of the server is a handful of changes within half a second: one look afterwards sees as much as five during
 # it, and takes no processor from the start that users wait for.

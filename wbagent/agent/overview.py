@@ -7,7 +7,7 @@ the agent is down.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,22 +17,14 @@ from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.monitor import backup_facts
 from wbagent.monitor.freshness import WATCH_FACT
-from wbagent.quantities import format_duration, format_size
 from wbagent.server import door, history, pause
 from wbagent.server.diff import restart_needed
-from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.server.outages import Outage, outages
 from wbagent.state import AGENT_CONFIG, Fact, State
 from wbagent.systemd.bus import Properties
+from wbagent.systemd.unit_names import AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, SERVER_UNIT, UPGRADE_UNIT
 from wbagent.upgrade import account
 from wbagent.upgrade.account import NO_NOTE, Note
-
-SERVER_UNIT: Final = "wandb-local.service"
-AGENT_UNIT: Final = "wbagent.service"
-BACKUP_UNIT: Final = "wbagent-backup.service"
-DRILL_UNIT: Final = "wbagent-drill.service"
-DELIVER_UNIT: Final = "wbagent-deliver.service"
-BINLOG_UNIT: Final = "wbagent-binlog.service"
 
 DATABASE_FACT: Final = "database"
 BACKUP_FACT: Final = backup_facts.LAST
@@ -45,13 +37,7 @@ CONFIG_FACT: Final = AGENT_CONFIG
 BINLOG_FACT: Final = lag.FACT
 WANTED_FACT: Final = "server.wanted"
 
-_RESTART_NEEDED: Final = "a restart would apply changed settings: wbagent server diff"
-
-NOTHING_YET: Final = (
-    "nothing to do yet: set [server] or [database] in /etc/wbagent.toml, then systemctl reload wbagent; or wbagent init"
-)
 _UNREADABLE: Final = "the state directory is readable by root and the groups wbagent and systemd-journal only"
-BLIND: Final = "ALERTS ARE BLIND"
 _UP: Final = frozenset({"active", "reloading"})
 
 
@@ -72,7 +58,6 @@ class UnitState:
     text: str
     restarts: int
     since: float
-    main_pid: int
 
     @property
     def serving(self) -> bool:
@@ -128,12 +113,32 @@ class Overview:
         configured = self.facts.get(CONFIG_FACT)
         return configured is not None and bool(configured.value.get("embedded"))
 
+    @property
+    def unconfigured(self) -> bool:
+        """Whether the agent found nothing to do on this host; what it found is not known before its first look."""
+        parts = self.facts.get(CONFIG_FACT)
+        return parts is not None and not any(wanted for name, wanted in parts.value.items() if name != "refused")
+
+    @property
+    def backup_failure(self) -> Fact | None:
+        """The last failure, when no backup came after it, nor the word that there is nothing to back up yet."""
+        failure = self.facts.get(BACKUP_FAILURE_FACT)
+        newer = (self.facts.get(name) for name in (BACKUP_FACT, NOT_YET_FACT))
+        return None if failure is None or any(fact and fact.at >= failure.at for fact in newer) else failure
+
+    @property
+    def drill_failure(self) -> Fact | None:
+        """The last drill, when it failed and no other has succeeded since."""
+        drill, proven = self.facts.get(DRILL_FACT), self.facts.get(PROVEN_FACT)
+        if drill is None or drill.value["result"] not in {"disproven", "not done"}:
+            return None
+        return drill if proven is None or drill.at > proven.at else None
+
 
 # What the agent reads of the units that it watches: systemd tells 453 properties of each, and six units fill 2.7 MB.
 READ: Final = (
     "ActiveEnterTimestamp",
     "ActiveState",
-    "MainPID",
     "NRestarts",
     "StateChangeTimestamp",
     "StatusText",
@@ -154,7 +159,6 @@ def unit_state(properties: Properties) -> UnitState:
         restarts=int(properties.get("NRestarts", 0)),
         # Unlike the last change of state, the beginning of "active" is the same after a reload.
         since=int(properties.get("ActiveEnterTimestamp" if active in _UP else "StateChangeTimestamp", 0)) / 1e6,
-        main_pid=int(properties.get("MainPID", 0)),
     )
 
 
@@ -169,7 +173,7 @@ def gather(
 ) -> Overview:
     """Read it all; what one source refuses leaves the others' part."""
     units: dict[str, UnitState | None] = {}
-    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, account.UNIT):
+    for unit in (SERVER_UNIT, AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, UPGRADE_UNIT):
         try:
             units[unit] = unit_state(bus.properties(unit)) if bus else None
         except WbagentError as error:
@@ -177,10 +181,7 @@ def gather(
     try:
         records = history.read()
     except PermissionError:
-        records, unreadable = (
-            (),
-            _UNREADABLE,
-        )
+        records, unreadable = (), _UNREADABLE
     names = (DATABASE_FACT, BACKUP_FACT, BACKUP_FAILURE_FACT, NOT_YET_FACT, ATTEMPT_FACT, DRILL_FACT, PROVEN_FACT,
              CONFIG_FACT, WANTED_FACT, WATCH_FACT, BINLOG_FACT)  # fmt: skip
     facts = {name: fact for name in names if state and (fact := state.get(name))}
@@ -195,7 +196,7 @@ def gather(
         WANTED_FACT in facts and restart_needed(records, facts[WANTED_FACT].value),
         paused[0].sentence(paused[1]) if (paused := pause.current(Moment.now())) else "",
         history.unready(records),
-        account.note(time.time(), at_work=_works(units[account.UNIT])),
+        account.note(time.time(), at_work=_works(units[UPGRADE_UNIT])),
         door.closed(),
         binlog=units[BINLOG_UNIT],
         drill=units[DRILL_UNIT],
@@ -207,135 +208,6 @@ def gather(
 
 def _works(job: UnitState | None) -> bool:
     return job is not None and job.active == "activating"
-
-
-def server_notes(overview: Overview, now: float) -> Iterator[str]:
-    """What else there is to say of the server, each in a few words."""
-    if overview.closed:
-        yield f"CLOSED to its users: {overview.closed}"
-    if (lost := overview.unready) is not None and overview.server is not None and overview.server.serving:
-        lasted = format_duration(max(now - lost.at, 0.0) + lost.seconds)
-        yield f"alive but NOT READY for {lasted} ({lost.probe}): wbagent server history 1"
-    if overview.embedded:
-        yield NOT_FOR_PRODUCTION
-    if overview.paused:
-        yield overview.paused
-    if overview.upgrade.text:
-        yield overview.upgrade.text
-    if overview.restart_needed and overview.server is not None and overview.server.serving:
-        yield _RESTART_NEEDED
-
-
-def unconfigured(overview: Overview) -> bool:
-    """Whether the agent found nothing to do on this host; what it found is not known before its first look."""
-    parts = overview.facts.get(CONFIG_FACT)
-    return parts is not None and not any(wanted for name, wanted in parts.value.items() if name != "refused")
-
-
-def story(overview: Overview, configured: Mapping[str, bool], now: float) -> str:
-    """One line for `systemctl status`: server, newest backup, alerts. `configured` tells which parts this host has."""
-    if not any(configured.values()):
-        return NOTHING_YET
-    # First: whatever follows, nobody is told of it.
-    parts = [f"{BLIND}: {overview.blind}"] if overview.blind else []
-    if configured.get("server"):
-        parts.append(server_line(overview.server, now))
-        parts.extend(server_notes(overview, now))
-    database = overview.facts.get(DATABASE_FACT)
-    if configured.get("database") and database is not None and not database.value["ok"]:
-        parts.append("database AWAY")
-    if configured.get("backup"):
-        parts.append(backup_line(overview, now))
-    if configured.get("binlog"):
-        parts.append(f"binary logs: {binlog_line(overview, now)}")
-    if overview.firing or not overview.blind:
-        silenced = f" ({len(overview.silenced)} silenced)" if overview.silenced else ""
-        parts.append((f"ALERT: {'; '.join(overview.firing)}" if overview.firing else "no alerts") + silenced)
-    return " | ".join(parts)
-
-
-def said_blind(agent: UnitState | None) -> str:
-    """Why the agent's alerts are blind, by its story: when its state file fails, that is all that others can read."""
-    parts = agent.text.split(" | ") if agent else []
-    return next((part.removeprefix(f"{BLIND}: ") for part in parts if part.startswith(BLIND)), "")
-
-
-def server_line(server: UnitState | None, now: float) -> str:
-    """The server in a few words."""
-    if server is None:
-        return "server unknown"
-    age = format_duration(max(now - server.since, 0.0)) if server.since else ""
-    match server.active:
-        case "active" | "reloading":
-            restarts = f", restarted {server.restarts}x" if server.restarts else ""
-            return f"server serving for {age}{restarts}"
-        case "activating":
-            return f"server starting ({server.text or server.sub})"
-        case "failed":
-            return "server FAILED"
-        case "deactivating":
-            return "server stopping"
-        case _:
-            return "server not running" + ("" if server.enabled else " (systemctl enable --now wandb-local)")
-
-
-def backup_line(overview: Overview, now: float) -> str:
-    """The newest backup in a few words."""
-    running = overview.backup is not None and overview.backup.active == "activating"
-    last = overview.facts.get(BACKUP_FACT)
-    if last is None:
-        waiting = overview.facts.get(NOT_YET_FACT)
-        if waiting is not None and backup_failure(overview) is None:
-            return f"no backup yet: {waiting.value['reason'].removeprefix('nothing to back up yet: ')}"
-        return "first backup is being made" if running else "no backup yet"
-    age = format_duration(max(now - float(last.value["finished_at"]), 0.0))
-    where = "off-site" if last.value["off_site"] else "NOT off-site"
-    line = f"backup {age} ago, {format_size(int(last.value['stored_bytes']))}, {where}"
-    if proof := proof_words(overview):
-        line += f", {proof}"
-    if backup_failure(overview) is not None:
-        line += ", but the latest try FAILED"
-    return line + (", another is being made" if running else "")
-
-
-def backup_failure(overview: Overview) -> Fact | None:
-    """The last failure, when no backup came after it, nor the word that there is nothing to back up yet."""
-    failure = overview.facts.get(BACKUP_FAILURE_FACT)
-    newer = (overview.facts.get(name) for name in (BACKUP_FACT, NOT_YET_FACT))
-    return None if failure is None or any(fact and fact.at >= failure.at for fact in newer) else failure
-
-
-def binlog_line(overview: Overview, now: float) -> str:
-    """How far binary logs are stored, in a few words."""
-    report, unit = overview.binlogs, overview.binlog
-    if unit is not None and not unit.serving:
-        since = f" since {format_duration(report.lag(now))} ago" if report and report.lag(now) else ""
-        return f"NOT STORED{since}, the unit is {unit.active} (systemctl status wbagent-binlog)"
-    return report.line(now) if report else "the first are being stored"
-
-
-def drill_failure(overview: Overview) -> Fact | None:
-    """The last drill, when it failed and no other has succeeded since."""
-    drill, proven = overview.facts.get(DRILL_FACT), overview.facts.get(PROVEN_FACT)
-    if drill is None or drill.value["result"] not in {"disproven", "not done"}:
-        return None
-    return drill if proven is None or drill.at > proven.at else None
-
-
-def proof_words(overview: Overview) -> str:
-    """Whether the newest backup is proven, in a few words; "" where drills are switched off."""
-    last, proven = overview.facts.get(BACKUP_FACT), overview.facts.get(PROVEN_FACT)
-    configured, drill = overview.facts.get(CONFIG_FACT), overview.facts.get(DRILL_FACT)
-    if last is not None and proven is not None and proven.value.get("id") == last.value["id"]:
-        image = proven.value.get("image")
-        return f"proven (in {image})" if image else "proven"
-    if configured is None or not configured.value.get("drill"):
-        return ""
-    if overview.drill is not None and overview.drill.active == "activating":
-        return "is being proven"
-    if drill is not None and drill.value["result"] == "no mysqld":
-        return "not proven: no mysqld on this host"
-    return "NOT PROVEN: the drill failed" if drill_failure(overview) else "not proven yet"
 
 
 def as_json(overview: Overview, now: float) -> dict[str, Any]:

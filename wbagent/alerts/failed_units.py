@@ -16,6 +16,7 @@ from wbagent.errors import WbagentError
 from wbagent.moment import Moment
 from wbagent.monitor.sample import Sample
 from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.unit_names import DELIVER_UNIT
 
 KIND: Final = "unit-down"
 _TELL_THEMSELVES: Final = ("wbagent", "wbagent-backup", "wbagent-binlog", "wbagent-drill", "wbagent-upgrade")
@@ -23,7 +24,7 @@ UNITS: Final = (
     "wandb-local-mysql.socket",
     "wandb-local-files.socket",
     "wandb-local-drill.socket",
-    "wbagent-deliver.service",
+    DELIVER_UNIT,
     *(f"wbagent-alert@{unit}.service.service" for unit in _TELL_THEMSELVES),
 )
 _NO_DATA_FOR_S: Final = 3600.0

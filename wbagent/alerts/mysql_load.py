@@ -70,74 +70,82 @@ def conditions(
     limits: MysqlLoadSettings, load: Load, deadlocks: int | None, fsync: float | None
 ) -> tuple[Condition, ...]:
     """What one look says; what the account may not see has no condition. `fsync`: mean seconds."""
-    return tuple(_conditions(limits, load, deadlocks, fsync))
+    found = [_connections(limits, load)]
+    if load.oldest_s is not None:
+        found.append(_transaction(limits, load.oldest_s, load.oldest_id))
+    if load.history is not None:
+        found.append(_history(limits, load.history))
+    if deadlocks is not None:
+        found.append(_deadlocks(limits, deadlocks))
+    if load.fsyncs is not None:
+        found.append(_fsync(limits, fsync))
+    return tuple(found)
 
 
-def _conditions(
-    limits: MysqlLoadSettings, load: Load, deadlocks: int | None, fsync: float | None
-) -> Iterator[Condition]:
-    share = 100.0 * load.connections / max(1, load.most_connections)
-    yield Condition(
+def _connections(limits: MysqlLoadSettings, load: Load) -> Condition:
+    most = f"{limits.connections_percent:g} %"
+    return Condition(
         CONNECTIONS,
-        share,
+        100.0 * load.connections / max(1, load.most_connections),
         limits.connections_percent,
         measured_in="percent",
         for_seconds=limits.every,
         resolve_for=120.0,
         every=limits.every,
         because_of=(AWAY,),
-        facts={
-            "used": load.connections,
-            "most": load.most_connections,
-            "limit": f"{limits.connections_percent:g} %",
-        },
+        facts={"used": load.connections, "most": load.most_connections, "limit": most},
     )
-    if load.oldest_s is not None:
-        yield Condition(
-            TRANSACTION,
-            load.oldest_s,
-            limits.long_transaction,
-            measured_in="seconds",
-            every=limits.every,
-            facts={
-                "age": format_duration(load.oldest_s),
-                "limit": format_duration(limits.long_transaction),
-                "connection": load.oldest_id,
-            },
-        )
-    if load.history is not None:
-        yield Condition(
-            HISTORY,
-            float(load.history),
-            float(limits.history_length),
-            measured_in="count",
-            for_seconds=_FOR_S,
-            resolve_for=_FOR_S,
-            every=limits.every,
-            because_of=(TRANSACTION,),
-            facts={"length": f"{load.history:,}", "limit": f"{limits.history_length:,}"},
-        )
-    if deadlocks is not None:
-        yield Condition(
-            DEADLOCKS,
-            float(deadlocks),
-            float(limits.deadlocks),
-            measured_in="count",
-            every=limits.every,
-            facts={"count": deadlocks, "limit": limits.deadlocks},
-        )
-    if load.fsyncs is not None:
-        yield Condition(
-            FSYNC,
-            fsync,
-            limits.fsync,
-            measured_in="seconds",
-            for_seconds=_FOR_S,
-            resolve_for=120.0,
-            every=limits.every,
-            facts={"mean": format_duration(fsync or 0.0), "limit": format_duration(limits.fsync)},
-            no_data="MySQL restarts between any two looks",
-        )
+
+
+def _transaction(limits: MysqlLoadSettings, oldest_s: float, connection: int) -> Condition:
+    limit = format_duration(limits.long_transaction)
+    return Condition(
+        TRANSACTION,
+        oldest_s,
+        limits.long_transaction,
+        measured_in="seconds",
+        every=limits.every,
+        facts={"age": format_duration(oldest_s), "limit": limit, "connection": connection},
+    )
+
+
+def _history(limits: MysqlLoadSettings, length: int) -> Condition:
+    return Condition(
+        HISTORY,
+        float(length),
+        float(limits.history_length),
+        measured_in="count",
+        for_seconds=_FOR_S,
+        resolve_for=_FOR_S,
+        every=limits.every,
+        because_of=(TRANSACTION,),
+        facts={"length": f"{length:,}", "limit": f"{limits.history_length:,}"},
+    )
+
+
+def _deadlocks(limits: MysqlLoadSettings, count: int) -> Condition:
+    return Condition(
+        DEADLOCKS,
+        float(count),
+        float(limits.deadlocks),
+        measured_in="count",
+        every=limits.every,
+        facts={"count": count, "limit": limits.deadlocks},
+    )
+
+
+def _fsync(limits: MysqlLoadSettings, mean: float | None) -> Condition:
+    return Condition(
+        FSYNC,
+        mean,
+        limits.fsync,
+        measured_in="seconds",
+        for_seconds=_FOR_S,
+        resolve_for=120.0,
+        every=limits.every,
+        facts={"mean": format_duration(mean or 0.0), "limit": format_duration(limits.fsync)},
+        no_data="MySQL restarts between any two looks",
+    )
 
 
 def _unanswered(limits: MysqlLoadSettings, reason: str) -> Condition:

@@ -12,11 +12,8 @@ from wbagent.monitor import backup_facts
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.journal_lines import newest_lines
+from wbagent.systemd.unit_names import BACKUP_UNIT, DRILL_UNIT
 
-AGENT_UNIT: Final = "wbagent.service"
-BACKUP_UNIT: Final = "wbagent-backup.service"
-DRILL_UNIT: Final = "wbagent-drill.service"
-BINLOG_UNIT: Final = "wbagent-binlog.service"
 _FAILURES: Final = {BACKUP_UNIT: backup_facts.LAST_FAILURE, DRILL_UNIT: backup_facts.DRILL}
 # A reason older than this is of another failure (seconds): the unit writes it as its last act.
 _FRESH_S: Final = 300.0

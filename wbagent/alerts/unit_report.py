@@ -16,16 +16,17 @@ from wbagent.alerts.message import Message, write_to_journal
 from wbagent.alerts.network import NETWORK
 from wbagent.alerts.store import BACKUPS
 from wbagent.alerts.throttle import Burst, Event, decide
-from wbagent.alerts.unit_facts import BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, how_it_ended, last_words, own_words
+from wbagent.alerts.unit_facts import how_it_ended, last_words, own_words
 from wbagent.alerts.unit_failure import compose
 from wbagent.alerts.words import say
 from wbagent.config.model import AlertSettings
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
+from wbagent.systemd.unit_names import BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, UPGRADE_UNIT
 
 # A person waits for each of these, or is to: none fails in a loop by itself.
-_EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, DRILL_UNIT, "wbagent-upgrade.service"})
+_EACH_IS_TOLD: Final = frozenset({BACKUP_UNIT, DRILL_UNIT, UPGRADE_UNIT})
 # Whose failure follows from an alert that fires: that one has been told, and says what to do.
 _FOLLOWS_FROM: Final = {BACKUP_UNIT: (NETWORK, AWAY, BACKUPS), BINLOG_UNIT: (NETWORK, AWAY, BACKUPS)}
 # Failures of one unit that are remembered for the summary of a burst.

@@ -23,8 +23,8 @@ from wbagent.errors import BusError, ConfigError, StateError
 from wbagent.state import State
 from wbagent.systemd import journal
 from wbagent.systemd.bus import Bus
+from wbagent.systemd.unit_names import BACKUP_UNIT
 
-_BACKUP_UNIT: Final = "wbagent-backup.service"
 _SPOOL: Final = "binlog"
 # The state file reaches the disk with each note: not every round needs that.
 _NOTE_EVERY_S: Final = 15.0
@@ -104,7 +104,7 @@ def last_report(state: State) -> Report | None:
 def _start_backup() -> bool:
     try:
         with Bus() as bus:
-            bus.start(_BACKUP_UNIT)
+            bus.start(BACKUP_UNIT)
     except BusError as error:
         journal.send(f"no backup could be started: {error.message}", level="warning")
         return False

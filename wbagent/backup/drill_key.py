@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from wbagent.age import Identity
+from wbagent.durable import new_file
 from wbagent.errors import BackupError
 
 # RuntimeDirectory= of the backup's and the drill's units, kept between the two by RuntimeDirectoryPreserve=.
@@ -37,9 +38,8 @@ def renew() -> str:
             raise BackupError("age-keygen printed no public key", hint="age-keygen | grep public")
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(made.stdout)
+        with new_file(path, 0o600) as file:
+            file.write(made.stdout.encode())
         if os.geteuid() == 0:
             # Made by root's hand it is still for the unit's user, whose directory this is.
             above = path.parent.stat()

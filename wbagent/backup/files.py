@@ -22,6 +22,7 @@ from wbagent.backup.storing import Storing
 from wbagent.bucket.store import Store
 from wbagent.chunk import CHUNK
 from wbagent.config.model import BackupSettings
+from wbagent.durable import new_file
 from wbagent.errors import BackupError, RestoreError
 
 # More than this goes to disk on its way.
@@ -115,8 +116,8 @@ def restore_files(
     try:
         if target.exists():
             raise RestoreError(f"{target} exists already; nothing was touched", hint="name another file in --files")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        fresh.unlink(missing_ok=True)
+        with new_file(fresh, 0o600) as file:
             for chunk in plain(store, manifest, stored, Meter("writing files", report), untouched, identity):
                 file.write(chunk)
         fresh.rename(target)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from wbagent.binlog.events import DamagedError
+from wbagent.binlog.events import MisreadError
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.layout import DATA, RECORD, FileId, Range, binlogs_prefix, parse_key
 from wbagent.binlog.record import parse_record
@@ -45,7 +45,7 @@ def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
             key = chosen[-1].stem(file, owner) + RECORD
             try:
                 mark = parse_record(b"".join(store.get(key)), key).mark()
-            except DamagedError as error:
+            except MisreadError as error:
                 journal.send(f"{error.message}: what it is of counts as not stored", level="warning")
                 del sizes[chosen[-1]]
                 continue

@@ -10,7 +10,7 @@ from typing import Final
 
 from wbagent.age import Identity
 from wbagent.binlog.catalog import StoredFile
-from wbagent.binlog.events import DamagedError, Event, EventStream
+from wbagent.binlog.events import Event, EventStream, MisreadError
 from wbagent.binlog.layout import RECORD, Range
 from wbagent.binlog.packing import unpack
 from wbagent.binlog.record import parse_record
@@ -24,7 +24,7 @@ _MOST_BYTES: Final = 64 << 20
 
 
 def fetch(store: Store, owner: str, identity: Identity | None, file: StoredFile, upto: int) -> Iterator[bytes]:
-    """The bytes of a file in order, the last of them at or behind `upto`; raises BucketError, DamagedError."""
+    """The bytes of a file in order, the last of them at or behind `upto`; raises BucketError, MisreadError."""
 
     def one(piece: Range) -> bytes:
         return _piece(store, piece.stem(file.id, owner), identity, piece)
@@ -47,7 +47,7 @@ def fetch(store: Store, owner: str, identity: Identity | None, file: StoredFile,
 
 
 def read_events(store: Store, owner: str, identity: Identity | None, file: StoredFile, upto: int) -> Iterator[Event]:
-    """The events of a file up to the end of the piece that holds `upto`; raises BucketError, DamagedError."""
+    """The events of a file up to the end of the piece that holds `upto`; raises BucketError, MisreadError."""
     stream = EventStream()
     for data in fetch(store, owner, identity, file, upto):
         yield from stream.feed(data)
@@ -63,10 +63,10 @@ def _piece(store: Store, stem: str, identity: Identity | None, piece: Range) -> 
         key = stem + record.suffix
         stored = b"".join(store.get(key))
     except NotStoredError as error:
-        raise DamagedError(f"a piece of a binary log is gone: {error.message}", hint=_HINT) from None
+        raise MisreadError(f"a piece of a binary log is gone: {error.message}", hint=_HINT) from None
     if hashlib.sha256(stored).hexdigest() != record.sha256:
-        raise DamagedError(f"{key} is not what was stored: its SHA-256 differs from its record's", hint=_HINT)
+        raise MisreadError(f"{key} is not what was stored: its SHA-256 differs from its record's", hint=_HINT)
     plain = unpack(stored, record.suffix, piece.end - piece.start, identity)
     if hashlib.sha256(plain).hexdigest() != record.plain_sha256:
-        raise DamagedError(f"{key} decompresses to something else than was shipped", hint=_HINT)
+        raise MisreadError(f"{key} decompresses to something else than was shipped", hint=_HINT)
     return plain

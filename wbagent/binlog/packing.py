@@ -8,7 +8,7 @@ from typing import Final
 import zstandard
 
 from wbagent.age import SUFFIX, Identity, decrypting, encrypting
-from wbagent.binlog.events import DamagedError
+from wbagent.binlog.events import MisreadError
 from wbagent.binlog.layout import DATA
 from wbagent.errors import RestoreError
 
@@ -37,7 +37,7 @@ class Packing:
 
 
 def unpack(stored: bytes, suffix: str, size: int, identity: Identity | None) -> bytes:
-    """The piece of `size` bytes again; `suffix` is what its name ends in. Raises DamagedError, RestoreError."""
+    """The piece of `size` bytes again; `suffix` is what its name ends in. Raises MisreadError, RestoreError."""
     if suffix.endswith(SUFFIX):
         if identity is None:
             raise RestoreError(
@@ -48,7 +48,7 @@ def unpack(stored: bytes, suffix: str, size: int, identity: Identity | None) -> 
     try:
         plain = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompress(stored, max_output_size=size)
     except zstandard.ZstdError as error:
-        raise DamagedError(f"a piece of a binary log cannot be decompressed: {error}") from None
+        raise MisreadError(f"a piece of a binary log cannot be decompressed: {error}") from None
     if len(plain) != size:
-        raise DamagedError(f"a piece of a binary log has {len(plain)} bytes instead of {size}")
+        raise MisreadError(f"a piece of a binary log has {len(plain)} bytes instead of {size}")
     return plain

@@ -12,7 +12,7 @@ from typing import Final, Self
 from wbagent.child import how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
-from wbagent.database.options_file import environment, options_file
+from wbagent.database.options_file import start_program
 
 _STOP_S: Final = 5.0
 _MOST_COMPLAINTS: Final = 4096
@@ -38,28 +38,16 @@ class Reader:
         file, position = start
         # A file, not a pipe: nobody has to read it while the program runs.
         self._complaints = os.fdopen(os.memfd_create("mysqlbinlog-stderr", os.MFD_CLOEXEC), "w+b")
-        with options_file(url) as (descriptor, argument):
-            self._process = subprocess.Popen(
-                [
-                    client.path,
-                    argument,
-                    "--read-from-remote-server",
-                    "--raw",
-                    "--stop-never",
-                    "--verify-binlog-checksum",
-                    f"--connection-server-id={identity}",
-                    f"--result-file={directory}/",
-                    f"--start-position={position}",
-                    "--",
-                    file,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._complaints,
-                pass_fds=(descriptor,),
-                env=environment(),
-                process_group=0,
-            )
+        options = [
+            "--read-from-remote-server",
+            "--raw",
+            "--stop-never",
+            "--verify-binlog-checksum",
+            f"--connection-server-id={identity}",
+            f"--result-file={directory}/",
+            f"--start-position={position}",
+        ]
+        self._process = start_program(client.path, url, [*options, "--", file], stderr=self._complaints)
 
     def __enter__(self) -> Self:
         return self

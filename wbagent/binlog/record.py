@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from wbagent.binlog.events import DamagedError
+from wbagent.binlog.events import MisreadError
 from wbagent.binlog.gtid import GtidSet, parse_gtid
 from wbagent.binlog.layout import FileId
 from wbagent.binlog.scan import Mark, Open
@@ -115,9 +115,9 @@ class PieceRecord(BaseModel):
 
 
 def parse_record(data: bytes, key: str) -> PieceRecord:
-    """Read a stored record; raises DamagedError."""
+    """Read a stored record; raises MisreadError."""
     try:
         return PieceRecord.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise DamagedError(f"the record {key} cannot be read: {first['msg']}") from None
+        raise MisreadError(f"the record {key} cannot be read: {first['msg']}") from None

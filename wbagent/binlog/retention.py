@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wbagent.binlog.catalog import StoredFile, chain, committed, read_catalog, stored_pieces
-from wbagent.binlog.events import DamagedError
+from wbagent.binlog.events import MisreadError
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.joining import superseded
 from wbagent.binlog.layout import RECORD
@@ -77,7 +77,7 @@ def sweep(store: Store, owner: str, now: float) -> int:
             stem = larger.stem(file, owner)
             try:
                 record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
-            except DamagedError:
+            except MisreadError:
                 continue
             if now - max(record.last_at / 1e6, record.created) < _READ_MEANWHILE_S:
                 continue

@@ -7,13 +7,11 @@ So a restore that ends with this piece never knows of a transaction that it coul
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
 
-from wbagent.binlog.events import Event, Kind, next_file, previous_gtids, statement, transaction
+from wbagent.binlog.bodies import next_file, previous_gtids, statement, transaction
+from wbagent.binlog.events import Event, Kind
 from wbagent.binlog.gtid import Gtid, GtidSet
 from wbagent.errors import DatabaseError
-
-_GTIDS: Final = frozenset({Kind.GTID, Kind.GTID_TAGGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Done:
 
 
 def advance(mark: Mark, event: Event) -> tuple[Mark, Done | None]:
-    """Take one event; the transaction that it completes, if any. Raises DamagedError, DatabaseError."""
+    """Take one event; the transaction that it completes, if any. Raises MisreadError, DatabaseError."""
     match event.kind:
         case Kind.FORMAT_DESCRIPTION:
             return replace(mark, end=max(event.end, mark.end), created=event.timestamp), None

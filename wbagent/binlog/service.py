@@ -11,7 +11,7 @@ from typing import Final
 
 from wbagent import __version__, events
 from wbagent.binlog.catalog import read_catalog
-from wbagent.binlog.events import DamagedError
+from wbagent.binlog.events import MisreadError
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Coverage, Report
 from wbagent.binlog.layout import FileId
@@ -121,7 +121,7 @@ class Service:
         silent = isinstance(problem, DatabaseError)
         try:
             self._work()
-        except DamagedError as error:
+        except MisreadError as error:
             problem = self._trouble = error
             self._another = error.file if isinstance(error, AnotherFileError) else None
             self._start_over()

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from wbagent.binlog.events import MAGIC, DamagedError, Event, Kind
+from wbagent.binlog.events import MAGIC, Event, Kind, MisreadError
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.joining import Group, Piece
 from wbagent.binlog.layout import RECORD, FileId, Range
@@ -23,7 +23,7 @@ from wbagent.bucket.store import Store
 _LARGEST: Final = 8 << 20
 
 
-class AnotherFileError(DamagedError):
+class AnotherFileError(MisreadError):
     """The server has another file of the name of the one that was to be read on; `file` is the one that is stored."""
 
     def __init__(self, file: FileId) -> None:
@@ -76,7 +76,7 @@ class Shipper:
             self._file = None
 
     def ship(self, going: Callable[[], bool] = lambda: True) -> None:
-        """Store everything that is whole in the spool; raises BucketError, StateError, DamagedError, DatabaseError.
+        """Store everything that is whole in the spool; raises BucketError, StateError, MisreadError, DatabaseError.
 
         After an error of the store nothing is lost: the next call goes on with the same piece. `going` is asked before
         each piece whether to go on.
@@ -134,7 +134,7 @@ class Shipper:
         if event.end <= self._mark.end:
             return False
         if start != self._mark.end:
-            raise DamagedError(f"{self._path.name} was read from {start} on, but is stored up to {self._mark.end}")
+            raise MisreadError(f"{self._path.name} was read from {start} on, but is stored up to {self._mark.end}")
         if not self._cut:
             self._cut_at = start
         self._cut.append(MAGIC + event.data if start == 0 else event.data)

@@ -102,7 +102,6 @@ def check(server: ServerFacts, url: MysqlURL) -> None:
 
 
 def _previous(connection: Connection, name: str) -> GtidSet:
-    quoted = name.replace("\\", "\\\\").replace("'", "\\'")
-    found = rows(connection, f"SHOW BINLOG EVENTS IN '{quoted}' LIMIT 2")
+    found = rows(connection, "SHOW BINLOG EVENTS IN %s LIMIT 2", name)
     texts = [str(row[5]) for row in found if row[2] == "Previous_gtids"]
     return GtidSet.parse(texts[0]) if texts else GtidSet()

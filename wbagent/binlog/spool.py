@@ -113,7 +113,7 @@ class SpooledFile:
         self._file.close()
 
     def events(self) -> Iterator[Event]:
-        """The events that are whole by now, one that was not taken last time first; raises DamagedError."""
+        """The events that are whole by now, one that was not taken last time first; raises MisreadError."""
         yield from self._stream.feed(b"")
         while True:
             try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Final
 
+from wbagent.addresses import THIS_MACHINE, addresses_of
 from wbagent.checks.public import Answer, AwayError, Public
 from wbagent.config.server import ServerSettings
+from wbagent.server.resolving import resolved
+
+_ANY: Final = ("0.0.0.0", "::")
 
 
 class Front(StrEnum):
@@ -155,27 +158,22 @@ def recognised(answer: Answer, direct: Answer | None) -> Front | None:
 
 def at_this_host(public: Public) -> bool:
     """Whether the public address is one of this host's own."""
-    import psutil  # noqa: PLC0415 - 20 ms
-
-    try:
-        goals = {str(found[4][0]) for found in socket.getaddrinfo(public.host, public.port, type=socket.SOCK_STREAM)}
-    except OSError:
-        return False
-    own = {item.address for items in psutil.net_if_addrs().values() for item in items}
-    return any(goal in own or goal.startswith("127.") for goal in goals)
+    return THIS_MACHINE in addresses_of(public.host)
 
 
 def listening(public: Public) -> Front | None:
     """Which one listens at the public address, where that is this host's and the caller may see its programs."""
-    import psutil  # noqa: PLC0415 - as above
+    import psutil  # noqa: PLC0415 - 20 ms
 
     if not at_this_host(public):
         return None
+    # Others may have the same port at other addresses of this host.
+    places = {(each, public.port) for each in (*resolved(public.host), *_ANY)}
     try:
         pids = {
             found.pid
             for found in psutil.net_connections(kind="tcp")
-            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == public.port and found.pid
+            if found.status == psutil.CONN_LISTEN and tuple(found.laddr) in places and found.pid
         }
         names = {psutil.Process(pid).name() for pid in pids}
     except psutil.Error:

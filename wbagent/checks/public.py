@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from wbagent.errors import WbagentError
-from wbagent.monitor.outside import open_minded
+from wbagent.monitor.outside import failure, open_minded
 
 _LONGEST: Final = 65536
 _CHUNK: Final = 65536
@@ -114,12 +114,9 @@ class Public:
                 way = open_minded().wrap_socket(way, server_hostname=self.host)
             connected = True
             yield way
-        except TimeoutError:
-            got = "connected, but no answer" if way else "no connection"
-            raise AwayError(f"{place}: {got} in {timeout:g} s", connected=connected) from None
         except (OSError, http.client.HTTPException) as error:
-            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise AwayError(f"{place}: {said}", connected=connected) from None
+            said = failure(error, place, timeout, connected=way is not None)[1]
+            raise AwayError(said, connected=connected) from None
         finally:
             if way:
                 way.close()

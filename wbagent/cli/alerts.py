@@ -23,6 +23,7 @@ from wbagent.errors import AccessError, ConfigError, DeliveryError, StateError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.state import State
+from wbagent.systemd.unit_names import AGENT_UNIT, BACKUP_UNIT, DRILL_UNIT
 
 if TYPE_CHECKING:
     from wbagent.alerts.delivery import Round
@@ -142,8 +143,8 @@ def _ping_failure(settings: AlertSettings, unit: str) -> None:
     from wbagent.alerts import unit_facts  # noqa: PLC0415 - the other commands need none of these
     from wbagent.alerts.ping import Ping, ping  # noqa: PLC0415 - as above
 
-    url = settings.ping_agent if unit == unit_facts.AGENT_UNIT else settings.ping_backup
-    if url is not None and unit in {unit_facts.AGENT_UNIT, unit_facts.BACKUP_UNIT, unit_facts.DRILL_UNIT}:
+    url = settings.ping_agent if unit == AGENT_UNIT else settings.ping_backup
+    if url is not None and unit in {AGENT_UNIT, BACKUP_UNIT, DRILL_UNIT}:
         problem = ping(url, Ping.FAIL, f"{unit} failed on {socket.gethostname()}\n{unit_facts.log_tail(unit)}")
         click.echo(f"ping: {problem or 'taken'}", err=bool(problem))
 

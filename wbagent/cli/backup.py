@@ -17,6 +17,7 @@ from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.state_directory import state_directory
+from wbagent.systemd.unit_names import BACKUP_UNIT
 
 if TYPE_CHECKING:
     from wbagent.bucket.policy import Kind
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from wbagent.config import Settings
 
 # What makes backups imports boto3, PyMySQL and zstd: half a second that `wbagent backup --help` need not wait.
-_UNIT = "wbagent-backup.service"
 _MARGIN_S = 120
 
 
@@ -183,10 +183,10 @@ def _make(settings: Settings) -> int:
     """Make it in this process; returns the exit status."""
     from wbagent.backup.job import BackupFailedError, NotYetError, run_backup  # noqa: PLC0415
     from wbagent.cli.progress import progress_reporter  # noqa: PLC0415
-    from wbagent.systemd.notify import notify  # noqa: PLC0415
+    from wbagent.systemd.notify import extension, notify  # noqa: PLC0415
 
     # The unit's own time limit is for what hangs; a configured one may be longer.
-    notify(f"EXTEND_TIMEOUT_USEC={int((settings.backup.time_limit + _MARGIN_S) * 1_000_000)}")
+    notify(extension(settings.backup.time_limit + _MARGIN_S))
     try:
         with State() as state, progress_reporter() as report:
             outcome = run_backup(settings, state, state_directory(), report)
@@ -204,7 +204,7 @@ def _follow() -> int:
     from wbagent.cli.following import follow_unit  # noqa: PLC0415
 
     began = time.time()
-    result = follow_unit(_UNIT, "backup")
+    result = follow_unit(BACKUP_UNIT, "backup")
     last, failure, waiting = _facts(began)
     if result.ok and waiting is not None:
         click.echo(waiting["reason"], err=True)
@@ -220,7 +220,9 @@ def _follow() -> int:
             for warning in last["warnings"]:
                 click.echo(f"warning: {warning}", err=True)
         return 0
-    click.echo(f"error: {_UNIT} failed ({result.result}): {(failure or {}).get('reason', 'see its log')}", err=True)
+    click.echo(
+        f"error: {BACKUP_UNIT} failed ({result.result}): {(failure or {}).get('reason', 'see its log')}", err=True
+    )
     click.echo(f"  try: {(failure or {}).get('hint') or 'journalctl -u wbagent-backup'}", err=True)
     return result.exit_status or EX_IOERR
 

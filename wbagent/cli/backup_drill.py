@@ -22,9 +22,9 @@ from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration
 from wbagent.state import State
 from wbagent.state_directory import state_directory
-from wbagent.systemd.notify import notify
+from wbagent.systemd.notify import extension, notify
+from wbagent.systemd.unit_names import DRILL_UNIT
 
-_UNIT: Final = "wbagent-drill.service"
 _MARGIN_S: Final = 120
 _SWITCHED_OFF: Final = "drills are switched off: [backup.drill] enabled = false"
 
@@ -33,8 +33,8 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     """ExecStart= of the unit; returns the exit status."""
     switched_on = settings.backup.enabled and settings.backup.drill.enabled
     # The unit's own time limit is for what hangs; a configured one may be longer.
-    extension = int((settings.backup.drill.time_limit + _MARGIN_S) * 1_000_000)
-    notify(f"EXTEND_TIMEOUT_USEC={extension}")
+    longest = settings.backup.drill.time_limit + _MARGIN_S
+    notify(extension(longest))
     identity = Identity(identity_file.read_text()) if identity_file else None
     try:
         with State() as state, progress_reporter() as report:
@@ -48,7 +48,7 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
             proof = last = run_drill(settings, state, state_directory(), report, Order(wanted, identity))
             while switched_on and last is not None:
                 # A backup may have ended meanwhile: its start of this unit became one with this run.
-                notify(f"EXTEND_TIMEOUT_USEC={extension}")
+                notify(extension(longest))
                 last = run_drill(settings, state, state_directory(), report, Order("", identity))
                 proof = last or proof
     except DrillFailedError as error:
@@ -66,14 +66,14 @@ def follow(settings: Settings, name: str) -> int:
             find_backup(open_store(settings.backup, state_directory()), settings.backup.owner, name)
         with State() as state:
             state.put(record.WANTED, name, began)
-    result = follow_unit(_UNIT, "drill")
+    result = follow_unit(DRILL_UNIT, "drill")
     last = _last(began)
     if result.ok:
         _print(last, switched_on=settings.backup.drill.enabled)
         return EX_UNAVAILABLE if last.get("result") == "no mysqld" else 0
     reason = last.get("reason", "see its log")
     bad = f"backup {last.get('id')} is NOT a good one" if last.get("result") == "disproven" else "no backup was proven"
-    click.echo(f"error: {bad} ({_UNIT}: {result.result}): {reason}", err=True)
+    click.echo(f"error: {bad} ({DRILL_UNIT}: {result.result}): {reason}", err=True)
     click.echo(f"  try: {last.get('hint') or 'journalctl -u wbagent-drill'}", err=True)
     return result.exit_status or EX_IOERR
 

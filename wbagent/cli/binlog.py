@@ -14,12 +14,11 @@ from wbagent.cli.moments import known, moment_lines, moment_rows, own_report
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.state_directory import state_directory
+from wbagent.systemd.unit_names import BINLOG_UNIT
 
 if TYPE_CHECKING:
     from wbagent.binlog.lag import Report
     from wbagent.config import Settings
-
-_UNIT = "wbagent-binlog.service"
 
 
 @click.group()
@@ -31,7 +30,7 @@ def binlog() -> None:
 @click.pass_context
 def run(ctx: click.Context) -> None:
     """Store binary logs until stopped: what wbagent-binlog.service runs."""
-    only_systemd(_UNIT)
+    only_systemd(BINLOG_UNIT)
     from wbagent.backup.binlogs import run_shipping  # noqa: PLC0415 - boto3, PyMySQL and zstd
 
     settings = load_settings(ctx)
@@ -94,10 +93,10 @@ def _now(settings: Settings, report: Report | None, now: float) -> Iterator[str]
     if not settings.backup.binlog.enabled:
         yield "nothing is being stored: [backup.binlog] enabled = false"
     elif report is None:
-        yield f"nothing is known of the storing on this host: systemctl status {_UNIT}"
+        yield f"nothing is known of the storing on this host: systemctl status {BINLOG_UNIT}"
     elif report.stale(now):
         ago = format_duration(now - report.noted_at)
-        yield f"{_UNIT} has noted nothing for {ago}, so nothing is being stored: systemctl status {_UNIT}"
+        yield f"{BINLOG_UNIT} has noted nothing for {ago}, so nothing is being stored: systemctl status {BINLOG_UNIT}"
     else:
         yield report.line(now)
         yield from (note for note in (report.hint and f"try: {report.hint}", report.backup) if note)

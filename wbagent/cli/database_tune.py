@@ -11,7 +11,7 @@ import click
 from wbagent.cli.confirming import confirm
 from wbagent.cli.database_accounts import tell
 from wbagent.config.dsn import MysqlURL
-from wbagent.config.secret_place import write_whole
+from wbagent.config.secret_place import put_file
 from wbagent.database.administrator import administrator, carry_out, read_settings, where
 from wbagent.database.facts import show_version
 from wbagent.database.local import is_local
@@ -68,7 +68,7 @@ def tune(door: MysqlURL | None, *, newer: bool, in_file: bool, sql: bool, yes: b
         if todo.steps or (fresh and file.path):
             confirm(yes=yes, to_see="--sql")
         if fresh and file.path:
-            write_whole(file.path, option_file(found.lines, todo.lines).encode(), 0o644)
+            put_file(file.path, option_file(found.lines, todo.lines).encode(), 0o644)
             tell("done", f"write {file.path}")
         carry_out(connection, door, todo.steps, "", lambda step: tell("done", step.purpose))
         after, _ = read_settings(connection)

@@ -15,6 +15,7 @@ import click
 
 from wbagent.cli.context import config_path, load_config, load_section, only_systemd
 from wbagent.errors import AccessError, ConfigError, DockerError, UsageError
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 if TYPE_CHECKING:
     from wbagent.config.server import ServerSettings
@@ -30,7 +31,7 @@ def server() -> None:
 @click.pass_context
 def run(ctx: click.Context) -> None:
     """Run the container in the foreground (ExecStart= of wandb-local.service)."""
-    only_systemd("wandb-local.service")
+    only_systemd(SERVER_UNIT)
     # Ahead of all that a command line needs: its start is part of every outage.
     environment = os.environ | {"WBAGENT_CONFIG": str(config_path(ctx))}
     os.execve(sys.executable, [sys.executable, "-I", "-m", "wbagent.server"], environment)  # noqa: S606 - that is meant

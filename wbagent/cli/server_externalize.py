@@ -22,7 +22,7 @@ from wbagent.config import Loaded
 from wbagent.config import embedded as own
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.externalized import externalized, is_embedded
-from wbagent.config.rewrite import write_whole
+from wbagent.config.rewrite import write_like
 from wbagent.database.connection import session
 from wbagent.database.facts import read_server
 from wbagent.database.schema import read_database
@@ -53,14 +53,11 @@ from wbagent.server.externalize import (
     write_record,
 )
 from wbagent.server.resolving import look_up, unseen
-from wbagent.server.specification import UNIT
 from wbagent.state_directory import state_directory
 from wbagent.systemd.bus import Bus, Verb
 from wbagent.systemd.jobs import run_job, run_unit
-from wbagent.upgrade import account
+from wbagent.systemd.unit_names import AGENT_UNIT, BACKUP_UNIT, SERVER_UNIT, UPGRADE_UNIT
 
-_BACKUP_UNIT: Final = "wbagent-backup.service"
-_AGENT: Final = "wbagent.service"
 _WHY: Final = "wbagent server externalize is moving it; if that was interrupted, run it again, or with --undo"
 _KEPT: Final = ".embedded"
 
@@ -178,7 +175,7 @@ class _Work:
             raise ConfigError("the move goes through a backup of the embedded database, which is switched off",
                               hint="take [database] out and set [backup] enabled = true")  # fmt: skip
         with Bus() as bus:
-            if bus.properties(account.UNIT).get("ActiveState") == "activating":
+            if bus.properties(UPGRADE_UNIT).get("ActiveState") == "activating":
                 raise Refused("an upgrade of the server is under way", hint="wbagent server upgrade --status")
         targets = self._targets
         targets.refuse_unseen()
@@ -220,7 +217,7 @@ class _Work:
         _restart()
 
     def _back_up(self) -> None:
-        result = run_unit(_BACKUP_UNIT, lambda line: None)
+        result = run_unit(BACKUP_UNIT, lambda line: None)
         if not result.ok:
             raise BackupError(f"the last backup failed ({result.result})", hint="journalctl -u wbagent-backup")
         store = open_store(self._settings.backup, state_directory())
@@ -251,12 +248,12 @@ class _Work:
 
     def _switch(self) -> None:
         path, text, edited = self._edited()
-        write_whole(Path(self.record.kept), text, like=path)
-        write_whole(path, edited, like=path)
+        write_like(Path(self.record.kept), text, like=path)
+        write_like(path, edited, like=path)
 
     def _switch_back(self) -> None:
         path, kept = self._switched_file(), Path(self.record.kept)
-        write_whole(path, kept.read_bytes().decode("utf-8"), like=path)
+        write_like(path, kept.read_bytes().decode("utf-8"), like=path)
 
     def _switched_file(self) -> Path:
         kept = Path(self.record.kept)
@@ -269,14 +266,14 @@ class _Work:
     def _open(self) -> None:
         door.reopen()
         _restart()
-        run_job(Verb.RELOAD, _AGENT)
+        run_job(Verb.RELOAD, AGENT_UNIT)
 
 
 def _restart() -> None:
     """Restart the server and wait until it is ready; raises DockerError when it does not get there."""
-    if (state := run_job(Verb.RESTART, UNIT))["ActiveState"] != "active":
+    if (state := run_job(Verb.RESTART, SERVER_UNIT))["ActiveState"] != "active":
         raise DockerError(
-            f"the server did not get ready: {UNIT} is {state['ActiveState']} ({state['Result']})",
+            f"the server did not get ready: {SERVER_UNIT} is {state['ActiveState']} ({state['Result']})",
             hint="wbagent server history 1",
         )
 

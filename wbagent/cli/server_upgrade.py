@@ -22,6 +22,7 @@ from wbagent.moment import Moment
 from wbagent.server.torn import account_path
 from wbagent.systemd.bus import Bus
 from wbagent.systemd.jobs import run_unit
+from wbagent.systemd.unit_names import UPGRADE_UNIT
 from wbagent.upgrade import account, telling
 from wbagent.upgrade.plan import Outcome, Upgrade
 from wbagent.upgrade.resumption import Refused, Wish, resume
@@ -32,7 +33,7 @@ _SAME_AGAIN_S: Final = 15.0
 
 def work(ctx: click.Context) -> int:
     """ExecStart= of wbagent-upgrade.service."""
-    only_systemd(account.UNIT)
+    only_systemd(UPGRADE_UNIT)
     from wbagent.upgrade.job import run  # noqa: PLC0415 - Docker, MySQL, zstd: the command needs none of it
 
     return run(config_path(ctx))
@@ -70,13 +71,13 @@ def begin(ctx: click.Context, tag: str, file: str, *, with_backup: bool, restore
             click.echo("\n".join(telling.standing(upgrade)))
             return 0
     elif not _is_under_way(tag):
-        raise StateError("another upgrade is under way", hint=f"systemctl status {account.UNIT}")
+        raise StateError("another upgrade is under way", hint=f"systemctl status {UPGRADE_UNIT}")
     return _follow()
 
 
 def _works() -> bool:
     with Bus() as bus:
-        return bool(bus.properties(account.UNIT)["ActiveState"] == "activating")
+        return bool(bus.properties(UPGRADE_UNIT)["ActiveState"] == "activating")
 
 
 def _is_under_way(tag: str) -> bool:
@@ -130,11 +131,11 @@ def _follow() -> int:
     """Start the unit (or join it), show what it does, then the account; the exit status."""
     with _shown() as show_status:
         try:
-            result = run_unit(account.UNIT, show_status)
+            result = run_unit(UPGRADE_UNIT, show_status)
         except KeyboardInterrupt:
             click.echo(
-                f"the upgrade goes on without this command; see: systemctl status {account.UNIT}; to end it:"
-                f" systemctl stop {account.UNIT}, then wbagent server upgrade --undo",
+                f"the upgrade goes on without this command; see: systemctl status {UPGRADE_UNIT}; to end it:"
+                f" systemctl stop {UPGRADE_UNIT}, then wbagent server upgrade --undo",
                 err=True,
             )
             raise
@@ -144,7 +145,7 @@ def _follow() -> int:
     if result.ok:
         return 0
     if upgrade is None or upgrade.outcome is None:
-        click.echo(f"error: {account.UNIT} was ended ({result.result}) before it was done", err=True)
+        click.echo(f"error: {UPGRADE_UNIT} was ended ({result.result}) before it was done", err=True)
         return EX_IOERR
     click.echo(f"error: {telling.sentence(upgrade)}", err=True)
     return result.exit_status or EX_IOERR

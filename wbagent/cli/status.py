@@ -10,6 +10,7 @@ from dataclasses import replace
 import click
 
 from wbagent.agent import overview as facts
+from wbagent.agent import story
 from wbagent.agent.overview import Overview
 from wbagent.alerts.states import firing_titles, silenced_titles, stored
 from wbagent.errors import AccessError, BusError, StateError
@@ -27,7 +28,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     Exit status 0: all is well; 3: something needs a person; 4: this user may not read enough to tell (as LSB has them).
     """
     overview, now = _read(), time.time()
-    overview = replace(overview, blind=facts.said_blind(overview.agent))
+    overview = replace(overview, blind=story.said_blind(overview.agent))
     if as_json:
         click.echo(json.dumps(facts.as_json(overview, now), indent=2, ensure_ascii=False))
     else:
@@ -60,13 +61,13 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     parts = configured.value if configured else {}
     if refused := parts.get("refused"):
         yield "config", f"REFUSED, the old one is in use: {refused}"
-    if facts.unconfigured(overview):
-        yield "config", facts.NOTHING_YET
+    if overview.unconfigured:
+        yield "config", story.NOTHING_YET
     if parts.get("server", True):
-        yield "server", facts.server_line(overview.server, now).removeprefix("server ")
+        yield "server", story.server_line(overview.server, now).removeprefix("server ")
         if overview.server is not None and overview.server.text:
             yield "", overview.server.text
-        yield from (("", note) for note in facts.server_notes(overview, now))
+        yield from (("", note) for note in story.server_notes(overview, now))
         if end := overview.last_end:
             ago = format_duration(max(now - end.at, 0.0))
             yield "", f"last unasked end {ago} ago: {end.sentence()}"
@@ -90,7 +91,7 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
 def alert_lines(overview: Overview) -> Iterator[tuple[str, str]]:
     """What fires, what a person silenced, and whether anybody would be told."""
     if overview.blind:
-        yield "alerts", f"{facts.BLIND}, nobody is told of anything: {overview.blind}"
+        yield "alerts", f"{story.BLIND}, nobody is told of anything: {overview.blind}"
         yield "", "try: df -h /var/lib/wbagent, and make room there"
     if overview.firing or not overview.blind:
         firing = "; ".join(overview.firing) or ("none told" if overview.silenced else "none")
@@ -109,7 +110,7 @@ def _agent_line(overview: Overview, now: float) -> str:
 
 
 def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
-    yield "backup", facts.backup_line(overview, now).removeprefix("backup ")
+    yield "backup", story.backup_line(overview, now).removeprefix("backup ")
     if overview.backup is not None and overview.backup.active == "activating" and overview.backup.text:
         yield "", overview.backup.text
     last = overview.facts.get(facts.BACKUP_FACT)
@@ -125,10 +126,10 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         yield "", "drills are off, so nothing shows that a backup restores: [backup.drill] enabled = false"
     elif (made := overview.facts.get(facts.DRILL_FACT)) is not None and made.value["result"] == "no mysqld":
         yield "", f"try: {made.value['hint']}"
-    if drills and (drill := facts.drill_failure(overview)) is not None:
+    if drills and (drill := overview.drill_failure) is not None:
         yield "", f"drill failed {format_duration(max(now - drill.at, 0.0))} ago: {drill.value['reason']}"
         yield "", f"try: {drill.value['hint']}"
-    if (failure := facts.backup_failure(overview)) is not None:
+    if (failure := overview.backup_failure) is not None:
         ago = format_duration(max(now - failure.at, 0.0))
         yield "", f"failed {ago} ago: {failure.value['reason']}"
         if hint := failure.value.get("hint"):
@@ -138,7 +139,7 @@ def _backup_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
 def _binlog_lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
     parts = overview.facts[facts.CONFIG_FACT].value
     if parts.get("binlog"):
-        yield "binlogs", facts.binlog_line(overview, now)
+        yield "binlogs", story.binlog_line(overview, now)
         report = overview.binlogs
         for note in (report.hint and f"try: {report.hint}", report.backup) if report else ():
             if note:
@@ -154,12 +155,12 @@ def well(overview: Overview) -> bool:
     parts = configured.value if configured else {}
     serving = overview.server is not None and overview.server.serving
     agent = overview.agent is not None and overview.agent.serving
-    backup_failed = bool(parts.get("backup")) and facts.backup_failure(overview) is not None
-    backup_failed |= bool(parts.get("drill")) and facts.drill_failure(overview) is not None
+    backup_failed = bool(parts.get("backup")) and overview.backup_failure is not None
+    backup_failed |= bool(parts.get("drill")) and overview.drill_failure is not None
     database = overview.facts.get(facts.DATABASE_FACT)
     database_away = bool(parts.get("database")) and database is not None and not database.value["ok"]
     refused = bool(parts.get("refused"))
     troubles = bool(overview.firing) or backup_failed or database_away or refused or overview.upgrade.needs_person
     binlog_down = overview.binlog is not None and overview.binlog.active == "failed"
     troubles = troubles or binlog_down or bool(overview.blind)
-    return agent and (serving or not parts.get("server")) and not troubles and not facts.unconfigured(overview)
+    return agent and (serving or not parts.get("server")) and not troubles and not overview.unconfigured

@@ -7,7 +7,7 @@ import pwd
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -85,22 +85,20 @@ def file_layer(path: Path) -> Layer:
 
 def credential_layer(directory: Path | None) -> Layer:
     """systemd credentials named `wbagent.SECTION.KEY`, from $CREDENTIALS_DIRECTORY; empty when there are none."""
-    tree: dict[str, Any] = {}
-    origins: dict[KeyPath, Origin] = {}
-    for path in credential_files(directory):
-        key = key_of(path)
-        _put(tree, key, _read_secret(path))
-        origins[key] = Origin(f"credential {path.name}")
-    return Layer(tree, origins)
+    return _layer(credential_files(directory), _read_secret)
 
 
 def stored_layer(section: str = "") -> Layer:
     """The same credentials out of the host's stores, for commands that root types: systemd hands them to units only."""
+    return _layer(stored_credentials(section), unseal)
+
+
+def _layer(credentials: Iterable[Path], read: Callable[[Path], str]) -> Layer:
     tree: dict[str, Any] = {}
     origins: dict[KeyPath, Origin] = {}
-    for path in stored_credentials(section):
+    for path in credentials:
         key = key_of(path)
-        _put(tree, key, unseal(path))
+        _put(tree, key, read(path))
         origins[key] = Origin(f"credential {path.name}")
     return Layer(tree, origins)
 

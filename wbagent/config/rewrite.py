@@ -6,12 +6,13 @@ import copy
 import os
 import re
 import shutil
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from wbagent.config.layers import KeyPath, Origin
-from wbagent.durable import sync_directory
+from wbagent.durable import whole_file
 from wbagent.errors import ConfigError
 
 _ASSIGNMENT: Final = re.compile(
@@ -56,27 +57,17 @@ def replace_value(origin: Origin, key: KeyPath, old: str, new: str, *, dry: bool
     changed = replaced(text, origin.line, key, old, new)
     if dry or changed == text:
         return
-    write_whole(path, changed, like=path)
+    write_like(path, changed, like=path)
 
 
-def write_whole(path: Path, text: str, *, like: Path) -> None:
+def write_like(path: Path, text: str, *, like: Path) -> None:
     """Give a file this text, whole or not at all, with the mode, owner and attributes of `like`. Raises OSError."""
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        # Readable for nobody else from its first byte on: the file holds secrets.
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            known = like.stat()
-            os.chown(file.fileno(), known.st_uid, known.st_gid)
-            shutil.copystat(like, fresh)
-            os.utime(fresh)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    known = like.stat()
+    with whole_file(path, stat.S_IMODE(known.st_mode)) as file:
+        file.write(text.encode())
+        os.chown(file.fileno(), known.st_uid, known.st_gid)
+        shutil.copystat(like, file.name)
+        os.utime(file.name)
 
 
 def _with_value(tree: dict[str, Any], key: KeyPath, value: str) -> dict[str, Any]:

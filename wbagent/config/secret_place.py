@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from wbagent.config.credstore import sealed, unseal, why_not_sealed
 from wbagent.config.layers import KeyPath
 from wbagent.config.sources import CREDENTIAL_PREFIX
-from wbagent.durable import new_file, sync_directory
+from wbagent.durable import whole_file
 from wbagent.errors import ConfigError, StateError, UsageError
 
 CREDENTIAL: Final = "credential"
@@ -59,7 +59,7 @@ class FilePlace:
             raise ConfigError(f"{self.path}: cannot be read: {reason}", hint="run this as root (sudo)") from None
 
     def write(self, text: str) -> None:
-        write_whole(self.path, f"{text}\n".encode(), _GROUP_READS if _chgrp_can_be_done() else 0o600)
+        put_file(self.path, f"{text}\n".encode(), _GROUP_READS if _chgrp_can_be_done() else 0o600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class CredentialPlace:
     def write(self, text: str) -> None:
         with suppress(OSError):
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_whole(self.path, sealed(self.name, text), 0o600)
+        put_file(self.path, sealed(self.name, text), 0o600)
 
 
 def place_for(key: KeyPath, wanted: str | None, *, of_this_host: bool) -> SecretPlace:
@@ -121,23 +121,17 @@ def why_no_credentials() -> str:
     return why_not_sealed()
 
 
-def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Give a file this content, whole or not at all, readable for nobody else from its first byte on.
+def put_file(path: Path, content: bytes, mode: int) -> None:
+    """Give a file this content, whole or not at all, for group wbagent where the group may read it.
 
     Raises StateError.
     """
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.unlink(missing_ok=True)
-        with new_file(fresh, mode) as file:
+        with whole_file(path, mode) as file:
             file.write(content)
             if mode == _GROUP_READS:
-                shutil.chown(fresh, group="wbagent")
-        fresh.rename(path)
-        sync_directory(path.parent)
+                shutil.chown(file.name, group="wbagent")
     except OSError as error:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
         raise StateError(
             f"{path} cannot be written: {error.strerror}", hint="run this as root (sudo), make its directory or room"
         ) from None

@@ -32,6 +32,7 @@ _HANGS: Final = (
     "it is up and hangs, though `systemctl status mysql` says active; there: mysql -e 'SHOW PROCESSLIST';"
     " if that hangs too: df -h; ps -o stat= -C mysqld (T: stopped); journalctl -k"
 )
+_DENIED: Final = frozenset({ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR})
 _HINTS: Final = {
     ER.ACCESS_DENIED_ERROR: "check user and password in the connection string (special characters written as %XX)",
     _COMES_IN_BY_SOCKET: "this account has no password and comes in by the socket of its own host:"
@@ -117,6 +118,11 @@ def rows(connection: Connection, statement: str, *values: Any) -> tuple[tuple[An
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None)
         return tuple(cursor.fetchall())
+
+
+def is_denied(error: pymysql.MySQLError) -> bool:
+    """Whether the statement failed because the account lacks a right for it."""
+    return bool(error.args) and error.args[0] in _DENIED
 
 
 def quoted_name(name: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from pymysql.converters import escape_string
+
 _GRANT: Final = re.compile(
     r"GRANT (?P<what>.+?) ON (?:\*|`(?P<pattern>(?:[^`]|``)+)`)\.\* TO .*?(?P<option> WITH GRANT OPTION.*)?",
     re.IGNORECASE | re.DOTALL,
@@ -116,9 +118,4 @@ def _like(pattern: str) -> re.Pattern[str]:
 def quoted_account(account: str) -> str:
     """The account user@host as a statement names it: 'user'@'host'."""
     user, _, host = account.rpartition("@")
-    return f"{_quoted(user)}@{_quoted(host)}"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return f"'{escape_string(user)}'@'{escape_string(host)}'"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import IO, Final
 
 from wbagent.config.dsn import MysqlURL
 
@@ -39,6 +40,32 @@ def options_file(url: MysqlURL, more: str = "") -> Iterator[tuple[int, str]]:
         yield descriptor, f"--defaults-file=/dev/fd/{descriptor}"
     finally:
         os.close(descriptor)
+
+
+def start_program(
+    path: str,
+    url: MysqlURL,
+    arguments: Sequence[str],
+    *,
+    more: str = "",
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start one of MySQL's programs with this option file; Ctrl-C on the terminal is for this process, which ends it.
+
+    Raises OSError.
+    """
+    with options_file(url, more) as (descriptor, argument):
+        return subprocess.Popen(
+            [path, argument, *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(descriptor,),
+            env=environment(),
+            process_group=0,
+        )
 
 
 def options_text(url: MysqlURL) -> str:

@@ -17,6 +17,7 @@ from wbagent.database.connection import quoted_name
 from wbagent.database.facts import Version
 from wbagent.database.grants import ALL_ON_DATABASE, Grants
 
+# As the guide's CREATE DATABASE has them.
 CHARSET: Final = "utf8mb4"
 COLLATION: Final = "utf8mb4_general_ci"
 PLACEHOLDER: Final = "PASSWORD"

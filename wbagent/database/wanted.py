@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -136,11 +135,6 @@ def standing(wanted: Wanted, current: str | None, version: Version) -> Standing:
     if wanted.better and not _reaches(wanted, current, wanted.better):
         return Standing.ENOUGH
     return Standing.RIGHT
-
-
-def to_set(current: Mapping[str, str], version: Version, wanted: Iterable[Wanted] = WANTED) -> tuple[Wanted, ...]:
-    """Those that a server of this version has and that stand wrong."""
-    return tuple(each for each in wanted if standing(each, current.get(each.name), version) is Standing.WRONG)
 
 
 def _reaches(wanted: Wanted, current: str, value: str) -> bool:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pymysql
-from pymysql.constants import ER
 
 from wbagent.config.dsn import MysqlURL
-from wbagent.database.connection import Connection, rows, session
+from wbagent.database.connection import Connection, is_denied, rows, session
 from wbagent.moment import Moment
 
 _ANSWER_WITHIN_S: Final = 10.0
@@ -34,7 +33,6 @@ _FSYNCS: Final = (
     " FROM performance_schema.file_summary_by_event_name"
     " WHERE event_name IN ('wait/io/file/innodb/innodb_log_file', 'wait/io/file/sql/binlog')"
 )
-_DENIED: Final = frozenset({ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR})
 # A mean over fewer fsyncs says little.
 _FEWEST_FSYNCS: Final = 10
 DEADLOCK_WINDOW_S: Final = 600.0
@@ -103,7 +101,7 @@ def _allowed(ask: Callable[[], Any], privilege: str, missing: list[str]) -> Any:
     try:
         return ask()
     except pymysql.MySQLError as error:
-        if not error.args or error.args[0] not in _DENIED:
+        if not is_denied(error):
             raise
         missing.append(privilege)
         return None

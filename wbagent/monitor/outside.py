@@ -113,26 +113,28 @@ def ask(address: str, timeout: float, authorities: Sequence[Path] = ()) -> Outsi
             way, certificate = _secure(way, host, port, timeout, trusted)
         broken, said, status = _answer(way, host)
     except (OSError, http.client.HTTPException) as error:
-        broken, said = _failure(error, f"{host}:{port}", timeout, connected=way is not None)
+        broken, said = failure(error, f"{host}:{port}", timeout, connected=way is not None)
     finally:
         if way is not None:
             way.close()
     return Outside(broken, " ".join(said.split())[:200], time.monotonic() - begun, status, certificate)
 
 
-def _failure(error: Exception, place: str, timeout: float, *, connected: bool) -> tuple[Stage, str]:
-    """Which part of the way an error is about, and a sentence."""
-    what = getattr(error, "strerror", None) or error
-    if isinstance(error, socket.gaierror):
-        return Stage.NAME, f"{place}: {what}"
-    if isinstance(error, ssl.SSLError):
-        return Stage.TLS, error.reason or str(error)
+def failure(
+    error: OSError | http.client.HTTPException, place: str, timeout: float, *, connected: bool
+) -> tuple[Stage, str]:
+    """Which part of the way to host:port an error is about, and a sentence; `timeout` in seconds."""
     if isinstance(error, TimeoutError):
         got = "connected, but no answer" if connected else "no connection"
         return Stage.SILENT, f"{place}: {got} in {timeout:g} s"
-    if connected:
-        return Stage.BROKEN, f"{place}: {type(error).__name__}: {error}"
-    return (Stage.REFUSED if isinstance(error, ConnectionRefusedError) else Stage.SILENT), f"{place}: {what}"
+    if isinstance(error, ssl.SSLError):
+        return Stage.TLS, f"{place}: {getattr(error, 'verify_message', '') or error.reason or error}"
+    said = f"{place}: {getattr(error, 'strerror', None) or f'{type(error).__name__}: {error}'}"
+    if isinstance(error, socket.gaierror):
+        return Stage.NAME, said
+    if isinstance(error, ConnectionRefusedError):
+        return Stage.REFUSED, said
+    return (Stage.BROKEN if connected else Stage.SILENT), said
 
 
 def _answer(way: socket.socket, host: str) -> tuple[Stage | None, str, int]:

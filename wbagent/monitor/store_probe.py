@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Final, TypeAlias
 from wbagent.bucket.plain_http import code_of
 from wbagent.bucket.signing import host_of, signed, target
 from wbagent.config.dsn import S3URL
+from wbagent.monitor.outside import Stage, failure
 from wbagent.monitor.trust import forget, trust
 
 _BODY: Final = b"a probe of wbagent; it is removed at once"
@@ -49,6 +48,7 @@ _TROUBLES: Final = {
     "TemporaryRedirect": Trouble.REGION,
     "QuotaExceeded": Trouble.FULL,
 }
+_BROKEN: Final = {Stage.NAME: Trouble.UNRESOLVED, Stage.REFUSED: Trouble.REFUSED, Stage.TLS: Trouble.TLS}
 _FULL: Final = 507
 # The trouble, what was seen, and whether something is left behind.
 _Outcome: TypeAlias = "tuple[Trouble | None, str, bool]"
@@ -116,19 +116,13 @@ def _ask(url: S3URL, timeout: float, now: float, ask: Callable[[_Way], _Outcome]
     reached = True
     try:
         trouble, said, left = ask(way)
-    except socket.gaierror as error:
-        trouble, said, left, reached = Trouble.UNRESOLVED, f"{host_of(url)[0]}: {error.strerror}", False, False
-    except ConnectionRefusedError:
-        trouble, said, left = Trouble.REFUSED, f"connection refused at {_address(url)}", False
-    except TimeoutError:
-        trouble, said, left, reached = Trouble.UNREACHABLE, f"no answer in {timeout:g} s", False, way.connected
-    except ssl.SSLError as error:
-        forget()
-        said = getattr(error, "verify_message", "") or error.reason or str(error)
-        trouble, left = Trouble.TLS, False
     except (OSError, http.client.HTTPException) as error:
-        trouble, said, left = Trouble.UNREACHABLE, f"{type(error).__name__}: {error}", False
-        reached = way.connected
+        host, port = host_of(url)
+        stage, said = failure(error, f"{host}:{port}", timeout, connected=way.connected)
+        trouble, left = _BROKEN.get(stage, Trouble.UNREACHABLE), False
+        reached = way.connected or trouble in {Trouble.REFUSED, Trouble.TLS}
+        if trouble is Trouble.TLS:
+            forget()
     finally:
         way.close()
     return Asked(trouble, said.replace("\n", " ")[:200], time.monotonic() - begun, reached, left)
@@ -188,8 +182,3 @@ def _round_trip(way: _Way, key: str) -> _Outcome:
     if not whole:
         return Trouble.LOST, "what was read is not what was stored", left
     return read[0], read[1], left
-
-
-def _address(url: S3URL) -> str:
-    host, port = host_of(url)
-    return f"{host}:{port}"

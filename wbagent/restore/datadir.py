@@ -12,13 +12,14 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Collection
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
 from wbagent.age import Identity
 from wbagent.backup.catalog import find_backup
 from wbagent.backup.lease import lease
+from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.backup.reading import require_identity
 from wbagent.bucket.store import Store
@@ -100,15 +101,8 @@ def restore_datadir(
     manifest = find_backup(store, backup.owner, name)
     require_identity(manifest, identity)
     stored, programs = StoredBackup(store, manifest, identity), Programs(backup)
-    program = programs.mysqld(manifest)
-    version = parse_version(manifest.server.version)
-    warnings = check_mysqld(program, manifest.server.version, version, physical=manifest.engine == "clone")
-    if manifest.engine == "mysqldump":
-        programs.mysql(program.version)
-    elif manifest.engine == "mydumper":
-        programs.myloader()
-    with ExitStack() as stack:
-        stack.enter_context(lease(store, manifest.owner, manifest.id, "restore"))
+    warnings = _check_programs(programs, manifest)
+    with lease(store, manifest.owner, manifest.id, "restore"):
         state, created = _look(directory, room_needed(manifest), overwrite=overwrite)
         try:
             account = account_for(directory)
@@ -118,19 +112,8 @@ def restore_datadir(
             work = _begin(directory, account, f"backup {manifest.id} of {manifest.owner}, from {store.address}")
             options = _GOES_ON if forward is not None else {}
             filling = Filling(stored, programs, work, account, report, _SIZING, "nothing is left of it", options)
-            data = work / "data"
-            with (
-                filling.brought_up(data) as server,
-                session(server.url(), read_timeout=_ONE_ANSWER_S) as connection,
-            ):
-                proof = stored.proof() if checksums else None
-                measure = Measure(manifest, proof, dumped=manifest.engine != "clone")
-                result = _compare(connection, server, measure, report)
-                if forward is not None:
-                    rows(connection, WAITS)
-                    forward(server)
-                gtid_executed = executed(connection)
-            _move_up(work, data, directory)
+            result, gtid_executed = _fill(filling, work / "data", forward, checksums=checksums)
+            _move_up(work, directory)
         except BaseException as error:
             begun = (directory / UNFINISHED).is_dir()
             _tidy(directory, created=created)
@@ -141,6 +124,18 @@ def restore_datadir(
     tell_restored(manifest, str(directory), seconds)
     left = "half restored by an earlier run" if state == "unfinished" else ""
     return Restored(manifest, str(directory), created, result, seconds, left, gtid_executed, warnings)
+
+
+def _check_programs(programs: Programs, manifest: Manifest) -> tuple[str, ...]:
+    """Find out what is missing before anything is read, and return warnings; raises DatabaseError."""
+    program = programs.mysqld(manifest)
+    version = parse_version(manifest.server.version)
+    warnings = check_mysqld(program, manifest.server.version, version, physical=manifest.engine == "clone")
+    if manifest.engine == "mysqldump":
+        programs.mysql(program.version)
+    elif manifest.engine == "mydumper":
+        programs.myloader()
+    return warnings
 
 
 def _look(directory: Path, needed: int, *, overwrite: bool) -> tuple[State, bool]:
@@ -201,6 +196,21 @@ def _begin(directory: Path, account: Account | None, what: str) -> Path:
     return work
 
 
+def _fill(
+    filling: Filling, data: Path, forward: Callable[[Instance], None] | None, *, checksums: bool
+) -> tuple[Comparison, str]:
+    """Bring the backup up there, compare it, roll it forward; how they compare, and the transactions in it at last."""
+    backup = filling.backup
+    with filling.brought_up(data) as server, session(server.url(), read_timeout=_ONE_ANSWER_S) as connection:
+        proof = backup.proof() if checksums else None
+        measure = Measure(backup.manifest, proof, dumped=backup.manifest.engine != "clone")
+        result = _compare(connection, server, measure, filling.report)
+        if forward is not None:
+            rows(connection, WAITS)
+            forward(server)
+        return result, executed(connection)
+
+
 def executed(connection: Connection) -> str:
     """The set of transactions that a server holds; raises PyMySQL's errors."""
     ((gtids,),) = rows(connection, "SELECT @@GLOBAL.gtid_executed")
@@ -220,8 +230,9 @@ def _compare(connection: Connection, server: Instance, measure: Measure, report:
     return result
 
 
-def _move_up(work: Path, data: Path, directory: Path) -> None:
+def _move_up(work: Path, directory: Path) -> None:
     """Put what is complete in its place; interrupted anywhere, the mark is still there."""
+    data = work / "data"
     try:
         sync_tree(data)
         for name in move_order(_names(data)):

@@ -13,7 +13,7 @@ from typing import Final, Self
 from wbagent.child import Complaints, how_it_ended
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
-from wbagent.database.options_file import environment, options_file
+from wbagent.database.options_file import start_program
 from wbagent.errors import RestoreError
 from wbagent.systemd import journal
 
@@ -58,25 +58,15 @@ class Load:
     """A running `mysql` that executes what is written to it; leaving the block ends it if it still runs."""
 
     def __init__(self, client: ClientProgram, target: MysqlURL) -> None:
-        with options_file(target) as (descriptor, argument):
-            self._process = subprocess.Popen(
-                [
-                    client.path,
-                    argument,
-                    "--batch",
-                    # Also keeps the client's own commands, such as `system`, from being taken out of the data.
-                    "--binary-mode",
-                    "--default-character-set=utf8mb4",
-                    "--max-allowed-packet=1G",
-                    f"--database={target.database}",
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(descriptor,),
-                env=environment(),
-                process_group=0,
-            )
+        options = [
+            "--batch",
+            # Also keeps the client's own commands, such as `system`, from being taken out of the data.
+            "--binary-mode",
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G",
+            f"--database={target.database}",
+        ]
+        self._process = start_program(client.path, target, options, stdin=subprocess.PIPE)
         self._complaints = Complaints(self._process.stderr, "mysql")
         self._told = False
 

@@ -20,8 +20,7 @@ from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.catalog import read_catalog as read_binlogs
-from wbagent.binlog.events import DamagedError as DamagedLogError
-from wbagent.binlog.events import Event
+from wbagent.binlog.events import Event, MisreadError
 from wbagent.binlog.fetching import fetch, read_events
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.scan import Done, Mark, advance
@@ -201,7 +200,7 @@ class PointInTime:
                 mark, done = advance(mark, event)
                 if done is not None:
                     found.append(done)
-        except DamagedLogError as error:
+        except MisreadError as error:
             if not passed(found, self._until):
                 if found:
                     error.hint = f'the latest before the damage: --at "{show(found[-1].committed_at)}"; {error.hint}'

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from wbagent import events
 from wbagent.age import Identity
@@ -30,6 +31,8 @@ from wbagent.restore.stored import StoredBackup
 from wbagent.restore.target import look, make_ready
 from wbagent.state_directory import state_directory
 from wbagent.systemd import journal
+
+_ONE_ANSWER_S: Final = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +107,8 @@ def restore_backup(
         created = make_ready(target, found, stored, overwrite=overwrite)
         stack.enter_context(_half_restored(target))
         fill(target, found.server.version)
-        with session(target, database="", read_timeout=6 * 3600) as connection:
-            measure = Measure(manifest, stored.proof() if checksums else None)
-            version = found.server.version
-            result = differences(connection, target.database, version, measure, Meter("comparing", report))
-        if result.wrong:
-            raise DamagedError(
-                f"backup {manifest.id} was loaded into {target.address}, but differs: {'; '.join(result.wrong[:10])}",
-                hint="do not use this database; try another backup (wbagent backup list)",
-            )
+        measure = Measure(manifest, stored.proof() if checksums else None)
+        result = _compare(target, found.server.version, measure, report)
         if forward is not None:
             forward()
         with session(target, database="") as connection:
@@ -120,6 +116,19 @@ def restore_backup(
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, target.address, seconds)
     return Restored(manifest, target.address, created, result, seconds, found.half_restored)
+
+
+def _compare(target: MysqlURL, version: Version, measure: Measure, report: Reporter) -> Comparison:
+    """Hold the database against the measure; raises DamagedError."""
+    with session(target, database="", read_timeout=_ONE_ANSWER_S) as connection:
+        result = differences(connection, target.database, version, measure, Meter("comparing", report))
+    if result.wrong:
+        raise DamagedError(
+            f"backup {measure.manifest.id} was loaded into {target.address}, but differs:"
+            f" {'; '.join(result.wrong[:10])}",
+            hint="do not use this database; try another backup (wbagent backup list)",
+        )
+    return result
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from wbagent.binlog.events import Statement
+from wbagent.binlog.bodies import Statement
 
 # What in a statement is no word of it, or has to be read first: strings, quoted names, comments. What stands within
 # /*! */ is executed.

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wbagent.backup.progress import Meter
-from wbagent.binlog.events import Event, statements
+from wbagent.binlog.bodies import statements
+from wbagent.binlog.events import Event
 from wbagent.binlog.gtid import Gtid, GtidSet
 from wbagent.binlog.scan import Done, Mark, Open, advance
 from wbagent.errors import RestoreError

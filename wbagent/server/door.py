@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wbagent.durable import new_file
+from wbagent.durable import whole_file
 from wbagent.state_directory import state_directory
 
 
@@ -27,14 +27,8 @@ def closed() -> str:
 
 def close(why: str) -> None:
     """From the next start of the container on. Raises OSError."""
-    path = door_path()
-    fresh = path.with_name("closed.new")
-    # Whoever may write to the directory may have put a link there.
-    fresh.unlink(missing_ok=True)
-    # Its mode whatever the umask of who runs this: the runner's group has to read it.
-    with new_file(fresh, 0o640) as file:
+    with whole_file(door_path(), 0o640) as file:
         file.write(f"{why}\n".encode())
-    fresh.rename(path)
 
 
 def reopen() -> None:

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from wbagent.durable import whole_file
 from wbagent.state_directory import state_directory
 
 
@@ -96,16 +97,8 @@ def read_record(*, owner: int = _ROOT) -> Record | None:
 
 def write_record(record: Record) -> None:
     """Store it, whole or not at all. Raises OSError."""
-    path = record_path()
-    fresh = path.with_name("externalize.new")
-    # Whoever may write to the directory may have put a link there.
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(record), file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
+    with whole_file(record_path(), 0o640) as file:
+        file.write(json.dumps(asdict(record)).encode())
 
 
 def forget_record() -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
 
+from wbagent.durable import whole_file
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server.supervision import Decision
 from wbagent.state_directory import state_directory
 
-DEFAULT_S: Final = 3600.0
 # A pause that somebody forgot must not leave a server without supervision for good.
 LONGEST_S: Final = 7 * 86400.0
 
@@ -120,14 +119,9 @@ def read(path: Path | None = None) -> Pause | None:
 
 def write(pause: Pause, path: Path | None = None) -> None:
     """Store it, whole or not at all. Raises OSError."""
-    path = path or pause_path()
-    value = {"why": pause.why, "by": pause.by, "begun": pause.begun.to_json()}
-    fresh = path.with_name("pause.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump(value | {"seconds": pause.seconds, "resumed": pause.resumed}, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
+    value = {field.name: getattr(pause, field.name) for field in fields(pause)} | {"begun": pause.begun.to_json()}
+    with whole_file(path or pause_path(), 0o640) as file:
+        file.write(json.dumps(value, ensure_ascii=False).encode())
 
 
 def current(now: Moment) -> tuple[Pause, float] | None:

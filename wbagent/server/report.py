@@ -12,8 +12,8 @@ from wbagent.errors import EX_SOFTWARE, ConfigError, WbagentError
 from wbagent.quantities import format_duration
 from wbagent.server import history
 from wbagent.server.history import Reason, Record
-from wbagent.server.specification import UNIT
 from wbagent.systemd import journal
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 if TYPE_CHECKING:
     # The clean-up after each end tells it too, and seldom needs Docker: its SDK takes 80 ms to import.
@@ -56,7 +56,7 @@ def ended(
         f"the server ended: {outcome.reason}; {outcome.detail}",
         level="error" if record.is_end else "info",
         message_id=events.SERVER_ENDED,
-        OBJECT_SYSTEMD_UNIT=UNIT,
+        OBJECT_SYSTEMD_UNIT=SERVER_UNIT,
         reason=outcome.reason,
         exit_code=record.exit_code,
         oom_killed=int(record.oom_killed),

@@ -11,7 +11,8 @@ from typing import Final
 from wbagent import events
 from wbagent.errors import EX_CONFIG, EX_UNAVAILABLE, DockerError
 from wbagent.quantities import format_duration
-from wbagent.server import door, history, report
+from wbagent.server import door, report
+from wbagent.server.beginning import EXTENSION_S, begin
 from wbagent.server.container import (
     Docker,
     DockerAwayError,
@@ -24,20 +25,18 @@ from wbagent.server.container import (
 from wbagent.server.diagnosis import while_starting
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
 from wbagent.server.ending import evidence, exited
-from wbagent.server.foreign import whose
 from wbagent.server.history import Reason
 from wbagent.server.network import point_to
-from wbagent.server.probe import LIVENESS, Answer, probe
+from wbagent.server.probe import Answer
 from wbagent.server.report import Outcome
 from wbagent.server.settings import RunSettings
-from wbagent.server.specification import NAME, UNIT, Specification
+from wbagent.server.specification import NAME
 from wbagent.server.supervision import Decision, Limits, Phase, Supervision, judge
 from wbagent.server.watchers import DockerGone, DockerReturned, Ended, Event, Probed, Prober, StopAsked, Waiter
 from wbagent.systemd import journal
-from wbagent.systemd.notify import notify
+from wbagent.systemd.notify import extension, notify
+from wbagent.systemd.unit_names import SERVER_UNIT
 
-# How much longer systemd is asked to wait at a time: more than a probe with its pause, or a call to Docker, can take.
-_EXTENSION_S: Final = 45.0
 # dockerd may be starting, or be restarted at this moment; after this the history tells why nothing is started.
 _DOCKER_WAIT_S: Final = 300.0
 # Without migrations to run W&B's server is ready before; what its log tells by then is worth reading.
@@ -61,9 +60,7 @@ class Runner:
         self._limits = Limits(budget, probes.liveness_failures, probes.unready_after)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._docker_away = False
-        self._adopted = False
-        self._alive: Answer | None = None
-        self._systemd_cgroups = False
+        self._adopted = self._systemd_cgroups = False
         self._begun = time.monotonic()
 
     def run(self) -> int:
@@ -90,7 +87,7 @@ class Runner:
         asked, told = self._begun, False
         while True:
             # A daemon that hangs keeps the first try waiting already.
-            notify(_extension(_EXTENSION_S))
+            notify(extension(EXTENSION_S))
             try:
                 return Docker()
             except DockerAwayError:
@@ -114,8 +111,8 @@ class Runner:
             wanted = wanted.unpublished()
             closed = f"the server is CLOSED to its users: {shut}"
             journal.send(closed, level="warning", message_id=events.SERVER_STARTING)
-        container = self._adopt(docker, wanted) or self._create(docker, wanted)
-        found = docker.find(container)
+        begun = begin(docker, wanted, self._settings)
+        found = docker.find(begun.container)
         if found is None:
             raise DockerError(f"the container {NAME} vanished right after its start", hint="docker events --since 5m")
         point_to(found.network)
@@ -124,63 +121,22 @@ class Runner:
         Waiter(found.id, self._events).start()
         prober = Prober(found.addresses, self._settings.probes, self._events)
         prober.start()
-        outcome, state = self._supervise(docker, found, prober)
+        self._adopted = begun.adopted
+        outcome, state = self._supervise(docker, found, prober, begun.alive)
         prober.stop()
         return self._finish(docker, found, outcome, state)
 
-    def _adopt(self, docker: Docker, wanted: Specification) -> str | None:
-        """The container that a dead runner left, when it is exactly what is wanted: users then notice nothing."""
-        found = docker.find()
-        if found is None:
-            return None
-        if found.digest is None:
-            raise ForeignContainerError(
-                f"a container named {NAME} is there that wbagent did not create: {whose(docker.inspect(found.id))}",
-                hint=f"docker stop {NAME} && docker rename {NAME} {NAME}-old",
-            )
-        if found.running and found.digest == wanted.digest and self._well(found):
-            journal.send(f"adopted the running container {found.id[:12]}", message_id=events.SERVER_STARTING)
-            self._adopted = True
-            return found.id
-        if found.running and found.digest != wanted.digest:
-            grace = self._settings.stop_timeout
-            notify("STATUS=stopping a container of another configuration", _extension(grace + _EXTENSION_S))
-            docker.stop(found.id, grace)
-        # A stopped wandb/local cannot be started again: its entrypoint is not idempotent (wandb/server #8, #19, #36).
-        docker.remove(found.id)
-        return None
-
-    def _well(self, found: Found) -> bool:
-        """Whether it answers, or is still on its first way to readiness (killing a migration leaves it dirty)."""
-        was_ready = any(
-            record.reason is Reason.READY and record.container == found.id[:12] for record in history.read()
-        )
-        if not was_ready:
-            return True
-        self._alive = probe(found.addresses, LIVENESS, self._settings.probes.timeout)
-        # One that answers only at its own address has lost docker-proxy: to users it is dead.
-        return self._alive.ok and not self._alive.detour
-
-    def _create(self, docker: Docker, wanted: Specification) -> str:
-        notify(f"STATUS=starting {wanted.image}", _extension(_EXTENSION_S))
-        journal.send(f"starting {wanted.image}", message_id=events.SERVER_STARTING, image=wanted.image)
-        container = docker.create(wanted)
-        try:
-            docker.start(container)
-        except DockerError:
-            docker.remove(container)
-            raise
-        return container
-
-    def _supervise(self, docker: Docker, found: Found, prober: Prober) -> tuple[Outcome, Supervision]:
+    def _supervise(
+        self, docker: Docker, found: Found, prober: Prober, alive: Answer | None
+    ) -> tuple[Outcome, Supervision]:
         from wbagent.moment import Moment  # noqa: PLC0415 - while the container starts, there is time
         from wbagent.server.pause import current, hold  # noqa: PLC0415 - as above
 
         state = Supervision(Phase.STARTING, self._begun)
-        if self._adopted and self._alive is not None:
+        if alive is not None:
             # It had been ready before: readiness that it lost since is no start that takes too long, and ends nothing.
-            state = Supervision(Phase.SERVING, self._begun, last=self._alive, port_seen=True)
-            self._act(Decision.ANNOUNCE_READY, docker, found, prober, state, self._alive)
+            state = Supervision(Phase.SERVING, self._begun, last=alive, port_seen=True)
+            self._act(Decision.ANNOUNCE_READY, docker, found, prober, state, alive)
         while True:
             event = self._events.get()
             notify("WATCHDOG=1")
@@ -219,7 +175,7 @@ class Runner:
                     why = while_starting(_log_lines(docker, found))
                 notify(
                     # judge() ends this when the budget is spent; without an end a start could last for ever.
-                    _extension(_EXTENSION_S),
+                    extension(EXTENSION_S),
                     f"STATUS=starting for {format_duration(spent)}, {why or 'migrations may run'}; {answer.sentence()}",
                 )
             case Decision.ANNOUNCE_READY:
@@ -276,7 +232,7 @@ class Runner:
         grace = self._settings.stop_timeout
         notify(
             "STOPPING=1",
-            _extension(grace + 2 * _EXTENSION_S),
+            extension(grace + 2 * EXTENSION_S),
             f"STATUS=stopping; a migration may take up to {format_duration(grace)} to end",
         )
         try:
@@ -286,7 +242,7 @@ class Runner:
             self._docker_away = True
             detail = (
                 f"a stop was asked for, but {error.message}: the container may go on serving; when Docker is back,"
-                f" systemctl start {UNIT} takes it over, docker rm --force {NAME} ends it"
+                f" systemctl start {SERVER_UNIT} takes it over, docker rm --force {NAME} ends it"
             )
             notify(f"STATUS={detail}")
             return Outcome(Reason.DOCKER_AWAY, detail, error.exit_status)
@@ -297,7 +253,7 @@ class Runner:
         if outcome.reason is Reason.BUDGET_SPENT:
             # A migration may still run: it gets the same time to end as in a stop.
             grace = self._settings.stop_timeout
-            notify(_extension(grace + _EXTENSION_S))
+            notify(extension(grace + EXTENSION_S))
             with suppress(DockerAwayError):
                 docker.stop(found.id, grace)
         served = time.monotonic() - state.since if state.phase is Phase.SERVING else 0.0
@@ -331,7 +287,3 @@ def _remove(docker: Docker, found: Found) -> None:
             level="warning",
             message_id=events.DOCKER_AWAY,
         )
-
-
-def _extension(seconds: float) -> str:
-    return f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}"

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from wbagent.systemd.unit_names import SERVER_UNIT
+
 if TYPE_CHECKING:
     # Only its shape is needed here; pydantic takes 100 ms to import, and every end of the server comes by here.
     from wbagent.config.server import ServerSettings
 
 NAME: Final = "wandb-local"
-UNIT: Final = "wandb-local.service"
 SLICE: Final = "wandb.slice"
 CONTAINER_PORT: Final = "8080/tcp"
 _CPU_PERIOD_US: Final = 100_000
@@ -87,7 +88,7 @@ def specification(settings: ServerSettings, *, systemd_cgroups: bool, key: bytes
     import hashlib  # noqa: PLC0415 - 4 ms; the runner has the digest at hand
 
     digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), key=key, digest_size=8).hexdigest()
-    config["Labels"] = {UNIT_LABEL: UNIT, HASH_LABEL: digest}
+    config["Labels"] = {UNIT_LABEL: SERVER_UNIT, HASH_LABEL: digest}
     return Specification(config, digest)
 
 

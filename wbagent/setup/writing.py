@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import grp
 import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wbagent.config.sources import CREDENTIAL_PREFIX
 from wbagent.durable import new_file, sync_directory
+from wbagent.held_signals import held_signals
 from wbagent.setup.existing import ExistsError
 
 # Not wbagent.*, which systemd would import, nor *.toml, which would be read.
@@ -49,7 +49,7 @@ def write(places: Places, text: str, credentials: Mapping[str, bytes], store: Pa
     after `pending` has become true, `finish` completes it. Nothing that exists is replaced but a configuration file
     that sets nothing, which the caller has made sure of. Signals of the terminal wait until it is done. Raises OSError.
     """
-    with _uninterrupted():
+    with held_signals():
         clear(places)
         try:
             for name, content in credentials.items():
@@ -68,7 +68,7 @@ def write(places: Places, text: str, credentials: Mapping[str, bytes], store: Pa
 
 def finish(places: Places) -> None:
     """Put everything that is written into its place; does nothing where it is there. Raises OSError, ExistsError."""
-    with _uninterrupted():
+    with held_signals():
         for store in places.stores:
             staged = _staged(store)
             for path in staged:
@@ -92,7 +92,7 @@ def clear(places: Places) -> None:
 def write_apart(path: Path, text: str) -> None:
     """Make a file of its own that holds everything, for its owner alone. Raises ExistsError, OSError."""
     fresh = path.with_name(f".{path.name}.new")
-    with _uninterrupted():
+    with held_signals():
         fresh.unlink(missing_ok=True)
         _write_new(fresh, text.encode(), 0o600)
         try:
@@ -135,13 +135,3 @@ def _owner(path: Path) -> tuple[int, int]:
     with suppress(KeyError):
         return 0, grp.getgrnam("wbagent").gr_gid
     return os.geteuid(), os.getegid()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """What a terminal or its end may send comes after the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import wbagent
+from wbagent.systemd.unit_names import AGENT_UNIT, SERVER_UNIT
 
 # The product's units, and what they stand on.
 UNITS: Final = (
@@ -91,8 +92,8 @@ def _of_units() -> tuple[Part, ...]:
              ("systemctl", "--no-pager", "--plain", "--failed", "list-units")),
     ]  # fmt: skip
     for unit in (unit for unit in UNITS if unit.endswith(".service")):
-        lines = _LINES if unit in {"wandb-local.service", "wbagent.service"} else _FEWER_LINES
-        what = "the last lines of the unit" + (", its container's among them" if unit == "wandb-local.service" else "")
+        lines = _LINES if unit in {SERVER_UNIT, AGENT_UNIT} else _FEWER_LINES
+        what = "the last lines of the unit" + (", its container's among them" if unit == SERVER_UNIT else "")
         parts.append(_journal(unit.removesuffix(".service"), what, lines, f"--unit={unit}"))
     # Not what containers print, which dockerd writes too.
     docker = ("--unit=docker.service", "--identifier=dockerd")

@@ -7,7 +7,6 @@ into the event loop, and `process()` takes what has come.
 from __future__ import annotations
 
 import importlib.util
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from wbagent.errors import AccessError, BusError
+from wbagent.held_signals import held_signals
 
 _SYSTEMD: Final = b"org.freedesktop.systemd1"
 _MANAGER_PATH: Final = b"/org/freedesktop/systemd1"
@@ -25,9 +25,6 @@ _UNIT: Final = "org.freedesktop.systemd1.Unit"
 _OF_TYPE: Final = {"service": "org.freedesktop.systemd1.Service", "socket": "org.freedesktop.systemd1.Socket"}
 _TIMEDATE: Final = b"org.freedesktop.timedate1"
 _TIMEDATE_PATH: Final = b"/org/freedesktop/timedate1"
-
-# Signals whose handlers may raise: Ctrl-C, an end asked for by systemd, a time that is up.
-_RAISING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGALRM})
 
 Properties = Mapping[str, Any]
 # What one thread has put among the modules another one shall not take away.
@@ -149,18 +146,16 @@ class Bus:
 
     def _call_in(self, call: Callable[[], Any], doing: str) -> Any:
         # What a signal's handler raises inside a callback of libsystemd comes out of it as SystemError, with a
-        # traceback: it is raised when the mask is lifted instead. A handler cannot run within the call anyway.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+        # traceback: it is raised after the call instead. A handler cannot run within the call anyway.
         try:
-            return call()
+            with held_signals():
+                return call()
         except self._denied:
             raise AccessError(
                 f"systemd does not let this user {doing}", hint="run the command as root (sudo)"
             ) from None
         except self._failed as error:
             raise BusError(f"cannot {doing}: {error}", hint="systemctl status dbus.service") from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _Named(Mapping[str, Any]):

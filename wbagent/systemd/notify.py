@@ -39,3 +39,8 @@ def watchdog_interval() -> float | None:
     if not limit or (owner and int(owner) != os.getpid()):
         return None
     return int(limit) / 2_000_000
+
+
+def extension(seconds: float) -> str:
+    """What lets systemd wait so much longer for a start or a stop, from now on."""
+    return f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}"

@@ -11,14 +11,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from wbagent.durable import sync_directory
+from wbagent.durable import whole_file
 from wbagent.errors import StateError
 from wbagent.moment import Moment
 from wbagent.quantities import format_duration
 from wbagent.server.torn import account_path, stored
+from wbagent.systemd.unit_names import UPGRADE_UNIT
 from wbagent.upgrade.plan import Outcome, Step, Upgrade
 
-UNIT: Final = "wbagent-upgrade.service"
 _NEWS_S: Final = 7 * 86400.0
 
 
@@ -31,17 +31,8 @@ def to_json(upgrade: Upgrade) -> str:
 
 def write(upgrade: Upgrade, path: Path | None = None) -> None:
     """Store it, whole or not at all, and on the disk before this returns. Raises OSError."""
-    path = path or account_path()
-    fresh = path.with_name("upgrade.new")
-    # The directory belongs to user wbagent: what lies there under this name is never followed or written into.
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(to_json(upgrade))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
-    sync_directory(path.parent)
+    with whole_file(path or account_path(), 0o640) as file:
+        file.write(to_json(upgrade).encode())
 
 
 def read(path: Path | None = None, *, owner: int = 0) -> Upgrade | None:
@@ -87,7 +78,7 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateError("another upgrade is under way", hint=f"systemctl status {UNIT}") from None
+            raise StateError("another upgrade is under way", hint=f"systemctl status {UPGRADE_UNIT}") from None
         yield
     finally:
         os.close(descriptor)

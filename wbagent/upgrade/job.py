@@ -27,20 +27,19 @@ from wbagent.errors import (
 from wbagent.moment import Moment
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration
-from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State
 from wbagent.state_directory import state_directory
 from wbagent.systemd import journal
 from wbagent.systemd.bus import Verb
 from wbagent.systemd.jobs import run_job, run_unit, wait_for_end
-from wbagent.systemd.notify import notify
+from wbagent.systemd.notify import extension, notify
+from wbagent.systemd.unit_names import AGENT_UNIT, BACKUP_UNIT, SERVER_UNIT
 from wbagent.upgrade import account, image, server, telling
 from wbagent.upgrade.plan import Done, Failed, Outcome, Step, Upgrade, after
-from wbagent.upgrade.preflight import BACKUP_UNIT, KEY, server_of
+from wbagent.upgrade.preflight import KEY, server_of
 
-_AGENT_UNIT: Final = "wbagent.service"
 # The unit's own time limit ends what shows no sign of life for this long.
-_PATIENCE_US: Final = 900_000_000
+_PATIENCE_S: Final = 900.0
 _EVENTS: Final = {
     Outcome.UPGRADED: (events.UPGRADE_DONE, "notice"),
     Outcome.UNCHANGED: (events.UPGRADE_FAILED, "error"),
@@ -200,7 +199,7 @@ class Job:
     # --- telling ---
 
     def _say(self, text: str) -> None:
-        notify(f"STATUS={text}", f"EXTEND_TIMEOUT_USEC={_PATIENCE_US}")
+        notify(f"STATUS={text}", extension(_PATIENCE_S))
 
     def _say_of_server(self, line: str) -> None:
         self._say(f"the server: {line}")
@@ -215,7 +214,7 @@ class Job:
 
     def _tell_agent(self) -> None:
         try:
-            run_job(Verb.RELOAD, _AGENT_UNIT, on_life=_alive)
+            run_job(Verb.RELOAD, AGENT_UNIT, on_life=_alive)
         except BusError as error:
             self._note(f"the agent was not told: {error.message}")
 
@@ -239,4 +238,4 @@ def _progress(progress: Progress) -> None:
 
 
 def _alive() -> None:
-    notify(f"EXTEND_TIMEOUT_USEC={_PATIENCE_US}")
+    notify(extension(_PATIENCE_S))

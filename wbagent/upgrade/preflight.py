@@ -23,16 +23,15 @@ from wbagent.restore.target import refuse_unfit_account
 from wbagent.server import door, pause
 from wbagent.server.container import Docker
 from wbagent.server.probe import READINESS, probe
-from wbagent.server.specification import UNIT as SERVER_UNIT
 from wbagent.state import State
 from wbagent.state_directory import state_directory
 from wbagent.systemd.bus import Bus
+from wbagent.systemd.unit_names import BACKUP_UNIT, SERVER_UNIT
 from wbagent.upgrade import image, release
 from wbagent.upgrade.plan import Upgrade
 from wbagent.upgrade.resumption import Facts, Wish
 
 KEY: Final = ("server", "image")
-BACKUP_UNIT: Final = "wbagent-backup.service"
 # A new release is about as large as the present one, and is unpacked beside what was fetched of it.
 _ROOM_FACTOR: Final = 2
 _PROBE_S: Final = 5.0

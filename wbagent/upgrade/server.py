@@ -13,9 +13,9 @@ from wbagent.server import history
 from wbagent.server.container import Docker, DockerAwayError
 from wbagent.server.history import Reason
 from wbagent.server.outages import outages
-from wbagent.server.specification import UNIT
 from wbagent.systemd.bus import Verb
 from wbagent.systemd.jobs import run_job
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 _AGAIN: Final = "wbagent server upgrade TAG completes it; wbagent server upgrade --undo goes back"
 
@@ -37,7 +37,7 @@ def start(wanted: str, on_status: Callable[[str], None], on_life: Callable[[], N
     """
     began = time.time()
     verb = Verb.START if _running_image() in {wanted, ""} else Verb.RESTART
-    unit = run_job(verb, UNIT, on_status, on_life)
+    unit = run_job(verb, SERVER_UNIT, on_status, on_life)
     if unit["ActiveState"] != "active":
         ends = [record for record in history.read() if record.at >= began and record.is_end]
         if ends and ends[-1].reason is Reason.DOCKER_AWAY:
@@ -47,7 +47,9 @@ def start(wanted: str, on_status: Callable[[str], None], on_life: Callable[[], N
             raise InterruptedUpgradeError(
                 "the server was stopped while it was starting, by a person or because the host shuts down", hint=_AGAIN
             )
-        raise NotReadyError(ends[-1].sentence() if ends else f"{UNIT} is {unit['ActiveState']} ({unit['Result']})")
+        raise NotReadyError(
+            ends[-1].sentence() if ends else f"{SERVER_UNIT} is {unit['ActiveState']} ({unit['Result']})"
+        )
     if (running := _running_image()) != wanted:
         raise NotReadyError(f"the unit runs {running or 'no container'} instead")
     return f"{wanted} is ready{_outage(began)}"

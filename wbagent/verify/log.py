@@ -13,8 +13,9 @@ from wbagent.server import history
 from wbagent.server.diagnosis import diagnose
 from wbagent.server.history import Reason
 from wbagent.server.probe import READINESS, probe
-from wbagent.server.specification import NAME, UNIT
+from wbagent.server.specification import NAME
 from wbagent.systemd.journal_lines import newest_lines
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 _MOST: Final = 500
 _LONGEST: Final = 200
@@ -46,7 +47,7 @@ def look(subject: Subject) -> Finding:
 
 def judge(log: Log) -> Finding:
     """Invariant: no failure while the server is ready, and a pass only where something could be read."""
-    read_on = f"journalctl -x -u {UNIT}"
+    read_on = f"journalctl -x -u {SERVER_UNIT}"
     say = warn if log.ready else fail
     needed = "a start without errors"
     if known := diagnose([log.ended, *log.lines]):
@@ -58,7 +59,7 @@ def judge(log: Log) -> Finding:
     if not log.readable:
         return note(
             "no line of the container can be read, or it was never started",
-            remedy=f"run this as root, or as a member of group systemd-journal; systemctl status {UNIT}",
+            remedy=f"run this as root, or as a member of group systemd-journal; systemctl status {SERVER_UNIT}",
         )
     if errors := [text for line in log.lines if (text := _error(line))]:
         number = f"{len(errors)} errors" if len(errors) > 1 else "an error"

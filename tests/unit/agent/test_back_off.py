@@ -10,7 +10,7 @@ from wbagent.agent.back_off import HEALTHY_S, back_off_forgets
 from wbagent.agent.overview import UnitState
 
 NOW = 1_000_000.0
-HEALTHY = UnitState("active", "running", True, "", restarts=7, since=NOW - HEALTHY_S - 1, main_pid=1)
+HEALTHY = UnitState("active", "running", True, "", restarts=7, since=NOW - HEALTHY_S - 1)
 
 
 def test_a_long_healthy_server_is_forgiven_once() -> None:

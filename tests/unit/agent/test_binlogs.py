@@ -27,5 +27,5 @@ from wbagent.systemd.bus import Verb
     ],
 )
 def test_what_is_done(active: str, wanted: bool, changed: bool, verb: Verb | None) -> None:
-    unit = UnitState(active, "", enabled=False, text="", restarts=0, since=0.0, main_pid=0)
+    unit = UnitState(active, "", enabled=False, text="", restarts=0, since=0.0)
     assert binlog_verb(unit, wanted=wanted, changed=changed) is verb

@@ -18,18 +18,15 @@ from wbagent.agent.overview import (
     PROVEN_FACT,
     Overview,
     UnitState,
-    backup_failure,
-    said_blind,
-    story,
-    unconfigured,
     unit_state,
 )
+from wbagent.agent.story import said_blind, story
 from wbagent.cli.status import alert_lines, well
 from wbagent.state import Fact
 
 NOW = 1_800_000_000.0
-SERVING = UnitState("active", "running", enabled=True, text="", restarts=0, since=NOW - 7200, main_pid=1)
-IDLE = replace(SERVING, active="inactive", sub="dead", enabled=False, main_pid=0)
+SERVING = UnitState("active", "running", enabled=True, text="", restarts=0, since=NOW - 7200)
+IDLE = replace(SERVING, active="inactive", sub="dead", enabled=False)
 BOTH = {"server": True, "database": True, "backup": True}
 BACKUP = {"finished_at": NOW - 18_000, "stored_bytes": 2 * 1024**3, "off_site": True}
 
@@ -92,9 +89,9 @@ def test_an_empty_database_is_waited_for() -> None:
     waiting = replace(overview(), facts=facts)
     assert "| no backup yet: the server has made no tables |" in story(waiting, BOTH, NOW)
     older = replace(waiting, facts=facts | {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 90)})
-    assert backup_failure(older) is None
+    assert older.backup_failure is None
     newer = replace(waiting, facts=facts | {BACKUP_FAILURE_FACT: Fact({"reason": "x"}, NOW - 30)})
-    assert backup_failure(newer) is not None
+    assert newer.backup_failure is not None
     assert "| no backup yet |" in story(newer, BOTH, NOW)
 
 
@@ -106,8 +103,8 @@ def test_nothing_configured_says_what_to_do() -> None:
     parts = dict.fromkeys(BOTH, False)
     for value, nothing in ((parts, True), (parts | {"refused": "x"}, True), (parts | {"backup": True}, False)):
         found = replace(overview(), facts={CONFIG_FACT: Fact({"refused": ""} | value, NOW)})
-        assert unconfigured(found) is nothing
-    assert not unconfigured(overview())
+        assert found.unconfigured is nothing
+    assert not overview().unconfigured
     assert "set [server] or [database]" in story(overview(), dict.fromkeys(BOTH, False), NOW)
 
 

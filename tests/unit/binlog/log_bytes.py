@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from wbagent.binlog.events import HEADER_SIZE, MAGIC, Kind
+from wbagent.binlog.events import MAGIC, Kind
 from wbagent.binlog.gtid import Gtid, GtidSet
 
 _HEADER = struct.Struct("<IBIIIH")
@@ -66,7 +66,7 @@ class LogFile:
     ends: list[int] = field(default_factory=list)
 
     def event(self, kind: int, body: bytes, *, at: int = 0) -> None:
-        size = HEADER_SIZE + len(body) + 4
+        size = _HEADER.size + len(body) + 4
         header = _HEADER.pack(at or self.created, kind, 7, size, len(self.data) + size & 0xFFFFFFFF, 0)
         self.data += header + body + zlib.crc32(header + body).to_bytes(4, "little")
         self.ends.append(len(self.data))
@@ -79,12 +79,12 @@ class LogFile:
         """A GTID event, a statement, a row event and the commit; `at`: microseconds."""
         statement = struct.pack("<IIBHH", 1, 0, 4, 0, 0) + b"orig\0" + text.encode()
         rest = [(Kind.QUERY, statement), (30, bytes(rows)), (Kind.XID, bytes(8))]
-        after = sum(HEADER_SIZE + len(body) + 4 for _, body in rest)
-        own = HEADER_SIZE + len(gtid_body(gtid, at, 0x10000)) + 4
+        after = sum(_HEADER.size + len(body) + 4 for _, body in rest)
+        own = _HEADER.size + len(gtid_body(gtid, at, 0x10000)) + 4
         # Integers of other lengths make tagged events of other lengths: as long as it takes to agree.
         body = gtid_body(gtid, at, own + after)
-        while HEADER_SIZE + len(body) + 4 != own:
-            own = HEADER_SIZE + len(body) + 4
+        while _HEADER.size + len(body) + 4 != own:
+            own = _HEADER.size + len(body) + 4
             body = gtid_body(gtid, at, own + after)
         if not length:
             body = body[:42]

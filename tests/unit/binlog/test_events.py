@@ -12,19 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.binlog.log_bytes import LogFile, encoded, number
-from wbagent.binlog import events
-from wbagent.binlog.events import (
-    MAGIC,
-    DamagedError,
-    Event,
-    EventStream,
-    Kind,
-    Statement,
-    previous_gtids,
-    statement,
-    statements,
-    transaction,
-)
+from wbagent.binlog import bodies
+from wbagent.binlog.bodies import Statement, previous_gtids, statement, statements, transaction
+from wbagent.binlog.events import MAGIC, Event, EventStream, Kind, MisreadError
 from wbagent.binlog.gtid import Gtid, GtidSet, Source, parse_gtid
 
 A = "40342206-e9a9-11f1-8fc5-02fc00000001"
@@ -64,7 +54,7 @@ def test_a_changed_bit_is_seen(place: int, bit: int) -> None:
     whole = []
     try:
         whole = list(EventStream(4).feed(bytes(data)))
-    except DamagedError:
+    except MisreadError:
         return
     # A longer size makes it wait for bytes that never come: nothing behind it is believed either.
     assert sum(len(event.data) for event in whole) < len(data) - 4
@@ -84,7 +74,7 @@ def test_read_from_the_midst_of_a_file() -> None:
     found = list(EventStream(position).feed(file.read_from(position)))
     assert (found[0].kind, found[0].start, found[0].end) == (Kind.FORMAT_DESCRIPTION, 0, 0)
     assert [event.end for event in found[1:]] == file.ends[6:]
-    with pytest.raises(DamagedError, match="says that it ends at"):
+    with pytest.raises(MisreadError, match="says that it ends at"):
         list(EventStream(position - 1).feed(file.read_from(position)))
 
 
@@ -95,14 +85,14 @@ def test_active_file_has_a_flag_that_its_checksum_does_not_know() -> None:
 
 
 def test_what_is_no_binary_log() -> None:
-    with pytest.raises(DamagedError, match="no binary log"):
+    with pytest.raises(MisreadError, match="no binary log"):
         list(EventStream().feed(b"hello world"))
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_numbers_of_the_serialization(value: int) -> None:
     data = number(value)
-    assert events._number(data + b"x", 0) == (value, len(data))
+    assert bodies._number(data + b"x", 0) == (value, len(data))
 
 
 sets = st.dictionaries(
@@ -121,7 +111,7 @@ def test_encoded_sets(wanted: dict[Source, list[tuple[int, int]]]) -> None:
 @given(st.binary(max_size=120))
 def test_nothing_but_damage_comes_of_nonsense(body: bytes) -> None:
     for read in (previous_gtids, lambda data: transaction(33, data), lambda data: transaction(42, data), statement):
-        with suppress(DamagedError):
+        with suppress(MisreadError):
             read(body)
 
 
@@ -176,7 +166,7 @@ def test_statements_within_a_compressed_transaction(compression: int) -> None:
         inner += struct.pack("<IBIIIH", 1, kind, 7, 19 + len(body), 0, 0) + body
     event = Event(Kind.TRANSACTION_PAYLOAD, 0, 1, 0, 0, b"", payload(inner, compression))
     assert list(statements(event)) == [Statement("orig", "DROP TABLE orig.t")]
-    with pytest.raises(DamagedError):
+    with pytest.raises(MisreadError):
         list(statements(replace(event, body=payload(inner[:-1] + b"x" * 30, compression))))
 
 
@@ -189,5 +179,5 @@ def test_the_mode_of_a_statement(flags: bytes, mode: int) -> None:
 
 @given(st.binary(max_size=80))
 def test_nonsense_within_a_compressed_transaction(body: bytes) -> None:
-    with suppress(DamagedError):
+    with suppress(MisreadError):
         list(statements(Event(Kind.TRANSACTION_PAYLOAD, 0, 1, 0, 0, b"", body)))

@@ -9,7 +9,7 @@ import pytest
 
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.config.externalized import externalized, is_embedded
-from wbagent.config.rewrite import write_whole
+from wbagent.config.rewrite import write_like
 from wbagent.errors import ConfigError
 
 MYSQL = MysqlURL.parse("mysql://wandb_local:p%2Bw%22@db1/wandb_local")
@@ -56,8 +56,8 @@ def test_mode_stays(tmp_path: Path) -> None:
     path = tmp_path / "wbagent.toml"
     path.write_text("old")
     path.chmod(0o640)
-    write_whole(path, "new", like=path)
-    write_whole(tmp_path / "kept", "old", like=path)
+    write_like(path, "new", like=path)
+    write_like(tmp_path / "kept", "old", like=path)
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o640
     assert sorted(found.name for found in tmp_path.iterdir()) == ["kept", "wbagent.toml"]

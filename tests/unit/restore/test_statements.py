@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wbagent.binlog.events import Statement
+from wbagent.binlog.bodies import Statement
 from wbagent.restore.statements import Scope, judge
 
 COPY = Scope("orig", "copy", frozenset({"orig", "copy", "mysql", "other"}))

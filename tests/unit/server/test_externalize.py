@@ -134,7 +134,7 @@ def test_the_record_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     own = os.getuid()
     assert read_record(owner=own) is None
     # What others left at the place of the fresh file is not followed.
-    (tmp_path / "server/externalize.new").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "server/.externalize.json.new").symlink_to(tmp_path / "elsewhere")
     write_record(RECORD)
     assert not (tmp_path / "elsewhere").exists()
     assert read_record(owner=own) == RECORD

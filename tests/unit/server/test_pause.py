@@ -59,6 +59,15 @@ def test_read_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert read() is None
 
 
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    """Root pauses in a directory that group wbagent may write to."""
+    (tmp_path / "victim").write_text("untouched")
+    for name in ("pause.new", ".pause.json.new"):
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+    write(PAUSE, tmp_path / "pause.json")
+    assert (tmp_path / "victim").read_text() == "untouched"
+
+
 steps = st.lists(st.tuples(st.sampled_from(["begin", "resume", "wait", "look"]), st.floats(1, 5000)), max_size=40)
 
 

@@ -16,7 +16,7 @@ from wbagent.chunk import CHUNK
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clients import ClientProgram
 from wbagent.database.facts import ServerFacts
-from wbagent.database.options_file import environment, options_file
+from wbagent.database.options_file import start_program
 from wbagent.errors import BackupError
 
 _LOCK_WAIT_S: Final = 30
@@ -85,17 +85,7 @@ class Dump:
 
     def __init__(self, client: ClientProgram, url: MysqlURL, options: Sequence[str]) -> None:
         self._client = client
-        with options_file(url) as (descriptor, argument):
-            self._process = subprocess.Popen(
-                [client.path, argument, *options, "--", url.database],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(descriptor,),
-                env=environment(),
-                # Ctrl-C on the terminal is for this process, which then ends the dump in order.
-                process_group=0,
-            )
+        self._process = start_program(client.path, url, [*options, "--", url.database], stdout=subprocess.PIPE)
         self._complaints = Complaints(self._process.stderr, "mysqldump")
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from wbagent.backup.engines.engine import UnfitError
 from wbagent.backup.engines.mydumper_metadata import FILE, Metadata, parse_metadata
 from wbagent.child import how_it_ended
 from wbagent.config.dsn import MysqlURL
-from wbagent.database.options_file import environment, options_file
+from wbagent.database.options_file import environment, start_program
 
 _FILES_AT_ONCE: Final = 1000
 _MOST_COMPLAINTS: Final = 64 << 10
@@ -34,25 +34,16 @@ def run(path: str, url: MysqlURL, options: Sequence[str], more: str, target: Pat
     `more`: further sections of its defaults file. Whatever ends this ends mydumper and its compressors too: the server
     gives their locks back when their sessions end.
     """
-    with options_file(url, more) as (descriptor, argument):
-        process = subprocess.Popen(
-            [path, argument, f"--database={url.database}", f"--outputdir={target}", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(descriptor,),
-            env=environment(),
-            process_group=0,
-        )
-        with process:
-            try:
-                complaints = _listen(process)
-                status = process.wait()
-            except BaseException:
-                # Its compressors too: they would write on into a directory that is being removed.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                raise
+    arguments = [f"--database={url.database}", f"--outputdir={target}", *options]
+    with start_program(path, url, arguments, more=more) as process:
+        try:
+            complaints = _listen(process)
+            status = process.wait()
+        except BaseException:
+            # Its compressors too: they would write on into a directory that is being removed.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
     return judge(status, complaints)
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from wbagent.alerts.failed_units import UNITS as SILENT
-from wbagent.alerts.unit_facts import AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT
 from wbagent.checks.check import Finding, Subject, fail, note, passed, warn
 from wbagent.config.model import MetricsSettings
 from wbagent.errors import BusError
 from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.unit_names import AGENT_UNIT, BACKUP_UNIT, BINLOG_UNIT, DRILL_UNIT, UPGRADE_UNIT
 
-_UPGRADE_UNIT: Final = "wbagent-upgrade.service"
-_TELLING: Final = (AGENT_UNIT, BACKUP_UNIT, DRILL_UNIT, BINLOG_UNIT, _UPGRADE_UNIT)
+_TELLING: Final = (AGENT_UNIT, BACKUP_UNIT, DRILL_UNIT, BINLOG_UNIT, UPGRADE_UNIT)
 _CONNECT_S: Final = 3.0
 
 

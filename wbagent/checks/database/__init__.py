@@ -29,6 +29,24 @@ class Seen:
         """The server's view, else the backup's: of settings and tables both tell the same."""
         return self.looks.get(SERVER_KEY) or self.looks.get(BACKUP_KEY)
 
+    def once(self, name: str, judge: Judge, why: str, section: str = "") -> Check:
+        """Judge what is the same for every account; nothing of one that could not come in, which has failed already."""
+
+        def run(_: Subject) -> Finding | Iterable[Finding]:
+            look = self.any()
+            return judge(look) if look is not None else ()
+
+        return Check(name, run, why, section)
+
+    def each(self, name: str, judge: Judge, why: str, section: str = "") -> Check:
+        """Judge what each account saw."""
+
+        def run(_: Subject) -> Iterable[Finding]:
+            for look in self.looks.values():
+                yield from listed(judge(look))
+
+        return Check(name, run, why, section)
+
 
 def checks(settings: Settings) -> Sequence[Check]:
     """Those that apply to this configuration."""
@@ -82,64 +100,53 @@ def _connection(seen: Seen, key: str, url: MysqlURL) -> Check:
 
 
 def _judging(seen: Seen, settings: Settings) -> Iterable[Check]:
-    def one(name: str, judge: Judge, why: str, section: str = "") -> Check:
-        def run(_: Subject) -> Finding | Iterable[Finding]:
-            # Who could not come in has failed already: nothing more to tell of the same cause.
-            seen_by = seen.any()
-            return judge(seen_by) if seen_by is not None else ()
-
-        return Check(name, run, why, section)
-
-    def each(name: str, judge: Judge, why: str, section: str = "") -> Check:
-        def run(_: Subject) -> Iterable[Finding]:
-            for found in seen.looks.values():
-                yield from listed(judge(found))
-
-        return Check(name, run, why, section)
-
     if SERVER_KEY in _urls(settings):
         yield Check("name", lambda _: _name(seen), "the server looks for its database from within its container")
-    yield each("encryption", way.encryption, "passwords and everything that people log go this way")
-    yield one(
+    yield seen.each("encryption", way.encryption, "passwords and everything that people log go this way")
+    yield seen.once(
         "place",
         way.place,
         "processors at 40 % or more for 5 minutes mean that MySQL is short of resources",
         "Monitoring",
     )
-    yield one("version", version.judge, "W&B supports some releases only, and some get no fixes any more", GUIDE)
-    yield one("settings", mysql_settings.wanted, "W&B's server is run with these, and tested so", GUIDE)
-    yield one(
+    yield seen.once("version", version.judge, "W&B supports some releases only, and some get no fixes any more", GUIDE)
+    yield seen.once("settings", mysql_settings.wanted, "W&B's server is run with these, and tested so", GUIDE)
+    yield seen.once(
         "binary log",
         lambda found: mysql_settings.binary_log(found, settings),
         "a standby, and a restore to a moment, live on the binary logs",
         "Availability",
     )
-    yield one("writes", standby.takes_writes, "a replica takes no writes, and W&B's server writes", "Availability")
-    yield one("database", tables.presence, "the server works on this one", "Database")
-    yield one("character set", charset.judge, "names and notes of runs are in every language", "Database")
-    yield one(
+    yield seen.once(
+        "writes", standby.takes_writes, "a replica takes no writes, and W&B's server writes", "Availability"
+    )
+    yield seen.once("database", tables.presence, "the server works on this one", "Database")
+    yield seen.once("character set", charset.judge, "names and notes of runs are in every language", "Database")
+    yield seen.once(
         "storage engine",
         lambda found: tables.engines(found.database) if found.database else (),
         "only InnoDB survives a crash",
     )
-    yield one(
+    yield seen.once(
         "FLOAT columns",
         lambda found: tables.floats(found.database, settings.backup.engine) if found.database else (),
         "what is restored should be what was there",
     )
-    yield each("grants", lambda found: _grants(found, settings), "each account needs its rights, no more", "Database")
-    yield each("password check", _passwords, "MySQL 8.4 switches the old one off, and 9.0 has none")
+    yield seen.each(
+        "grants", lambda found: _grants(found, settings), "each account needs its rights, no more", "Database"
+    )
+    yield seen.each("password check", _passwords, "MySQL 8.4 switches the old one off, and 9.0 has none")
     if len(_urls(settings)) > 1:
-        yield one("backup", lambda _: _same(seen), "backups of another database are worth nothing")
-    yield one(
+        yield seen.once("backup", lambda _: _same(seen), "backups of another database are worth nothing")
+    yield seen.once(
         "connections",
         lambda found: mysql_settings.connections(found, settings),
         "at max_connections the server's queries fail (Too many connections)",
     )
-    yield one(
+    yield seen.once(
         "buffer pool", mysql_settings.buffer_pool, "the database is as fast as what of it is in memory", "Performance"
     )
-    yield one("growth", lambda found: growth_of(found, time.time()), "a full disk stops MySQL")
+    yield seen.once("growth", lambda found: growth_of(found, time.time()), "a full disk stops MySQL")
 
 
 def _name(seen: Seen) -> Iterable[Finding]:

@@ -11,10 +11,8 @@ from wbagent.checks.database.look import Look
 from wbagent.checks.database.settings import setting
 from wbagent.database.connection import quoted_name
 from wbagent.database.facts import Version
+from wbagent.database.provisioning import CHARSET, COLLATION
 
-CHARSET: Final = "utf8mb4"
-# As the guide's CREATE DATABASE has it.
-COLLATION: Final = "utf8mb4_general_ci"
 _MOST_STATEMENTS: Final = 5
 _BEFORE: Final = "-- stop the server and make a backup first: the tables are rebuilt, and locked meanwhile"
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import pymysql
-from pymysql.constants import ER
 
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.clone import CloneFacts, read_clone_facts
-from wbagent.database.connection import Connection, rows, session
+from wbagent.database.connection import Connection, is_denied, rows, session
 from wbagent.database.facts import ServerFacts, read_server
 from wbagent.database.grants import quoted_account
 from wbagent.database.local import is_local
@@ -25,7 +24,6 @@ BACKUP_KEY: Final = "[database] url"
 _ANSWER_WITHIN_S: Final = 15.0
 # SHOW CREATE USER is allowed to everybody for the own account; IDENTIFIED WITH 'plugin' in all versions.
 _PLUGIN: Final = re.compile(r"IDENTIFIED WITH '([^']+)'")
-_DENIED: Final = frozenset({ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR})
 _TABLE_COLLATIONS: Final = (
     "SELECT table_name, table_collation FROM information_schema.tables"
     " WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY table_name"
@@ -152,7 +150,7 @@ def _old_accounts(connection: Connection) -> tuple[OldAccount, ...] | None:
     try:
         found = rows(connection, _OLD_ACCOUNTS)
     except pymysql.MySQLError as error:
-        if not error.args or error.args[0] not in _DENIED:
+        if not is_denied(error):
             raise
         return None
     return tuple(OldAccount(quoted_account(f"{user}@{host}"), str(plugin)) for user, host, plugin in found)

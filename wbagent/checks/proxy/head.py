@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 from uuid import uuid4
 
 # In User-Agent, which load balancers pass on: it tells a check's own requests from all others.
@@ -29,12 +31,26 @@ class Head:
         return "" if mark else token
 
 
-class Witness(Protocol):
+class Witness(ABC):
     """Sees requests where they reach the server."""
 
-    def seen(self, token: str, timeout: float) -> Head | None:
-        """The request with this token, waited for so long."""
+    def __init__(self) -> None:
+        self._heads: dict[str, Head] = {}
+        self._news = threading.Condition()
 
+    def note(self, head: Head) -> None:
+        """A request has come; of several with a token the first counts."""
+        with self._news:
+            self._heads.setdefault(head.token, head)
+            self._news.notify_all()
+
+    def seen(self, token: str, timeout: float) -> Head | None:
+        """The request with this token, waited for so long (seconds)."""
+        with self._news:
+            self._news.wait_for(lambda: token in self._heads, timeout)
+            return self._heads.get(token)
+
+    @abstractmethod
     def close(self) -> None:
         """See no more; may be called twice."""
 

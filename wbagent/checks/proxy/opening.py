@@ -16,8 +16,10 @@ from wbagent.checks.proxy.wire import Wire
 from wbagent.checks.public import AwayError, Public
 from wbagent.config.server import ServerSettings
 from wbagent.errors import BusError
-from wbagent.server.specification import CONTAINER_PORT, UNIT
+from wbagent.server.resolving import resolved
+from wbagent.server.specification import CONTAINER_PORT
 from wbagent.systemd.bus import Bus
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 _CONTROL_WITHIN_S = 2.0
 
@@ -63,7 +65,7 @@ def _in_its_place(server: ServerSettings, place: str, subject: Subject, until: E
         silent = fail(
             f"the server does not answer on this host ({why}); the load balancer was not looked at",
             needed="a server that answers, or one that is stopped: then wbagent answers in its place",
-            remedy=f"wbagent check server; journalctl -u {UNIT} -n 50",
+            remedy=f"wbagent check server; journalctl -u {SERVER_UNIT} -n 50",
         )
         return subject.left_to("host" if taken(subject.settings) else "server", silent)
     substitute = Substitute(server.bind, server.port)
@@ -86,15 +88,11 @@ def _in_its_place(server: ServerSettings, place: str, subject: Subject, until: E
 def _is_meant_to_run() -> bool:
     try:
         with Bus() as bus:
-            return bus.properties(UNIT)["ActiveState"] not in {"inactive", "failed"}
+            return bus.properties(SERVER_UNIT)["ActiveState"] not in {"inactive", "failed"}
     except BusError:
         return False
 
 
 def _addresses(public: Public) -> set[tuple[str, int]]:
     """Those of the load balancer."""
-    try:
-        found = socket.getaddrinfo(public.host, public.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return set()
-    return {(str(goal[0]), public.port) for *_, goal in found}
+    return {(each, public.port) for each in resolved(public.host)}

@@ -16,7 +16,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from wbagent.checks.proxy.head import Head
+from wbagent.checks.proxy.head import Head, Witness
 
 STREAM: Final = "/wbagent/stream"
 SLOW: Final = "/wbagent/slow"
@@ -28,14 +28,13 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _CHUNK: Final = 65536
 
 
-class Substitute:
+class Substitute(Witness):
     """Listens at an address from `open` to `close`, either of which may come alone or twice."""
 
     def __init__(self, address: str, port: int) -> None:
+        super().__init__()
         self._place = (address, port)
         self._server: _Server | None = None
-        self._heads: dict[str, Head] = {}
-        self._news = threading.Condition()
         self._over = threading.Event()
         self._first_read = threading.Event()
         self._patience = 0.0
@@ -44,12 +43,6 @@ class Substitute:
         """Take the port; raises OSError when it is taken."""
         self._server = _Server(self._place, self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
-
-    def seen(self, token: str, timeout: float) -> Head | None:
-        """The request with this token."""
-        with self._news:
-            self._news.wait_for(lambda: token in self._heads, timeout)
-            return self._heads.get(token)
 
     def wait_before_answering(self, seconds: float) -> None:
         """How long SLOW keeps silent."""
@@ -66,12 +59,6 @@ class Substitute:
         if server:
             server.shutdown()
             server.server_close()
-
-    def note(self, head: Head) -> None:
-        """A request has come."""
-        with self._news:
-            self._heads.setdefault(head.token, head)
-            self._news.notify_all()
 
     def stream(self, write: Callable[[bytes], object]) -> None:
         """Two pieces, the second of which says whether the first had been read by then."""

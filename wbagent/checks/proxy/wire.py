@@ -12,14 +12,14 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
-from wbagent.checks.proxy.head import Head, is_marked, parse_head
+from wbagent.checks.proxy.head import Witness, is_marked, parse_head
 from wbagent.checks.proxy.packets import attach, payload_of
 
 _ALL: Final = 0x0003  # ETH_P_ALL of linux/if_ether.h
 _LONGEST: Final = 65536 + 64
 
 
-class Wire:
+class Wire(Witness):
     """Reads what passes this host's network interfaces, from `open` to `close`.
 
     `ports`: those of the server and of its container; what goes elsewhere is on its way between load balancers, and
@@ -27,9 +27,8 @@ class Wire:
     """
 
     def __init__(self, public: Collection[tuple[str, int]], ports: tuple[int, int]) -> None:
+        super().__init__()
         self._public, self._ports = frozenset(public), ports
-        self._heads: dict[str, Head] = {}
-        self._news = threading.Condition()
         self._closed = False
 
     def open(self) -> None:
@@ -39,12 +38,6 @@ class Wire:
         # Closing it would not wake who reads, so that the end is seen by the clock.
         passing.settimeout(0.2)
         threading.Thread(target=self._read, args=(passing,), name="wire", daemon=True).start()
-
-    def seen(self, token: str, timeout: float) -> Head | None:
-        """The first request with this token that went to a server."""
-        with self._news:
-            self._news.wait_for(lambda: token in self._heads, timeout)
-            return self._heads.get(token)
 
     def close(self) -> None:
         """Read no more."""
@@ -65,6 +58,4 @@ class Wire:
             return
         head = parse_head(found[2], peer=found[0])
         if head is not None:
-            with self._news:
-                self._heads.setdefault(head.token, head)
-                self._news.notify_all()
+            self.note(head)

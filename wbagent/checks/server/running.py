@@ -20,8 +20,9 @@ from wbagent.server.diff import Difference, differences
 from wbagent.server.history import Record
 from wbagent.server.outages import outages
 from wbagent.server.probe import LIVENESS, READINESS, Answer, probe
-from wbagent.server.specification import HASH_LABEL, NAME, UNIT, specification
+from wbagent.server.specification import HASH_LABEL, NAME, specification
 from wbagent.systemd.bus import Bus, Properties
+from wbagent.systemd.unit_names import SERVER_UNIT
 
 _WEEK_S: Final = 7 * 86400.0
 # More often than every other day is no accident any more.
@@ -34,7 +35,7 @@ def unit(_settings: ServerSettings) -> Run:
 
     def look(subject: Subject) -> Finding:
         with Bus() as bus:
-            properties = bus.properties(UNIT)
+            properties = bus.properties(SERVER_UNIT)
         held = pause.current(Moment.now())
         found = judge_unit(properties, held[0].sentence(held[1]) if held else "")
         ended = found.verdict is Verdict.FAIL and properties.get("ActiveState") in {"activating", "failed"}
@@ -48,7 +49,7 @@ def judge_unit(properties: Properties, paused: str) -> Finding:
     active, sub = str(properties.get("ActiveState", "inactive")), str(properties.get("SubState", ""))
     text = str(properties.get("StatusText", ""))
     if properties.get("LoadState") == "not-found":
-        return fail(f"there is no {UNIT}", needed="the package's unit", remedy="apt install --reinstall wbagent")
+        return fail(f"there is no {SERVER_UNIT}", needed="the package's unit", remedy="apt install --reinstall wbagent")
     if active in {"active", "reloading"}:
         return _serving(text, enabled=properties.get("UnitFileState") in {"enabled", "enabled-runtime"})
     if paused:
@@ -56,7 +57,7 @@ def judge_unit(properties: Properties, paused: str) -> Finding:
     if active == "activating" and sub != "auto-restart":
         return warn(f"it starts: {text or 'no word yet'}", needed="serving", remedy="journalctl -f -u wandb-local")
     if active == "inactive":
-        return fail("it is stopped", needed="enabled and serving", remedy=f"systemctl enable --now {UNIT}")
+        return fail("it is stopped", needed="enabled and serving", remedy=f"systemctl enable --now {SERVER_UNIT}")
     after = "stays down" if active == "failed" else "is to be started again"
     remedy = "wbagent server history 1; systemctl status wandb-local"
     return fail(f"it ended ({properties.get('Result')}) and {after}", needed="enabled and serving", remedy=remedy)
@@ -66,7 +67,7 @@ def _serving(text: str, *, enabled: bool) -> Finding:
     if enabled:
         return passed(f"enabled and serving{f': {text}' if text else ''}")
     needed = "enabled: after a boot it stays down"
-    return warn("it serves, but is not enabled", needed=needed, remedy=f"systemctl enable {UNIT}")
+    return warn("it serves, but is not enabled", needed=needed, remedy=f"systemctl enable {SERVER_UNIT}")
 
 
 def probes(settings: ServerSettings) -> Run:
@@ -105,7 +106,7 @@ def container(settings: ServerSettings) -> Run:
     def look(docker: Docker) -> Finding:
         found = docker.inspect(NAME)
         if found is None:
-            return note(f"there is no container {NAME} now", remedy=f"systemctl enable --now {UNIT}")
+            return note(f"there is no container {NAME} now", remedy=f"systemctl enable --now {SERVER_UNIT}")
         if HASH_LABEL not in (found["Config"].get("Labels") or {}):
             # Whose it is, and what takes it over, the area docker tells.
             return note(f"not compared: wbagent did not make the container {NAME}", remedy="wbagent check docker")
@@ -143,7 +144,9 @@ def judge_container(found: Sequence[Difference], missing: str = "") -> Finding:
     return warn(
         f"it runs with other settings: {'; '.join(one.sentence() for one in found)}",
         needed="the settings of the configuration",
-        remedy=f"docker pull {missing} && systemctl restart {UNIT}" if missing else f"systemctl restart {UNIT}",
+        remedy=f"docker pull {missing} && systemctl restart {SERVER_UNIT}"
+        if missing
+        else f"systemctl restart {SERVER_UNIT}",
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wbagent.checks.public import AwayError, Public
-from wbagent.monitor.outside import Doubt, doubt_of, expiry, open_minded, trusting_only
+from wbagent.monitor.outside import Doubt, doubt_of, expiry, failure, open_minded, trusting_only
 from wbagent.monitor.trust import own_trust
 
 _TIMEOUT_S: Final = 10.0
@@ -84,7 +84,7 @@ def _handshake(public: Public, tls: ssl.SSLContext) -> ssl.SSLSocket:
     try:
         way = socket.create_connection((public.host, public.port), _TIMEOUT_S)
     except OSError as error:
-        raise AwayError(f"{public.host}:{public.port}: {error.strerror or error}") from None
+        raise AwayError(failure(error, f"{public.host}:{public.port}", _TIMEOUT_S, connected=False)[1]) from None
     try:
         return tls.wrap_socket(way, server_hostname=public.host)
     except OSError as error:
