@@ -1,4 +1,4 @@
-"""What the tests of drills share: a host that drills, whose state directory belongs to somebody who is not root."""
+"""What the tests of drills share: a database, and a host that drills, whose state directory is not root's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.integration.backup_case import Case, ignore, make_case
+from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
+from tests.testbed.sample import fill
 from tests.testbed.scratch import scratch
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import Proof, read_proof
@@ -38,6 +40,18 @@ class Drilled(Case):
             fact = state.get(name)
         assert fact
         return dict(fact.value)
+
+
+@contextmanager
+def sample_database(mysql: MysqlServer) -> Iterator[MysqlURL]:
+    """A database to back up and drill, with a user who may read all of it."""
+    url = mysql.create("drill_sample", "drill_user", "password")
+    mysql.execute("GRANT SHOW_ROUTINE ON *.* TO %s@'%%'", url.user)
+    with mysql.connect(url.database) as connection:
+        fill(connection, 6)
+    yield url
+    mysql.execute(f"DROP DATABASE `{url.database}`")
+    mysql.execute("DROP USER %s@'%%'", url.user)
 
 
 @contextmanager

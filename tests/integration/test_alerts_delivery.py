@@ -9,81 +9,17 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.integration.delivery_case import MESSAGE, Agent
 from tests.testbed.receiver import Receiver
-from wbagent.alerts import outbox
 from wbagent.alerts.destination import destinations
 from wbagent.alerts.message import Kind, Message
-from wbagent.state import State
-
-MESSAGE = Message(
-    fingerprint="cpu",
-    kind=Kind.FIRING,
-    severity="warning",
-    title="CPU 63 % busy for 5min",
-    what="The processors are 63 % busy.",
-    host="db1",
-    at=1_000_000.0,
-    why="the guide says so",
-)
-
-
-class Agent:
-    """A state directory and a configuration, with the command line at hand."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.config = directory / "wbagent.toml"
-        self.urls: list[str] = []
-        self.environment = os.environ | {"WBAGENT_STATE_DIRECTORY": str(directory)}
-        self.environment.pop("JOURNAL_STREAM", None)
-
-    def tell(self, *urls: str) -> None:
-        self.urls = list(urls)
-        self.config.write_text(f"[alerts]\nto = {json.dumps(urls)}\n")
-        self.config.chmod(0o600)
-
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        line = [sys.executable, "-m", "wbagent.cli.main", "--config", str(self.config), "alerts", *command]
-        return subprocess.Popen(
-            line,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        process = self.start(*command)
-        out, err = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-    def enqueue(self, message: Message = MESSAGE) -> None:
-        with State(self.directory / "state.db") as state, state.transaction():
-            outbox.enqueue(state, message, destinations(self.urls), time.time())
-
-    def waiting(self) -> tuple[outbox.Waiting, ...]:
-        with State(self.directory / "state.db") as state:
-            return outbox.waiting(state)
-
-    def let_time_pass(self) -> None:
-        """As if the back-off were over."""
-        with State(self.directory / "state.db") as state:
-            state.connection.execute("UPDATE outbox SET next_attempt_at = 0")
-
-    def age(self, seconds: float) -> None:
-        """As if what waits had been raised `seconds` earlier."""
-        with State(self.directory / "state.db") as state:
-            state.connection.execute("UPDATE outbox SET created_at = created_at - ?", (seconds,))
 
 
 @pytest.fixture
@@ -329,71 +265,6 @@ def test_a_destination_that_is_silent_for_long_is_told_to_the_others(agent: Agen
         assert agent.run("deliver").returncode == 0
         receiver.wait_for(lambda alert: "again" in alert.text and alert.body["type"] == "success", timeout=10)
     assert len(receiver.alerts) == 3
-
-
-def test_test_shows_each_answer(agent: Agent, receiver: Receiver) -> None:
-    agent.tell(receiver.url, "nosuch://x")
-    done = agent.run("test")
-    assert done.returncode == 75
-    assert done.stdout.splitlines()[0] == f"json://127.0.0.1:{receiver.port}: taken"
-    assert "cannot read" in done.stdout.splitlines()[1]
-    assert "[test]" in receiver.alerts[0].text
-    agent.tell(receiver.url)
-    assert agent.run("test").returncode == 0
-
-
-def test_nobody_to_tell_is_said(agent: Agent) -> None:
-    agent.tell()
-    assert "journal only" in agent.run("test").stdout
-    assert agent.run("deliver").returncode == 0
-    listed = agent.run("list")
-    assert "journal only" in listed.stdout
-    assert "no alert is firing" in listed.stdout
-    failed = agent.run("unit-failed", "wbagent.service")
-    assert failed.returncode == 0
-    assert "until it runs again nothing is watched" in failed.stderr
-
-
-def test_listed_for_people_and_programs(agent: Agent, receiver: Receiver) -> None:
-    receiver.behave("refuse")
-    agent.tell(receiver.url)
-    agent.enqueue()
-    agent.run("deliver")
-    text = agent.run("list").stdout
-    assert "not delivered to json://127.0.0.1" in text
-    assert "1 attempts, the next in" in text
-    listed: dict[str, Any] = json.loads(agent.run("list", "--json").stdout)
-    assert listed["destinations"] == [f"json://127.0.0.1:{receiver.port}"]
-    assert listed["waiting"][0]["message"]["title"] == "CPU 63 % busy for 5min"
-    assert listed["alerts"] == []
-
-
-def test_a_unit_failure_goes_out_though_the_rest_of_the_configuration_is_wrong(
-    agent: Agent, receiver: Receiver
-) -> None:
-    agent.tell(receiver.url)
-    agent.config.write_text('[server]\nhost = "no url"\n' + agent.config.read_text())
-    assert agent.run("unit-failed", "wbagent.service").returncode == 0
-    assert "the agent failed" in receiver.alerts[0].text
-
-
-def test_a_unit_failure_goes_out_though_the_state_file_is_damaged(agent: Agent, receiver: Receiver) -> None:
-    agent.tell(receiver.url)
-    (agent.directory / "state.db").write_bytes(b"this is no SQLite file" * 100)
-    done = agent.run("unit-failed", "wbagent-backup.service")
-    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
-    assert len(list(agent.directory.glob("state.db.damaged-*"))) == 1
-    assert "backup failed" in receiver.alerts[0].text
-
-
-def test_a_unit_failure_goes_out_though_there_can_be_no_state_file(agent: Agent, receiver: Receiver) -> None:
-    agent.tell(receiver.url)
-    (agent.directory / "state.db").unlink(missing_ok=True)
-    (agent.directory / "state.db").mkdir()
-    done = agent.run("unit-failed", "wbagent-backup.service")
-    assert done.returncode == 73
-    assert "Traceback" not in done.stderr
-    assert "backup failed" in receiver.alerts[0].text
 
 
 def test_a_locked_state_file_is_an_error_and_no_traceback(agent: Agent, receiver: Receiver) -> None:

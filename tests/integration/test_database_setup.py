@@ -1,4 +1,4 @@
-"""`wbagent database init`, `user` and `tune` on a real MySQL: from nothing, again, interrupted, refused, restarted."""
+"""`wbagent database init` on a real MySQL: from nothing, again, interrupted, refused, with names of every kind."""
 
 from __future__ import annotations
 
@@ -7,138 +7,40 @@ import pty
 import select
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 
-import pymysql
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from tests.integration.backup_case import make_case
-from tests.integration.conftest import require
+from tests.integration.database_setup_case import Host, made_host, untuned_server
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from tests.testbed.program import WORK
-from tests.testbed.rootfs import MYSQL
-from tests.testbed.sample import fill
-from wbagent.backup.engines.choose import Offer
-from wbagent.backup.engines.clone import Clone
-from wbagent.backup.engines.clone_checks import why_no_clone
-from wbagent.backup.engines.clone_directory import Place
-from wbagent.backup.engines.mydumper_checks import Room, why_no_mydumper
-from wbagent.backup.source import look
-from wbagent.binlog.source import check as check_binlog
 from wbagent.config.dsn import MysqlURL
 from wbagent.database.account import Account, check_names
 from wbagent.database.administrator import administrator, by_socket, carry_out
 from wbagent.database.administrator import look as look_at_account
-from wbagent.database.clone import read_clone_facts
 from wbagent.database.connection import quoted_name, rows, session
-from wbagent.database.facts import read_server
-from wbagent.database.option_files import Program, drop_in, start_arguments
 from wbagent.database.provisioning import plan_for_server
-from wbagent.database.tuning import not_taken, option_file
 from wbagent.errors import DatabaseError, UsageError
-from wbagent.moment import Moment
-from wbagent.monitor.mysql_load import read_load
 
-# What a server has that nobody tuned, and worse: on its command line, where an option file cannot change it,
-ON_ITS_COMMAND_LINE = {"sync_binlog": "0", "general_log": "ON", "general_log_file": f"{WORK}/data/general.log"}
-# and in its option file.
-IN_ITS_FILE = f"""[mysqld]
-binlog_row_image = FULL
-innodb_flush_log_at_trx_commit = 2
-innodb_online_alter_log_max_size = 134217728
-sort_buffer_size = 32768
-!includedir {WORK}/scratch
-"""
-TUNED = (
-    "SELECT @@GLOBAL.sync_binlog, @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.binlog_row_image,"
-    " @@GLOBAL.innodb_online_alter_log_max_size, @@GLOBAL.sort_buffer_size, @@GLOBAL.max_prepared_stmt_count"
-)
-WANTED = [(1, 1, "MINIMAL", 268435456, 33554432, 1048576)]
 ODD_PASSWORD = "p'a\"s\\s%w@r+d/?#&=:;`$ €é🔑"
-_numbers = count(1)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MysqlServer]:
-    require(MYSQL)
-    with MysqlServer(settings=ON_ITS_COMMAND_LINE, option_file=IN_ITS_FILE) as running:
+    with untuned_server() as running:
         yield running
-
-
-@dataclass(frozen=True)
-class Host:
-    """Where `wbagent database` is typed: a configuration, and names that no other test has."""
-
-    server: MysqlServer
-    directory: Path
-    number: int
-
-    @property
-    def name(self) -> str:
-        """Of the account and of the database."""
-        return f"made_{self.number}"
-
-    @property
-    def secret(self) -> Path:
-        return self.directory / "secret"
-
-    @property
-    def admin(self) -> MysqlURL:
-        return MysqlURL("root", "", "localhost", self.server.port, "mysql", (("socket", str(self.server.socket)),))
-
-    @property
-    def url(self) -> MysqlURL:
-        """What was written down, by the way over TCP."""
-        kept = MysqlURL.parse(self.secret.read_text().strip())
-        return replace(kept, host=self.server.address, port=self.server.port, options=())
-
-    def command(self, verb: str, *options: str, admin: MysqlURL | None = None) -> list[str]:
-        command = [sys.executable, "-m", "wbagent.cli.main", "--config", str(self.directory / "wbagent.toml")]
-        command += ["database", verb, "--admin", str(admin or self.admin)]
-        if verb != "tune":
-            names = {"--user": self.name, "--database": self.name, "--into": str(self.secret)}
-            command += [word for key, value in names.items() if key not in options for word in (key, value)]
-        return [*command, *options]
-
-    def run(
-        self, verb: str, *options: str, admin: MysqlURL | None = None, status: int = 0, text: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """As a person types it; the status is what it has to end with."""
-        command = self.command(verb, *options, admin=admin)
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    def state(self) -> tuple[object, ...]:
-        """All that MySQL knows of the account and the database."""
-        execute = self.server.execute
-        return (
-            execute("SELECT * FROM mysql.user WHERE user = %s", self.name),
-            execute("SELECT * FROM mysql.db WHERE user = %s", self.name),
-            execute("SELECT * FROM information_schema.schemata WHERE schema_name = %s", self.name),
-        )
 
 
 @pytest.fixture
 def host(server: MysqlServer, tmp_path: Path) -> Iterator[Host]:
-    (tmp_path / "wbagent.toml").touch(mode=0o640)
-    made = Host(server, tmp_path, next(_numbers))
-    yield made
-    server.execute(f"DROP DATABASE IF EXISTS `{made.name}`")
-    for user, where in server.execute(
-        "SELECT user, host FROM mysql.user WHERE user NOT LIKE 'mysql.%%' AND user <> %s", "root"
-    ):
-        server.execute("DROP USER %s@%s", user, where)
+    with made_host(server, tmp_path) as made:
+        yield made
 
 
 def logs_in(url: MysqlURL) -> bool:
@@ -149,9 +51,6 @@ def logs_in(url: MysqlURL) -> bool:
         if "(1045)" in error.message:
             return False
         raise
-
-
-# --- init ---
 
 
 def test_from_nothing_and_again(host: Host) -> None:
@@ -416,140 +315,3 @@ def test_a_replica_is_refused(host: Host) -> None:
     finally:
         host.server.execute("SET GLOBAL read_only = OFF")
     assert "run this on its source" in refused
-
-
-# --- user ---
-
-
-def test_the_backup_account_backs_up_and_can_do_no_more(host: Host, clients: ClientPrograms, tmp_path: Path) -> None:
-    host.server.create(host.name, "owner", "password")
-    with host.server.connect(host.name) as connection:
-        fill(connection, 1)
-    host.run("user", "--user", "saver", "--host", "%", "--clone", "--binlog", "--yes")
-    url = host.url
-    assert url.user == "saver"
-
-    # Each engine's own preflight, and the real one of them that needs no other host.
-    source = look(url)
-    case = make_case(tmp_path / "case", url, clients, engine="mysqldump")
-    made = case.run().manifest
-    assert made.position is not None
-    assert [each.split(" ")[0] for each in made.warnings] == ["FLOAT"]
-    with session(url) as connection:
-        facts = read_clone_facts(connection, source.server, source.database.name)
-        place = Place(Path("/var/lib/elsewhere"), 1 << 40)
-        assert why_no_clone(source.server, source.database, facts, place, same_host=True) is None
-        check_binlog(read_server(connection), url)
-        assert len(rows(connection, "SHOW BINARY LOGS")) > 0
-        rows(connection, "CLONE LOCAL DATA DIRECTORY = '/mnt/scratch/by-saver'")
-        for statement in (
-            "DELETE FROM runs",
-            "UPDATE runs SET name = ''",
-            "INSERT INTO runs SELECT * FROM runs",
-            "DROP TABLE runs",
-            "TRUNCATE runs",
-            "CREATE TABLE more (id INT)",
-            "DROP DATABASE " + host.name,
-            "SELECT * FROM mysql.user",
-            "SET GLOBAL sync_binlog = 0",
-            "CREATE USER thief",
-        ):
-            with pytest.raises(pymysql.MySQLError, match=r"denied|Access"):
-                rows(connection, statement)
-    assert read_load(url, Moment.now()).missing == ()
-    assert "to do" not in host.run("user", "--user", "saver", "--host", "%", "--clone", "--binlog").stdout
-
-
-def test_mydumper_would_have_all_rights(host: Host, clients: ClientPrograms, tmp_path: Path) -> None:
-    host.server.create(host.name, "owner", "password")
-    with host.server.connect(host.name) as connection:
-        fill(connection, 0.1)
-    host.run("user", "--user", "saver", "--host", "%", "--no-clone", "--yes")
-    source = look(host.url)
-    assert why_no_mydumper(host.url, source, Room(tmp_path, 1 << 40)) is None
-    case = make_case(tmp_path / "case", host.url, clients)
-    offer = Offer(case.settings.backup, host.url, source, tmp_path, lambda _: None)
-    assert not isinstance(offer.clone(), Clone), "without --clone it may not"
-
-
-# --- tune ---
-
-
-def test_tuned_now_and_after_a_restart(host: Host) -> None:
-    server = host.server
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE sorting")
-        cursor.execute("CREATE TABLE sorting.t (id INT, body JSON)")
-        cursor.execute(
-            "INSERT INTO sorting.t VALUES (1, JSON_ARRAY(REPEAT('x', 60000))), (2, JSON_ARRAY(REPEAT('y', 60000)))"
-        )
-    sort = "SELECT id, body FROM sorting.t ORDER BY id DESC"
-    with pytest.raises(pymysql.err.OperationalError, match="Out of sort memory"):
-        server.execute(sort)
-
-    asked = host.run("tune", status=64)
-    assert "--yes" in asked.stderr
-    assert server.execute("SELECT @@GLOBAL.sync_binlog") == [(0,)]
-    done = host.run("tune", "--yes").stdout
-    assert "restart of MySQL is needed" not in done
-    assert len(server.execute(sort)) == 2
-    assert server.execute(TUNED) == WANTED
-    assert "to do" not in host.run("tune").stdout
-
-    # Persisted values win over the options that it is started with.
-    server.stop()
-    server.start()
-    assert server.execute(TUNED) == WANTED
-    assert "stays so after a restart" in host.run("tune").stdout
-    server.execute("DROP DATABASE sorting")
-
-
-def test_lines_of_an_option_file_last_too(host: Host) -> None:
-    """In its chroot MySQL is, as in a container, out of this host's reach: the lines are for a person to put there."""
-    server = host.server
-    server.execute("RESET PERSIST")
-    server.execute("SET PERSIST binlog_row_image = FULL")
-    server.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
-    printed = host.run("tune", "--in-file", "--yes").stdout
-    assert "Not written, since its process is not to be seen on this host" in printed
-    assert server.execute(TUNED) == WANTED
-    lines = [
-        line.strip() for line in printed.split("In an option file of that server:")[1].splitlines() if "    " in line
-    ]
-    assert "binlog_row_image = MINIMAL" in lines
-    (server.directory / "scratch/zz-wbagent.cnf").write_text("\n".join(lines))
-    server.stop()
-    server.start()
-    ((row_image, at_commit),) = server.execute(
-        "SELECT @@GLOBAL.binlog_row_image, @@GLOBAL.innodb_flush_log_at_trx_commit"
-    )
-    assert (row_image, at_commit) == ("MINIMAL", 1)
-
-
-def test_an_administrator_who_may_not_persist(host: Host) -> None:
-    host.server.execute("SET GLOBAL sync_binlog = 0")
-    little = host.server.create(host.name, "little", "password")
-    host.server.execute("GRANT SELECT ON performance_schema.* TO 'little'@'%'")
-    refused = host.run("tune", "--yes", admin=little, status=69).stderr
-    assert "cannot set " in refused
-    assert "SYSTEM_VARIABLES_ADMIN" in refused
-
-
-def test_a_real_mysqld_reads_the_option_file(mysqld: Path, tmp_path: Path) -> None:
-    main, included = tmp_path / "my.cnf", tmp_path / "conf.d"
-    (tmp_path / "empty.d").mkdir()
-    included.mkdir()
-    main.write_text(f"[mysqld]\nsync_binlog = 0\n!includedir {tmp_path}/empty.d\n!include {tmp_path}/more.cnf\n")
-    (tmp_path / "more.cnf").write_text(f"!includedir {included}\n")
-    (included / "mysqld.cnf").write_text("[mysqld]\nsort-buffer-size = 1M\n")
-    program = Program(str(mysqld), (f"--defaults-file={main}",), "")
-    place = drop_in(program)
-    assert place == included / "zz-wbagent.cnf"
-    lines = {"sync_binlog": "sync_binlog = 1", "sort_buffer_size": "sort_buffer_size = 33554432"}
-    assert not_taken(lines.values(), start_arguments(program)) == list(lines.values())
-    place.write_text(option_file({}, lines))
-    assert not_taken(lines.values(), start_arguments(program)) == []
-    (included / "zz-zz.cnf").write_text("[mysqld]\nloose-sync-binlog = 0\n")
-    assert not_taken(lines.values(), start_arguments(program)) == ["sync_binlog = 1"]
-    main.write_text("[mysqld]\n")
-    assert "includes a directory" in str(drop_in(program))
