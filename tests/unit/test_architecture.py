@@ -1,4 +1,4 @@
-"""The shape of the source: imports point downwards, modules are small and say what they are."""
+"""The shape of the source: imports point downwards, modules are small and say what they are, tests' modules too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from statistics import median
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "wbagent"
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "wbagent"
 MODULES = sorted(SOURCE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # From top to bottom; a module imports from lower rooms and from its own, never from a higher one or one beside it.
 # `wbagent status` shows the agent's overview, so cli stands above agent.
@@ -66,7 +68,7 @@ def test_imports_point_downwards(path: Path) -> None:
         assert floor(other) > floor(own), f"{path.name} imports {module}, which is not below it"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@pytest.mark.parametrize("path", MODULES + TESTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_what_it_is_and_is_small(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 400
