@@ -155,6 +155,8 @@ def test_binary_logs_that_are_gone_from_the_store() -> None:
     assert judge_kept(good, GtidSet()) is good
     gone = judge_kept(good, GtidSet.parse("3e11fa47-71ca-11e1-9e33-c80aa9429562:7-9"))
     assert (gone.verdict, gone.found[:14]) == ("fail", "3 transactions")
+    older = judge_kept(good, GtidSet(), ("host1/binlogs/x.json",))
+    assert (older.verdict, "host1/binlogs/x.json cannot be read" in older.found) == ("warn", True)
 
 
 def test_what_hangs_on_one_look_tells_its_failure_once() -> None:
