@@ -27,7 +27,7 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.sample import fill
 from tests.testbed.scratch import scratch
-from wbagent.backup.layout import lease_prefix
+from wbagent.backup.layout import lease_prefix, object_key
 from wbagent.backup.lease import LIFETIME_S, SKEW, leased
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Progress
@@ -36,7 +36,7 @@ from wbagent.backup.pruning import prune
 from wbagent.bucket.open import open_store
 from wbagent.config.dsn import MysqlURL
 from wbagent.drill.job import Order, run_drill
-from wbagent.errors import WbagentError
+from wbagent.errors import DamagedError, WbagentError
 from wbagent.restore.datadir import UNFINISHED, restore_datadir
 from wbagent.restore.run import restore_backup
 
@@ -271,6 +271,23 @@ def test_who_ends_it_is_told_what_is_left_and_how_to_go_on(
     assert list(reader.state_directory.glob("scratch/*")) == []
     reader.read(way)
     reader.assert_new_state(way)
+
+
+@pytest.mark.parametrize("engine", ["clone"])
+def test_a_clone_that_is_damaged_is_refused_before_there_is_a_target(reader: Reader) -> None:
+    (piece,) = reader.manifest.data.stored
+    key = object_key(reader.manifest.owner, reader.manifest.id, piece.file)
+    whole = b"".join(reader.store.get(key))
+    middle = len(whole) // 2
+    reader.store.put(key, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    try:
+        with pytest.raises(DamagedError) as refused:
+            reader.read("into")
+    finally:
+        reader.store.put(key, whole)
+    assert "nothing was touched" in refused.value.message
+    assert "target database" not in refused.value.message
+    assert reader.mysql.execute("SHOW DATABASES LIKE %s", TARGET) == []
 
 
 # --- killed ---

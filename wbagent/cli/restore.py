@@ -106,6 +106,8 @@ def restore(
     order = ways.Order(store, settings, name, identity, overwrite=overwrite, checksums=not no_checksums)
     try:
         with interruptible(), restoring(state_directory()):
+            if name == "latest" and until is None:
+                ways.warn_of_bad(order)
             if files_path is not None:
                 ways.files(order, files_path)
             if until is not None and (place := target or directory):

@@ -100,7 +100,9 @@ def restore_backup(
         else:
             # It goes into the target as it comes.
             stored.check(report)
-        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
+        # A dump goes into the target as it is read, everything else is unpacked before there is one.
+        damaged = "do not use the target database" if manifest.engine == "mysqldump" else "nothing was touched"
+        filling = Filling(stored, programs, room, account, report, consequence=damaged)
         fill = stack.enter_context(filling.prepared())
         if replacing is not None:
             replacing()
