@@ -108,6 +108,17 @@ def test_everything_comes_back_from_the_bucket(hosts: Bed, sample: None) -> None
     assert (again.returncode, "is not empty" in again.stderr) == (74, True)
 
 
+def test_a_configuration_that_the_units_may_not_read_is_told_with_what_mends_it(hosts: Bed) -> None:
+    db = hosts.db
+    configure(db, hosts.db_settings())
+    db.run(["chown", "root:root", "/etc/wbagent.toml"])
+    for command in ("run", "drill"):
+        failed = db.run(["wbagent", "backup", command], check=False)
+        assert failed.returncode == 77, failed.stderr
+        assert "/etc/wbagent.toml: the agent, user wbagent, may not read it" in failed.stderr
+        assert "try: chown root:wbagent /etc/wbagent.toml && chmod 0640 /etc/wbagent.toml" in failed.stderr
+
+
 @pytest.fixture
 def cloning(hosts: Bed) -> Iterator[Host]:
     """db1 set up for clones, as the manual says."""

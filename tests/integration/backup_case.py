@@ -177,20 +177,28 @@ def running(case: Case) -> Iterator[Run]:
         path.unlink()
 
 
-def killed_while(case: Case, stage: str, *arguments: str) -> list[psutil.Process]:
-    """Run `wbagent` and kill it (SIGKILL) when its STATUS= says that `stage` begins; returns what it had started."""
+@contextmanager
+def reaching(case: Case, stage: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A running `wbagent` whose STATUS= says that `stage` begins."""
     path = case.directory / "killed-notify"
     command: list[str | Path] = [sys.executable, "-m", "wbagent.cli.main", "--config", case.configuration, *arguments]
     variables = {"NOTIFY_SOCKET": str(path), "WBAGENT_STATE_DIRECTORY": str(case.state_directory)}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
         notifications.bind(str(path))
         notifications.settimeout(60)
-        with subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.DEVNULL) as process:
+        environment = {**os.environ, **variables}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             while f"STATUS={stage}:" not in notifications.recv(4096).decode():
                 pass
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
+            yield process
     path.unlink()
+
+
+def killed_while(case: Case, stage: str, *arguments: str) -> list[psutil.Process]:
+    """Run `wbagent` and kill it (SIGKILL) when its STATUS= says that `stage` begins; returns what it had started."""
+    with reaching(case, stage, *arguments) as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
     return children
 
 

@@ -164,6 +164,24 @@ def test_a_piece_that_is_gone_or_damaged_is_never_restored_over(
     assert done.returncode == 0, done.stderr
     assert server.execute("SELECT v FROM copy.one ORDER BY id") == [("a",), ("b",), ("c",)]
 
+    last = host.catalog()[-1]
+    key = last.pieces[-1].stem(last.id, case.settings.backup.owner) + RECORD
+    case.store.put(key, b"{}")
+    refused = case.command("restore", "--at", after, *into)
+    assert refused.returncode == 74, refused
+    assert f"the record {key} cannot be read" in refused.stderr
+    assert "systemctl restart wbagent-binlog" in refused.stderr
+    told = case.command("binlog", "status")
+    assert (told.returncode, f"the record {key} cannot be read" in told.stdout) == (0, True), told
+    until = host.catalog()[-1].mark.last_at
+    assert case.command("restore", "--at", show(until), *into).returncode == 0, "what lies before it can be had"
+    with shipping(case) as host:
+        host.until(lambda: executed(server) <= host.shipped(), "it is stored again")
+        host.until(lambda: not host.service.report.behind, "a note")
+    assert "cannot be read" not in case.command("binlog", "status").stdout
+    assert case.command("restore", "--at", after, *into).returncode == 0
+    assert server.execute("SELECT v FROM copy.one ORDER BY id") == [("a",), ("b",), ("c",)]
+
 
 def test_over_a_failover_into_the_original_name_on_another_server(
     tmp_path: Path, server: MysqlServer, url: MysqlURL, clients: ClientPrograms, bucket: S3URL

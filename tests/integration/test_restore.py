@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from wbagent.backup.layout import manifest_key, object_key
+from wbagent.backup.manifest import Manifest
+from wbagent.backup.proof import Proof, manifest_digest, write_proof
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.database.unfinished import mark, unmark
 from wbagent.errors import BackupError, DatabaseError, RestoreError
@@ -300,3 +305,41 @@ def test_wrong_connection_string_is_explained(backed_up: Case) -> None:
     assert wrong.returncode == 64
     assert "%2B" in wrong.stderr
     assert "sec+ret" not in wrong.stderr
+
+
+def test_the_newest_backup_is_taken_with_a_warning_when_its_drill_found_it_bad(
+    tmp_path: Path, database: MysqlURL, mysql: MysqlServer, target: MysqlURL, clients: ClientPrograms, bucket: S3URL
+) -> None:
+    mysql.execute("CREATE TABLE runs (id INT PRIMARY KEY)", database=database.database)
+    case = make_case(tmp_path, database, clients, bucket)
+    now = time.time()
+    older, newest = (case.run(clock=repeat(at).__next__).manifest for at in (now - 3600, now))
+    into = ("--into", str(target), "--overwrite")
+
+    def drilled(record: Manifest, *, ok: bool) -> None:
+        ended = datetime.now(UTC)
+        found = Proof(
+            id=record.id,
+            owner=record.owner,
+            ok=ok,
+            reason="" if ok else "table runs differs",
+            manifest_sha256=manifest_digest(record),
+            host="db1",
+            server="9.7.4",
+            started_at=ended,
+            finished_at=ended,
+            duration_s=1.0,
+        )
+        write_proof(case.store, found)
+
+    drilled(newest, ok=False)
+    assert "none is proven: wbagent backup list" in case.command("restore", "latest", *into).stderr
+    drilled(older, ok=True)
+    done = case.command("restore", "latest", *into)
+    assert done.returncode == 0, done.stderr
+    assert f"warning: {newest.id}, the newest backup, is BAD, as its drill found: table runs differs" in done.stderr
+    assert f"try: the newest proven one: wbagent restore {older.id}" in done.stderr
+    named = case.command("restore", newest.id, *into)
+    assert (named.returncode, "BAD" in named.stderr) == (0, False), named.stderr
+    drilled(newest, ok=True)
+    assert "BAD" not in case.command("restore", "latest", *into).stderr

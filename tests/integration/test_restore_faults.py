@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.backup_case import Case, Once, ignore, killed_while, make_case
+from tests.integration.backup_case import Case, Once, ignore, killed_while, make_case, reaching
 from tests.integration.clone_case import clone_backup
 from tests.testbed.ceph import Ceph
 from tests.testbed.command import run
@@ -27,7 +27,7 @@ from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from tests.testbed.sample import fill
 from tests.testbed.scratch import scratch
-from wbagent.backup.layout import lease_prefix
+from wbagent.backup.layout import lease_prefix, object_key
 from wbagent.backup.lease import LIFETIME_S, SKEW, leased
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Progress
@@ -36,7 +36,7 @@ from wbagent.backup.pruning import prune
 from wbagent.bucket.open import open_store
 from wbagent.config.dsn import MysqlURL
 from wbagent.drill.job import Order, run_drill
-from wbagent.errors import WbagentError
+from wbagent.errors import DamagedError, WbagentError
 from wbagent.restore.datadir import UNFINISHED, restore_datadir
 from wbagent.restore.run import restore_backup
 
@@ -245,6 +245,49 @@ def test_store_that_is_away_does_not_hold_up_who_gives_up_on_it(reader: Reader, 
     assert time.monotonic() - began < 30
     assert reader.leased() == {reader.manifest.id}
     assert reader.leased(LIFETIME_S + SKEW.total_seconds() + 60) == frozenset()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("way", "engine", "stage", "left"),
+    [
+        ("into", "mysqldump", "checking", "nothing was touched"),
+        ("into", "mysqldump", "restoring", f"{TARGET} is half restored, and marked so"),
+        ("datadir", "clone", "unpacking", "nothing is left in "),
+    ],
+)
+def test_who_ends_it_is_told_what_is_left_and_how_to_go_on(
+    reader: Reader, way: str, stage: str, left: str, number: signal.Signals
+) -> None:
+    (reader.directory / "dsn").write_text(str(reader.target))
+    target = {"into": f"@{reader.directory / 'dsn'}", "datadir": str(reader.datadir)}[way]
+    with reaching(reader, stage, "restore", "latest", f"--{way}", target) as process:
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, said
+    assert f"ended by {number.name} before it was complete: {left}" in said
+    assert "run the same command again: it begins anew" in said
+    assert reader.leased() == frozenset()
+    assert list(reader.state_directory.glob("scratch/*")) == []
+    reader.read(way)
+    reader.assert_new_state(way)
+
+
+@pytest.mark.parametrize("engine", ["clone"])
+def test_a_clone_that_is_damaged_is_refused_before_there_is_a_target(reader: Reader) -> None:
+    (piece,) = reader.manifest.data.stored
+    key = object_key(reader.manifest.owner, reader.manifest.id, piece.file)
+    whole = b"".join(reader.store.get(key))
+    middle = len(whole) // 2
+    reader.store.put(key, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    try:
+        with pytest.raises(DamagedError) as refused:
+            reader.read("into")
+    finally:
+        reader.store.put(key, whole)
+    assert "nothing was touched" in refused.value.message
+    assert "target database" not in refused.value.message
+    assert reader.mysql.execute("SHOW DATABASES LIKE %s", TARGET) == []
 
 
 # --- killed ---

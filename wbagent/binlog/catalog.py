@@ -1,4 +1,7 @@
-"""What is stored of an owner's binary logs, read from the names in the store and one record a file."""
+"""What is stored of an owner's binary logs, read from the names in the store and one record a file.
+
+Without a record that can be read a piece does not exist: what else is there must not be lost for it.
+"""
 
 from __future__ import annotations
 
@@ -33,25 +36,50 @@ class StoredFile:
         return self.mark.gtids
 
 
-def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
-    """Every file of which anything is stored, oldest first; raises BucketError.
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every file of which anything is stored, oldest first; `unreadable`: keys of records of what lies behind them.
 
-    Without a record that can be read a piece does not exist: what else is there must not be lost for it.
+    `newest_unreadable`: one is of the newest file, so the unit stores it again when it begins anew and MySQL has it.
     """
-    files = []
+
+    files: tuple[StoredFile, ...]
+    unreadable: tuple[str, ...] = ()
+    newest_unreadable: bool = False
+
+
+def read_catalog(store: Store, owner: str) -> tuple[StoredFile, ...]:
+    """The files of `read_whole`, for who goes on without the rest: it is told in the journal. Raises BucketError."""
+    stored = read_whole(store, owner)
+    for key in stored.unreadable:
+        journal.send(f"the record {key} cannot be read: what it is of counts as not stored", level="warning")
+    return stored.files
+
+
+def read_whole(store: Store, owner: str) -> Catalog:
+    """What is stored for an owner, and what of it cannot be read; raises BucketError."""
+    files: list[StoredFile] = []
+    unreadable: list[str] = []
+    behind: list[str] = []
     for file, pieces in sorted(stored_pieces(store, owner).items()):
         sizes = dict(committed(pieces))
+        damaged: list[Range] = []
+        end = 0
         while chosen := chain(sizes):
             key = chosen[-1].stem(file, owner) + RECORD
             try:
                 mark = parse_record(b"".join(store.get(key)), key).mark()
-            except MisreadError as error:
-                journal.send(f"{error.message}: what it is of counts as not stored", level="warning")
+            except MisreadError:
+                # Smaller pieces, or what was stored again since, may lead past it.
+                damaged.append(chosen[-1])
                 del sizes[chosen[-1]]
                 continue
             files.append(StoredFile(file, chosen, mark, {piece: sizes[piece] for piece in chosen}))
+            end = mark.end
             break
-    return tuple(files)
+        behind = [piece.stem(file, owner) + RECORD for piece in damaged if piece.end > end]
+        unreadable += behind
+    return Catalog(tuple(files), tuple(unreadable), bool(behind))
 
 
 def stored_pieces(store: Store, owner: str) -> Mapping[FileId, Mapping[Range, Mapping[str, int]]]:
@@ -73,8 +101,8 @@ def committed(pieces: Mapping[Range, Mapping[str, int]]) -> Mapping[Range, int]:
     }
 
 
-def chain(pieces: Iterable[Range]) -> tuple[Range, ...]:
-    """The pieces that make up a file from byte 0 on without a hole.
+def chain(pieces: Iterable[Range], at: int = 0) -> tuple[Range, ...]:
+    """The pieces that make up a file from byte `at` on without a hole.
 
     From one start the longest one counts: pieces are joined to larger ones (joining), and a writer that died after it
     stored a piece, and before it knew, cuts the next one from the same offset.
@@ -84,7 +112,6 @@ def chain(pieces: Iterable[Range]) -> tuple[Range, ...]:
         if piece.start not in longest or piece.end > longest[piece.start].end:
             longest[piece.start] = piece
     chosen: list[Range] = []
-    at = 0
     while at in longest and longest[at].end > at:
         chosen.append(longest[at])
         at = longest[at].end

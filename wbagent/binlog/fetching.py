@@ -9,11 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from wbagent.age import Identity
-from wbagent.binlog.catalog import StoredFile
+from wbagent.binlog.catalog import StoredFile, chain, committed, stored_pieces
 from wbagent.binlog.events import Event, EventStream, MisreadError
-from wbagent.binlog.layout import RECORD, Range
+from wbagent.binlog.layout import RECORD, FileId, Range
 from wbagent.binlog.packing import unpack
-from wbagent.binlog.record import parse_record
+from wbagent.binlog.record import PieceRecord, parse_record
 from wbagent.bucket.store import NotStoredError, Store
 
 _HINT: Final = "begin with a later backup, for a moment after it: wbagent backup list"
@@ -27,7 +27,13 @@ def fetch(store: Store, owner: str, identity: Identity | None, file: StoredFile,
     """The bytes of a file in order, the last of them at or behind `upto`; raises BucketError, MisreadError."""
 
     def one(piece: Range) -> bytes:
-        return _piece(store, piece.stem(file.id, owner), identity, piece)
+        try:
+            return _piece(store, piece.stem(file.id, owner), identity, piece)
+        except MisreadError:
+            others = _others(store, owner, file.id, piece)
+            if not others:
+                raise
+            return b"".join(_piece(store, each.stem(file.id, owner), identity, each) for each in others)
 
     wanted = deque(piece for piece in file.pieces if piece.start < upto)
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="binlog") as pool:
@@ -57,9 +63,16 @@ def _bytes(piece: Range) -> int:
     return piece.end - piece.start
 
 
+def _others(store: Store, owner: str, file: FileId, piece: Range) -> tuple[Range, ...]:
+    """The smaller pieces that hold the same: those that it was joined of, or what was stored again when it was bad."""
+    pieces = committed(stored_pieces(store, owner).get(file, {}))
+    found = chain((each for each in pieces if each != piece and each.end <= piece.end), piece.start)
+    return found if found and found[-1].end == piece.end else ()
+
+
 def _piece(store: Store, stem: str, identity: Identity | None, piece: Range) -> bytes:
     try:
-        record = parse_record(b"".join(store.get(stem + RECORD)), stem + RECORD)
+        record = _record(store, stem + RECORD)
         key = stem + record.suffix
         stored = b"".join(store.get(key))
     except NotStoredError as error:
@@ -70,3 +83,11 @@ def _piece(store: Store, stem: str, identity: Identity | None, piece: Range) -> 
     if hashlib.sha256(plain).hexdigest() != record.plain_sha256:
         raise MisreadError(f"{key} decompresses to something else than was shipped", hint=_HINT)
     return plain
+
+
+def _record(store: Store, key: str) -> PieceRecord:
+    try:
+        return parse_record(b"".join(store.get(key)), key)
+    except MisreadError as error:
+        error.hint = _HINT
+        raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wbagent.cli.context import load_section, load_settings
+from wbagent.cli.context import load_section, load_settings, why_the_unit_failed
 from wbagent.errors import EX_IOERR, EX_TEMPFAIL, AccessError, StateError
 from wbagent.monitor import backup_facts
 from wbagent.quantities import format_duration, format_size
@@ -39,7 +39,7 @@ def backup() -> None:
 def run(ctx: click.Context, in_process: bool) -> None:
     """Make a backup now: starts wbagent-backup.service and follows it to its end."""
     settings = load_settings(ctx)
-    ctx.exit(_make(settings) if in_process else _follow())
+    ctx.exit(_make(settings) if in_process else _follow(ctx))
 
 
 @backup.command("list")
@@ -134,7 +134,7 @@ def drill(ctx: click.Context, name: str, *, in_process: bool, identity: Path | N
     from wbagent.cli import backup_drill  # noqa: PLC0415 - as above
 
     settings = load_settings(ctx)
-    ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(settings, name))
+    ctx.exit(backup_drill.make(settings, name, identity) if in_process else backup_drill.follow(ctx, settings, name))
 
 
 @backup.command("drill-container", hidden=True)
@@ -199,7 +199,7 @@ def _make(settings: Settings) -> int:
     return 0
 
 
-def _follow() -> int:
+def _follow(ctx: click.Context) -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
     from wbagent.cli.following import follow_unit  # noqa: PLC0415
 
@@ -220,10 +220,9 @@ def _follow() -> int:
             for warning in last["warnings"]:
                 click.echo(f"warning: {warning}", err=True)
         return 0
-    click.echo(
-        f"error: {BACKUP_UNIT} failed ({result.result}): {(failure or {}).get('reason', 'see its log')}", err=True
-    )
-    click.echo(f"  try: {(failure or {}).get('hint') or 'journalctl -u wbagent-backup'}", err=True)
+    failure = failure or why_the_unit_failed(ctx, BACKUP_UNIT)
+    click.echo(f"error: {BACKUP_UNIT} failed ({result.result}): {failure['reason']}", err=True)
+    click.echo(f"  try: {failure.get('hint') or 'journalctl -u wbagent-backup'}", err=True)
     return result.exit_status or EX_IOERR
 
 

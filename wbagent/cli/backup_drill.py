@@ -12,6 +12,7 @@ import click
 from wbagent.age import Identity
 from wbagent.backup.catalog import find_backup
 from wbagent.bucket.open import open_store
+from wbagent.cli.context import why_the_unit_failed
 from wbagent.cli.following import follow_unit
 from wbagent.cli.progress import progress_reporter
 from wbagent.config import Settings
@@ -57,7 +58,7 @@ def make(settings: Settings, name: str, identity_file: Path | None) -> int:
     return 0
 
 
-def follow(settings: Settings, name: str) -> int:
+def follow(ctx: click.Context, settings: Settings, name: str) -> int:
     """Start the unit, show its status lines, and say how it ended; returns the exit status."""
     began = time.time()
     if name:
@@ -71,9 +72,9 @@ def follow(settings: Settings, name: str) -> int:
     if result.ok:
         _print(last, switched_on=settings.backup.drill.enabled)
         return EX_UNAVAILABLE if last.get("result") == "no mysqld" else 0
-    reason = last.get("reason", "see its log")
+    last = last or why_the_unit_failed(ctx, DRILL_UNIT)
     bad = f"backup {last.get('id')} is NOT a good one" if last.get("result") == "disproven" else "no backup was proven"
-    click.echo(f"error: {bad} ({DRILL_UNIT}: {result.result}): {reason}", err=True)
+    click.echo(f"error: {bad} ({DRILL_UNIT}: {result.result}): {last.get('reason', 'see its log')}", err=True)
     click.echo(f"  try: {last.get('hint') or 'journalctl -u wbagent-drill'}", err=True)
     return result.exit_status or EX_IOERR
 

@@ -61,6 +61,7 @@ def status(ctx: click.Context, as_json: bool, owner: str | None) -> None:
             "stored_bytes": size,
             "storing": report.to_json() if report else None,
             "moments": moment_rows(found),
+            "unreadable": found.unreadable,
             "files": [
                 {
                     "server": file.id.uuid,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -21,16 +20,7 @@ from wbagent.checks.run import Progress, exit_status, run
 from wbagent.checks.scratch import Scratch
 from wbagent.cli.check_shown import show
 from wbagent.cli.context import config_path
-
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class _Interrupted(KeyboardInterrupt):
-    """One of the signals that ask for an end has come."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
+from wbagent.cli.ending import Interrupted, interruptible
 
 
 @click.command()
@@ -60,9 +50,9 @@ def carry_out(
     """Run what `chosen` gives (it may tell Progress of its own steps), show the results, exit with their status."""
     scratch = subject.scratch
     try:
-        with _interruptible(), _progress() as progress:
+        with interruptible(), _progress() as progress:
             results = run(chosen(progress), subject, progress)
-    except _Interrupted as ended:
+    except Interrupted as ended:
         # The terminal may be what has gone.
         with suppress(OSError):
             click.echo("interrupted" if scratch.left else "interrupted; what checks had made is removed", err=True)
@@ -95,27 +85,6 @@ def _document(results: Sequence[Result]) -> dict[str, Any]:
             for result in results
         ],
     }
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end what is within: the first raises _Interrupted, later ones wait with it."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        for each in before:
-            # Not SIG_IGN, which programs that are started from here would inherit.
-            signal.signal(each, lambda *_: None)
-        raise _Interrupted(number)
-
-    # What is ignored already, as SIGHUP by nohup(1), is to stay so.
-    before = {number: handler for number in _ENDING if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,12 @@ import click
 from pydantic import BaseModel, SecretStr
 
 from wbagent.alerts.destination import configured
-from wbagent.cli.context import config_path, load_config
+from wbagent.cli.context import config_path, load_config, refuse_what_the_agent_may_not_read
 from wbagent.config.certificates import ITS_OWN_TMP, in_private_tmp
 from wbagent.config.connection_string import MASK, ConnectionString
-from wbagent.config.layers import KeyPath, Origin, agent_may_read, grant_reading
+from wbagent.config.layers import KeyPath, Origin
 from wbagent.config.listen import Listen
 from wbagent.config.model import Settings
-from wbagent.config.sources import configuration_files
-from wbagent.errors import ConfigError
 from wbagent.server.embedded import NOT_FOR_PRODUCTION
 
 
@@ -33,19 +31,11 @@ def check(ctx: click.Context) -> None:
     """Read the configuration; name file, line and key of each problem. Exit status 78 when there is one."""
     loaded = load_config(ctx)
     settings = loaded.settings
-    _refuse_what_the_agent_may_not_read(config_path(ctx), loaded.origins.values())
+    refuse_what_the_agent_may_not_read(config_path(ctx), loaded)
     parts = [name for name in type(settings).model_fields if any(path[0] == name for path in loaded.origins)]
     click.echo(f"{config_path(ctx)}: correct; sections set: {', '.join(parts) or 'none'}")
     for remark in _remarks(settings):
         click.echo(f"note: {remark}")
-
-
-def _refuse_what_the_agent_may_not_read(path: Path, origins: Iterable[Origin]) -> None:
-    """Root reads everything, the agent does not: without this, root's check would be right and the reload refused."""
-    sources = {Path(origin.source) for origin in origins}
-    for file in sorted(sources | set(configuration_files(path))):
-        if file.is_absolute() and not agent_may_read(file):
-            raise ConfigError(f"{file}: the agent, user wbagent, may not read it", hint=grant_reading(file))
 
 
 def _remarks(settings: Settings) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wbagent.errors import UsageError
+from wbagent.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from wbagent.config import Loaded, Settings
@@ -37,6 +37,26 @@ def load_section(ctx: click.Context, section: str) -> Settings:
     from wbagent.config import load  # noqa: PLC0415 - as above
 
     return load(config_path(ctx), only=section).settings
+
+
+def refuse_what_the_agent_may_not_read(path: Path, loaded: Loaded) -> None:
+    """Root reads everything, the agent and its units do not: what is right for root would fail there. ConfigError."""
+    from wbagent.config.layers import agent_may_read, grant_reading  # noqa: PLC0415 - as above
+    from wbagent.config.sources import configuration_files  # noqa: PLC0415
+
+    sources = {Path(origin.source) for origin in loaded.origins.values()}
+    for file in sorted(sources | set(configuration_files(path))):
+        if file.is_absolute() and not agent_may_read(file):
+            raise ConfigError(f"{file}: the agent, user wbagent, may not read it", hint=grant_reading(file))
+
+
+def why_the_unit_failed(ctx: click.Context, unit: str) -> dict[str, str]:
+    """The reason and hint of a unit that ended before it could note any: mostly it may not read its configuration."""
+    try:
+        refuse_what_the_agent_may_not_read(config_path(ctx), load_config(ctx))
+    except ConfigError as error:
+        return {"reason": error.message, "hint": error.hint}
+    return {"reason": "see its log", "hint": f"journalctl -u {unit.removesuffix('.service')}"}
 
 
 def only_systemd(unit: str) -> None:

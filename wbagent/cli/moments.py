@@ -61,6 +61,9 @@ def moment_lines(moments: Moments) -> Iterator[str]:
         before = span.end
     if moments.lost:
         yield f"{len(moments.lost)} transactions that this host had stored are gone from there ({moments.lost})"
+    for key in moments.unreadable:
+        yield f"the record {key} cannot be read: what it is of counts as gone"
+    if moments.lost or moments.newest_unreadable:
         yield f"  try: {STORE_AGAIN}"
     if not moments.windows:
         yield "no moment can be restored: that takes binary logs and a backup of before them with a position"

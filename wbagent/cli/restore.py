@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from wbagent.cli.context import load_settings
+from wbagent.cli.ending import Interrupted, interruptible
 from wbagent.errors import UsageError
 from wbagent.state_directory import state_directory
 
@@ -101,19 +104,26 @@ def restore(
     identity = Identity(_identity_text(identity_path)) if identity_path is not None else None
     store = open_store(settings, state_directory(), patient=True)
     order = ways.Order(store, settings, name, identity, overwrite=overwrite, checksums=not no_checksums)
-    with restoring(state_directory()):
-        if files_path is not None:
-            ways.files(order, files_path)
-        try:
+    try:
+        with interruptible(), restoring(state_directory()):
+            if name == "latest" and until is None:
+                ways.warn_of_bad(order)
+            if files_path is not None:
+                ways.files(order, files_path)
             if until is not None and (place := target or directory):
                 ways.to_a_moment(order, place, until)
             elif target is not None:
                 ways.database(order, target)
             elif directory is not None:
                 ways.data_directory(order, directory)
-        except KeyboardInterrupt:
-            click.echo("not complete, so not to be used; run it again: it begins anew", err=True)
-            raise
+    except Interrupted as ended:
+        # The terminal may be what has gone.
+        with suppress(OSError):
+            left = "; ".join(getattr(ended, "__notes__", ())) or "nothing was touched"
+            name_of = signal.Signals(ended.number).name
+            click.echo(f"ended by {name_of} before it was complete: {left}", err=True)
+            click.echo("  to go on, run the same command again: it begins anew", err=True)
+        ctx.exit(128 + ended.number)
 
 
 def _refuse_contradictions(

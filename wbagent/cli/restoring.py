@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from wbagent.age import Identity
-from wbagent.backup.catalog import find_backup
+from wbagent.backup.catalog import find_backup, newest_first
 from wbagent.backup.files import restore_files
+from wbagent.backup.proof import read_proof
 from wbagent.bucket.store import Store
 from wbagent.cli.moments import known
 from wbagent.cli.progress import progress_reporter
 from wbagent.config.dsn import MysqlURL
 from wbagent.config.model import BackupSettings
+from wbagent.errors import BucketError
 from wbagent.quantities import format_duration, format_size
 from wbagent.restore.datadir import restore_datadir
 from wbagent.restore.point_in_time import PointInTime
@@ -32,6 +34,24 @@ class Order:
     identity: Identity | None
     overwrite: bool
     checksums: bool
+
+
+def warn_of_bad(order: Order) -> None:
+    """Say that "latest" is a backup that its drill found bad, and which is the newest that was proven."""
+    store, owner = order.store, order.settings.owner
+    records = (each.manifest for each in newest_first(store, owner) if each.state == "complete" and each.manifest)
+    newest = next(records, None)
+    try:
+        proof = read_proof(store, newest) if newest else None
+        if newest is None or proof is None or proof.ok:
+            return
+        proven = next((each.id for each in records if (found := read_proof(store, each)) and found.ok), "")
+    except BucketError as error:
+        click.echo(f"warning: whether the newest backup was proven cannot be read: {error.message}", err=True)
+        return
+    click.echo(f"warning: {newest.id}, the newest backup, is BAD, as its drill found: {proof.reason}", err=True)
+    better = f"the newest proven one: wbagent restore {proven}" if proven else "none is proven: wbagent backup list"
+    click.echo(f"  try: {better}", err=True)
 
 
 def to_a_moment(order: Order, target: MysqlURL | Path, until: Until) -> None:

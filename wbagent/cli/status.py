@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -13,7 +14,8 @@ from wbagent.agent import overview as facts
 from wbagent.agent import story
 from wbagent.agent.overview import Overview
 from wbagent.alerts.states import firing_titles, silenced_titles, stored
-from wbagent.errors import AccessError, BusError, StateError
+from wbagent.cli.context import config_path
+from wbagent.errors import AccessError, BusError, StateError, WbagentError
 from wbagent.quantities import format_duration, format_size
 from wbagent.state import State
 from wbagent.systemd.bus import Bus
@@ -32,7 +34,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts.as_json(overview, now), indent=2, ensure_ascii=False))
     else:
-        for name, line in _lines(overview, now):
+        for name, line in page_lines(overview, now, server=server_belongs(overview, config_path(ctx))):
             click.echo(f"{name:<9} {line}")
     if facts.CONFIG_FACT not in overview.facts:
         ctx.exit(4)
@@ -53,7 +55,21 @@ def _read() -> Overview:
         return facts.gather(bus, None, (), unreadable or f"{error.message}; try: {error.hint}")
 
 
-def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
+def server_belongs(overview: Overview, config: Path) -> bool:
+    """Whether this host has a server: as the agent noted, else as `config` says, else as its unit looks."""
+    if (configured := overview.facts.get(facts.CONFIG_FACT)) is not None:
+        return bool(configured.value.get("server", True))
+    from wbagent.config import load  # noqa: PLC0415 - pydantic takes 100 ms, and mostly the agent has noted it
+
+    try:
+        return load(config, sealed=True).settings.server is not None
+    except WbagentError:
+        unit = overview.server
+        return unit is not None and (unit.enabled or unit.active != "inactive")
+
+
+def page_lines(overview: Overview, now: float, *, server: bool) -> Iterator[tuple[str, str]]:
+    """The page: what each line is about, and the line. `server`: whether this host has one."""
     agent = overview.agent
     up = agent is not None and agent.serving
     yield "agent", _agent_line(overview, now)
@@ -63,7 +79,7 @@ def _lines(overview: Overview, now: float) -> Iterator[tuple[str, str]]:
         yield "config", f"REFUSED, the old one is in use: {refused}"
     if overview.unconfigured:
         yield "config", story.NOTHING_YET
-    if parts.get("server", True):
+    if server:
         yield "server", story.server_line(overview.server, now).removeprefix("server ")
         if overview.server is not None and overview.server.text:
             yield "", overview.server.text

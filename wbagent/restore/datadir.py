@@ -118,7 +118,9 @@ def restore_datadir(
             begun = (directory / UNFINISHED).is_dir()
             _tidy(directory, created=created)
             if begun and isinstance(error, WbagentError):
-                _tell_left(error, directory, state)
+                error.also(_left(directory, state), "" if isinstance(error, DamagedError) else "then run it again")
+            elif begun:
+                error.add_note(_left(directory, state))
             raise
     seconds = round(time.monotonic() - began, 3)
     tell_restored(manifest, str(directory), seconds)
@@ -224,7 +226,7 @@ def _compare(connection: Connection, server: Instance, measure: Measure, report:
     result = differences(connection, manifest.database.name, server.version, measure, meter)
     if result.wrong:
         raise DamagedError(
-            f"backup {manifest.id} was restored, but differs: {'; '.join(result.wrong[:10])}; it was removed again",
+            f"backup {manifest.id} was restored, but differs: {'; '.join(result.wrong[:10])}",
             hint="try another backup (wbagent backup list)",
         )
     return result
@@ -246,15 +248,13 @@ def _move_up(work: Path, directory: Path) -> None:
         ) from None
 
 
-def _tell_left(error: WbagentError, directory: Path, before: State) -> None:
-    """Say what the directory is now: it was tidied up, as far as that can be done."""
-    again = "" if isinstance(error, DamagedError) else "then run the restore again"
+def _left(directory: Path, before: State) -> str:
+    """What the directory is now: it was tidied up, as far as that can be done."""
     if directory.exists() and state_of(_names(directory)) == "unfinished":
-        error.also(f"{directory} is half restored, and no MySQL starts on it", again)
-    elif before == "occupied":
-        error.also(f"what was in {directory} before is gone", again)
-    elif again:
-        error.also(f"nothing is left in {directory}", again)
+        return f"{directory} is half restored, and no MySQL starts on it"
+    if before == "occupied":
+        return f"what was in {directory} before is gone"
+    return f"nothing is left in {directory}"
 
 
 def _tidy(directory: Path, *, created: bool) -> None:

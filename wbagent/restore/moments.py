@@ -9,8 +9,7 @@ from wbagent.backup.binlogs import exact_position
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.proof import read_proof
-from wbagent.binlog.catalog import StoredFile
-from wbagent.binlog.catalog import read_catalog as read_binlogs
+from wbagent.binlog.catalog import StoredFile, read_whole
 from wbagent.binlog.gtid import GtidSet
 from wbagent.bucket.store import Store
 from wbagent.restore.history import Candidate, Known, Window, windows
@@ -21,18 +20,22 @@ from wbagent.restore.until import microseconds_of
 class Moments:
     """The stored files, the spans within which any moment can be had, and backups that none can begin from.
 
-    `lost`: what this host had stored and what is not there any more.
+    `lost`: what this host had stored and what is not there any more; `unreadable` and
+    `newest_unreadable` are of the catalog.
     """
 
     files: tuple[StoredFile, ...]
     windows: tuple[Window, ...]
     without_position: tuple[str, ...]
     lost: GtidSet
+    unreadable: tuple[str, ...]
+    newest_unreadable: bool
 
 
 def read_moments(store: Store, owner: str, known: Known) -> Moments:
     """Look at everything; raises BucketError."""
-    files = read_binlogs(store, owner)
+    stored = read_whole(store, owner)
+    files = stored.files
     # Without binary logs nothing is asked of the backups, each of which takes a request.
     backups = candidates(store, committed(read_catalog(store, owner)) if files else ())
     return Moments(
@@ -40,6 +43,8 @@ def read_moments(store: Store, owner: str, known: Known) -> Moments:
         windows(backups, files, known.until_by(files)),
         tuple(backup.id for backup in backups if backup.position is None and not backup.bad),
         known.lost(files),
+        stored.unreadable,
+        stored.newest_unreadable,
     )
 
 

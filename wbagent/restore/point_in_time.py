@@ -18,8 +18,7 @@ from wbagent.age import Identity
 from wbagent.backup.catalog import committed, read_catalog
 from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Meter, Reporter
-from wbagent.binlog.catalog import StoredFile
-from wbagent.binlog.catalog import read_catalog as read_binlogs
+from wbagent.binlog.catalog import Catalog, StoredFile, read_whole
 from wbagent.binlog.events import Event, MisreadError
 from wbagent.binlog.fetching import fetch, read_events
 from wbagent.binlog.gtid import GtidSet
@@ -149,19 +148,25 @@ class PointInTime:
 
     def find(self, name: str, known: Known) -> Way:
         """The way to the point. A backup that its drill found bad is taken only when `name` is its id."""
-        owner = self._settings.owner
-        files = read_binlogs(self._store, owner)
+        stored = read_whole(self._store, self._settings.owner)
+        try:
+            return self._find(name, known, stored)
+        except RestoreError as error:
+            if lost := known.lost(stored.files):
+                error.also(f"{len(lost)} transactions that this host had stored are gone from there", STORE_AGAIN)
+            for key in stored.unreadable[-1:]:
+                again = STORE_AGAIN if stored.newest_unreadable and not lost else ""
+                error.also(f"the record {key} cannot be read, nor the piece that it is of", again)
+            raise
+
+    def _find(self, name: str, known: Known, stored: Catalog) -> Way:
+        owner, files = self._settings.owner, stored.files
         backups = committed(read_catalog(self._store, owner))
         if name and name != "latest":
             backups = tuple(each for each in backups if each.id == name)
         seen = {file.id: self._transactions(file) for file in spanning(files, self._until)}
         newest = {file: max(each.committed_at for each in gone_by(done, self._until)) for file, done in seen.items()}
-        try:
-            last = last_file(files, self._until, known.until_by(files), newest)
-        except RestoreError as error:
-            if lost := known.lost(files):
-                error.also(f"{len(lost)} transactions that this host had stored are gone from there", STORE_AGAIN)
-            raise
+        last = last_file(files, self._until, known.until_by(files), newest)
         history, files = of_history(last.id, files)
         refuse_hole(last, files, self._until)
         wanted = executed_at(last, seen.get(last.id) or self._transactions(last), self._until)

@@ -100,11 +100,14 @@ def restore_backup(
         else:
             # It goes into the target as it comes.
             stored.check(report)
-        filling = Filling(stored, programs, room, account, report, consequence="do not use the target database")
+        # A dump goes into the target as it is read, everything else is unpacked before there is one.
+        damaged = "do not use the target database" if manifest.engine == "mysqldump" else "nothing was touched"
+        filling = Filling(stored, programs, room, account, report, consequence=damaged)
         fill = stack.enter_context(filling.prepared())
         if replacing is not None:
             replacing()
-        created = make_ready(target, found, stored, overwrite=overwrite)
+        with _half_made(target):
+            created = make_ready(target, found, stored, overwrite=overwrite)
         stack.enter_context(_half_restored(target))
         fill(target, found.server.version)
         measure = Measure(manifest, stored.proof() if checksums else None)
@@ -132,6 +135,16 @@ def _compare(target: MysqlURL, version: Version, measure: Measure, report: Repor
 
 
 @contextmanager
+def _half_made(target: MysqlURL) -> Iterator[None]:
+    """Let a person who ends it here know that the target may not be what it was."""
+    try:
+        yield
+    except KeyboardInterrupt as end:
+        end.add_note(f"{target.database} was being made anew, and what it held before may be gone")
+        raise
+
+
+@contextmanager
 def _half_restored(target: MysqlURL) -> Iterator[None]:
     """Let whoever reads of a failure from here on know what the target is now."""
     try:
@@ -139,8 +152,15 @@ def _half_restored(target: MysqlURL) -> Iterator[None]:
     except DamagedError:
         raise  # It says so itself, and nothing is to be run again.
     except WbagentError as error:
-        error.also(f"{target.database} is half restored, and marked so", "then run the restore again: it begins anew")
+        error.also(_half(target), "then run the restore again: it begins anew")
         raise
+    except KeyboardInterrupt as end:
+        end.add_note(_half(target))
+        raise
+
+
+def _half(target: MysqlURL) -> str:
+    return f"{target.database} is half restored, and marked so"
 
 
 def tell_restored(manifest: Manifest, where: str, seconds: float) -> None:

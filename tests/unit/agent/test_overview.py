@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from wbagent.agent.overview import (
     unit_state,
 )
 from wbagent.agent.story import said_blind, story
-from wbagent.cli.status import alert_lines, well
+from wbagent.cli.status import alert_lines, page_lines, server_belongs, well
 from wbagent.state import Fact
 
 NOW = 1_800_000_000.0
@@ -204,3 +205,27 @@ def test_what_a_part_left_behind_that_is_no_more_concerns_nobody(part: str) -> N
         configured = {"server": True, "database": True, "backup": True, "drill": True} | {part: there}
         seen = replace(overview(), facts={CONFIG_FACT: Fact(configured, NOW), **left})
         assert well(seen) is not there
+
+
+DATABASE_ONLY = '[database]\nurl = "mysql://wandb:password@127.0.0.1:3306/wandb"\n'
+
+
+def test_whether_a_server_belongs_to_a_host_of_which_nothing_is_noted(tmp_path: Path) -> None:
+    config, absent = tmp_path / "wbagent.toml", tmp_path / "absent.toml"
+    config.write_text(DATABASE_ONLY, encoding="utf-8")
+    config.chmod(0o600)
+    unknown = overview(server=IDLE)
+    assert not server_belongs(unknown, config)
+    assert "server" not in dict(page_lines(unknown, NOW, server=False))
+    # As where the file may not be read: the unit tells, where it says anything.
+    assert not server_belongs(unknown, absent)
+    assert server_belongs(overview(server=replace(IDLE, enabled=True)), absent)
+    assert server_belongs(overview(server=replace(IDLE, active="failed")), absent)
+    noted = replace(unknown, facts={CONFIG_FACT: Fact({"server": True}, NOW)})
+    assert server_belongs(noted, config), "what the agent noted comes first"
+    config.write_text(
+        '[server]\nembedded = true\nimage = "wandb/local:0.83.0"\nhost = "https://wandb.example.com"\n',
+        encoding="utf-8",
+    )
+    assert server_belongs(unknown, config)
+    assert dict(page_lines(unknown, NOW, server=True))["server"].startswith("not running")

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbagent.binlog import joining
-from wbagent.binlog.catalog import chain, read_catalog
+from wbagent.binlog.catalog import chain, read_catalog, read_whole
+from wbagent.binlog.events import MisreadError
+from wbagent.binlog.fetching import fetch
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.joining import MOST_PIECES, Group, Piece, superseded
 from wbagent.binlog.layout import FileId, Range
+from wbagent.binlog.packing import Packing
 from wbagent.binlog.record import PieceRecord, Stored
-from wbagent.binlog.retention import sweep
+from wbagent.binlog.retention import sweep, thin_out_binlogs
 from wbagent.binlog.scan import Mark
 from wbagent.bucket.directory import DirectoryStore
 
@@ -75,11 +78,10 @@ def test_pieces_of_two_files_are_not_joined() -> None:
 
 def put(store: DirectoryStore, each: Piece, *, damaged: bool = False) -> None:
     stem = Range(each.start, each.mark.end).stem(each.file, "host1")
-    digest = hashlib.sha256(each.plain).hexdigest()
-    store.put(f"{stem}.zst", each.plain[1:] if damaged else each.plain)
-    record = PieceRecord.made(
-        each.file, "9.7.4", each.start, each.mark, Stored(".zst", len(each.plain), digest, digest)
-    )
+    packed = Packing().pack(each.plain)
+    store.put(f"{stem}.zst", packed[1:] if damaged else packed)
+    digests = [hashlib.sha256(data).hexdigest() for data in (packed, each.plain)]
+    record = PieceRecord.made(each.file, "9.7.4", each.start, each.mark, Stored(".zst", len(packed), *digests))
     store.put(f"{stem}.json", record.to_bytes())
 
 
@@ -94,3 +96,42 @@ def test_small_ones_go_once_the_large_one_was_read_back_and_a_day_has_passed(tmp
     (file,) = read_catalog(store, "host1")
     assert file.pieces == (Range(0, 20), Range(20, 30))
     assert len(list(store.entries("host1/"))) == (8 if damaged else 4)
+
+
+def test_a_last_record_that_cannot_be_read_ends_its_file_before_it(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    for each in (piece(0, 10), piece(10, 20), piece(20, 40)):
+        put(store, each)
+    key = Range(20, 40).stem(FILE, "host1") + ".json"
+    store.put(key, b"{}")
+    found = read_whole(store, "host1")
+    assert [file.pieces for file in found.files] == [(Range(0, 10), Range(10, 20))]
+    assert (found.unreadable, found.newest_unreadable) == ((key,), True)
+    # What is stored again is cut at other places, and what comes after it makes the damaged piece one in the middle.
+    put(store, piece(20, 30))
+    put(store, piece(30, 40))
+    healed = read_whole(store, "host1")
+    assert (healed.files[0].mark.end, healed.unreadable) == (40, ())
+    put(store, piece(40, 50))
+    (file,) = read_catalog(store, "host1")
+    assert file.pieces[-2:] == (Range(20, 40), Range(40, 50))
+    whole = b"".join(each.plain for each in (piece(0, 10), piece(10, 20), piece(20, 30), piece(30, 40), piece(40, 50)))
+    assert b"".join(fetch(store, "host1", None, file, 50)) == whole
+    store.delete(Range(30, 40).stem(FILE, "host1") + ".json")
+    with pytest.raises(MisreadError, match=r"the record .*20-000000000040\.json cannot be read") as refused:
+        list(fetch(store, "host1", None, file, 50))
+    assert "begin with a later backup" in refused.value.hint
+
+
+def test_a_file_of_which_nothing_can_be_read_hides_no_other_and_is_not_removed(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    later = FileId.of(A, "binlog.000002", 2000)
+    put(store, piece(0, 10))
+    put(store, piece(0, 20, later))
+    key = Range(0, 10).stem(FILE, "host1") + ".json"
+    store.put(key, b"{}")
+    found = read_whole(store, "host1")
+    assert [file.id for file in found.files] == [later]
+    assert (found.unreadable, found.newest_unreadable) == ((key,), False)
+    assert thin_out_binlogs(store, "host1", [GtidSet.parse(f"{A}:1-99")]).removed == ()
+    assert sweep(store, "host1", 9e9) == 0

@@ -23,7 +23,7 @@ from wbagent.checks.backup.planned import (
     judge_retention,
     judge_schedule,
 )
-from wbagent.checks.backup.stored import judge_newest, judge_room
+from wbagent.checks.backup.stored import judge_newest, judge_older, judge_owner, judge_room
 from wbagent.checks.check import Finding, Subject, passed
 from wbagent.checks.once import Once
 from wbagent.checks.scratch import Scratch
@@ -78,6 +78,23 @@ def test_newest(standing: Standing | None, hours: int, drills: bool, verdict: st
 def test_newest_where_no_drill_can_be_made() -> None:
     newest = Backup("20261126T030000Z", Standing.COMMITTED, NOW - timedelta(hours=9))
     assert judge_newest(newest, settings(), NOW, provable=False).verdict == "note"
+
+
+def test_older_ones_that_are_no_good_are_told() -> None:
+    older = [Backup(f"2026112{day}T030000Z", Standing.PROVEN, NOW) for day in range(5)]
+    assert judge_older([]).verdict == judge_older(older).verdict == "pass"
+    bad = judge_older([*older, Backup("20261110T030000Z", Standing.DISPROVEN, NOW)])
+    assert (bad.verdict, bad.found) == ("warn", "1 of 6 older backups are no good: 20261110T030000Z (disproven)")
+    assert "wbagent backup show 20261110T030000Z" in bad.remedy
+    assert judge_older([Backup("20261110T030000Z", Standing.DAMAGED, NOW)]).verdict == "warn"
+
+
+def test_two_hosts_with_one_owner_are_no_host_that_took_anothers_place() -> None:
+    assert judge_owner([], "db").verdict == judge_owner(["db1", "db1"], "db").verdict == "pass"
+    assert judge_owner(["db1", "db1", "db2"], "db").verdict == "note"
+    two = judge_owner(["db1", "db2", "db1"], "db")
+    assert (two.verdict, "2 hosts back up as owner 'db' (db1, db2)" in two.found) == ("fail", True)
+    assert "[backup] owner" in two.remedy
 
 
 def test_room_for_drills() -> None:
@@ -155,6 +172,8 @@ def test_binary_logs_that_are_gone_from_the_store() -> None:
     assert judge_kept(good, GtidSet()) is good
     gone = judge_kept(good, GtidSet.parse("3e11fa47-71ca-11e1-9e33-c80aa9429562:7-9"))
     assert (gone.verdict, gone.found[:14]) == ("fail", "3 transactions")
+    older = judge_kept(good, GtidSet(), ("host1/binlogs/x.json",))
+    assert (older.verdict, "host1/binlogs/x.json cannot be read" in older.found) == ("warn", True)
 
 
 def test_what_hangs_on_one_look_tells_its_failure_once() -> None:

@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the package is installed, its agent may not read a test's file."""
-    monkeypatch.setattr("wbagent.cli.config.agent_may_read", lambda _path: True)
+    monkeypatch.setattr("wbagent.config.layers.agent_may_read", lambda _path: True)
 
 
 def run(file: Path, *arguments: str) -> str:

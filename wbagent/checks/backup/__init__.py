@@ -54,6 +54,12 @@ def checks(settings: Settings) -> Sequence[Check]:
             "only a backup that was restored once is known to be one",
             _GUIDE,
         ),
+        Check("older", catalog.then(lambda seen: stored.judge_older(seen.older)), "mistakes show days later", _GUIDE),
+        Check(
+            "owner",
+            catalog.then(lambda seen: stored.judge_owner(seen.hosts, backup.owner)),
+            "retention and restores go by the owner's name",
+        ),
         Check("engine", database.then(making.engine(settings, url)), "how long it takes, how exact it is"),
         Check("programs", database.then(making.programs(settings)), "backups and restores call MySQL's own", _GUIDE),
         Check("drill", making.drill(settings), "a backup that was never restored may be none"),

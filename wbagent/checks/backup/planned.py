@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from wbagent.binlog import lag
-from wbagent.binlog.catalog import read_catalog
+from wbagent.binlog.catalog import read_whole
 from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Report
 from wbagent.bucket.open import open_store
@@ -82,15 +82,26 @@ def binary_logs(settings: Settings, clock: Callable[[], float]) -> Callable[[Sub
             return found
         with suppress(BucketError):
             # Whether it answers is a check of its own.
-            files = read_catalog(open_store(settings.backup, state_directory(), impatient=True), settings.backup.owner)
-            return judge_kept(found, Known(stored=GtidSet.parse(report.stored)).lost(files))
+            store = open_store(settings.backup, state_directory(), impatient=True)
+            stored = read_whole(store, settings.backup.owner)
+            lost = Known(stored=GtidSet.parse(report.stored)).lost(stored.files)
+            return judge_kept(found, lost, stored.unreadable)
         return found
 
     return look
 
 
-def judge_kept(found: Finding, lost: GtidSet) -> Finding:
-    """`lost`: transactions that were stored and are not there any more, which the unit itself would not see."""
+def judge_kept(found: Finding, lost: GtidSet, unreadable: Sequence[str] = ()) -> Finding:
+    """`lost`: transactions that were stored and are not there any more, which the unit itself would not see.
+
+    `unreadable`: keys of records; without `lost` they are of older files, and later moments can be had.
+    """
+    if not lost and unreadable:
+        return warn(
+            f"what was stored before does not lead everywhere: the record {unreadable[-1]} cannot be read",
+            needed="all that was stored",
+            remedy="wbagent binlog status says which moments can be restored still",
+        )
     if not lost:
         return found
     return fail(
