@@ -20,6 +20,8 @@ _LEAST_LOSS: Final = 0.01
 _AGREEMENT: Final = 0.75
 # And the newest quarter of the time must still lose at least at this part of the rate.
 _STILL: Final = 0.5
+# Neighbours of which the median is taken to find where a step may be: one wrong point is none.
+_NEIGHBOURS: Final = 3
 
 
 def seconds_left(points: Sequence[Point], left: float, whole: float) -> float | None:
@@ -43,7 +45,21 @@ def seconds_left(points: Sequence[Point], left: float, whole: float) -> float | 
         return None
     if not newest or median(newest) > _STILL * rate:
         return None
+    step = _step(values)
+    # Half of the pairs are on either side of a step in the middle, and noise alone makes half of the others lose.
+    apart = _rates(points[:step]) + _rates(points[step:])
+    if not apart or -median(apart) * span < _LEAST_LOSS * whole:
+        return None
     return max(left, 0.0) / -rate
+
+
+def _step(values: Sequence[float]) -> int:
+    """Before which value the largest step down is, if there is one at all."""
+
+    def down(at: int) -> float:
+        return median(values[max(at - _NEIGHBOURS, 0) : at]) - median(values[at : at + _NEIGHBOURS])
+
+    return max(range(1, len(values)), key=down)
 
 
 def _rates(points: Sequence[Point]) -> list[float]:

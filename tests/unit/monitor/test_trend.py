@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wbagent.monitor.trend import WINDOW_S, Point, seconds_left
@@ -60,6 +60,7 @@ def test_what_grows_is_never_full(gains: list[float]) -> None:
 
 
 @given(at=st.integers(0, COUNT), size=st.floats(0, 400e9), seed=st.integers(0, 2**32))
+@example(at=16, size=8381479240.0, seed=20192785)
 def test_one_step_is_no_trend(at: int, size: float, seed: int) -> None:
     """Somebody copied a large file; around it the usual noise."""
     dice = random.Random(seed)
