@@ -3,165 +3,44 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.integration.backup_case import Case, Once, ignore, killed_while, make_case, reaching
-from tests.integration.clone_case import clone_backup
+from tests.integration.backup_case import Once, killed_while, reaching
+from tests.integration.reader_case import TARGET, Reader, at_work, made_readers, stage_of
 from tests.testbed.ceph import Ceph
-from tests.testbed.command import run
 from tests.testbed.faulty_store import Fault, FaultyStore
-from tests.testbed.memory_disk import fill_up, memory_disk
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
-from tests.testbed.sample import fill
-from tests.testbed.scratch import scratch
 from wbagent.backup.layout import lease_prefix, object_key
-from wbagent.backup.lease import LIFETIME_S, SKEW, leased
-from wbagent.backup.manifest import Manifest
-from wbagent.backup.progress import Progress
+from wbagent.backup.lease import LIFETIME_S, SKEW
 from wbagent.backup.proof import read_proof
 from wbagent.backup.pruning import prune
-from wbagent.bucket.open import open_store
-from wbagent.config.dsn import MysqlURL
-from wbagent.drill.job import Order, run_drill
 from wbagent.errors import DamagedError, WbagentError
-from wbagent.restore.datadir import UNFINISHED, restore_datadir
-from wbagent.restore.run import restore_backup
+from wbagent.restore.datadir import UNFINISHED
 
-NOBODY = 65534
-DATABASE = "faults_sample"
-TARGET = "faults_target"
 DATA = r"^GET \S+(database\.sql|datadir\.tar)\.zst$"
 # What all of them ask of the store.
 REQUESTS = (r"^GET \S+list-type=2", r"^GET \S+manifest\.json$", r"^PUT \S+/leases/", DATA)
 WAYS = [(way, engine) for way in ("drill", "into", "datadir") for engine in ("mysqldump", "clone")]
 
 
-def stage_of(engine: str) -> str:
-    """The one in which the backup's data is read for good."""
-    return "unpacking" if engine == "clone" else "restoring"
-
-
-@dataclass(frozen=True)
-class Reader(Case):
-    """A host with one backup, and the three ways to read it."""
-
-    manifest: Manifest
-    mysql: MysqlServer
-    target: MysqlURL
-
-    @property
-    def datadir(self) -> Path:
-        return self.state_directory / "target"
-
-    def but(self, **backup: object) -> Reader:
-        """The same, configured otherwise."""
-        changed = self.settings.backup.model_copy(update=backup)
-        return replace(self, settings=self.settings.model_copy(update={"backup": changed}))
-
-    def behind(self, store: FaultyStore, retry_for: float) -> Reader:
-        destination = self.settings.backup.destination
-        assert destination
-        url = replace(destination, host=store.address, port=store.port)
-        return self.but(destination=url, timeout=min(1.0, retry_for), retry_for=retry_for)
-
-    def read(self, way: str, report: Callable[[Progress], None] = ignore) -> None:
-        """As the commands do."""
-        backup = self.settings.backup
-        if way == "drill":
-            with self.state() as state:
-                run_drill(self.settings, state, self.state_directory, report, Order(self.manifest.id))
-            return
-        store = open_store(backup, self.state_directory, patient=True)
-        if way == "into":
-            restore_backup(store, backup, "latest", self.target, report)
-        else:
-            restore_datadir(store, backup, "latest", self.datadir, report)
-
-    def tables(self) -> set[str]:
-        return {str(row[0]) for row in self.mysql.execute(f"SHOW TABLES FROM {TARGET}")}
-
-    def leased(self, later: float = 0.0) -> frozenset[str]:
-        """Which backups are leased in so many seconds."""
-        return leased(self.store, self.manifest.owner, datetime.now(UTC) + timedelta(seconds=later))
-
-    def clear(self) -> None:
-        """Forget what was made of the backup."""
-        self.mysql.execute(f"DROP DATABASE IF EXISTS {TARGET}")
-        run(["rm", "-rf", str(self.datadir)])
-        for entry in [*self.store.entries(lease_prefix(self.manifest.owner)), *self.store.entries("")]:
-            if not entry.key.endswith(("/manifest.json", ".zst")):
-                self.store.delete(entry.key)
-
-    def assert_old_state(self, way: str) -> None:
-        """Nothing is said of the backup, and nothing can be taken for what was to be restored."""
-        assert self.stored() == {self.manifest.id: "complete"}
-        assert read_proof(self.store, self.manifest) is None
-        if way == "into" and self.manifest.engine == "mysqldump":
-            assert "wbagent_restore_unfinished" in self.tables()
-        elif way == "into":
-            assert self.mysql.execute("SHOW DATABASES LIKE %s", TARGET) == []
-        elif way == "datadir":
-            assert list(self.datadir.iterdir()) == []
-
-    def assert_new_state(self, way: str) -> None:
-        if way == "drill":
-            proof = read_proof(self.store, self.manifest)
-            assert proof
-            assert proof.ok
-        elif way == "into":
-            assert self.tables() >= {table.name for table in self.manifest.tables}
-            assert "wbagent_restore_unfinished" not in self.tables()
-        else:
-            assert (self.datadir / "mysql.ibd").exists()
-            assert not (self.datadir / UNFINISHED).exists()
-        assert list(self.state_directory.glob("scratch/*")) == []
-        assert self.leased() == frozenset()
-
-
 @pytest.fixture(scope="module")
 def readers(mysql: MysqlServer, clients: ClientPrograms, mysqld: Path, ceph: Ceph) -> Iterator[dict[str, Reader]]:
-    """A host with a backup by mysqldump, and one with a clone; both may restore into the server."""
-    url = mysql.create(DATABASE, "faults_user", "password")
-    mysql.execute("GRANT ALL ON *.* TO faults_user@'%' WITH GRANT OPTION")
-    with mysql.connect(url.database) as connection:
-        fill(connection, 6)
-    ceph.create_bucket("restore-faults")
-    made = {}
-    with scratch("faults") as directory:
-        for engine in ("mysqldump", "clone"):
-            bucket = ceph.url("restore-faults", engine)
-            case = make_case(directory / engine, url, clients, bucket, owner=engine, drill={"mysqld": str(mysqld)})
-            os.chown(case.state_directory, NOBODY, NOBODY)
-            manifest = (
-                case.run().manifest if engine == "mysqldump" else clone_backup(mysql, DATABASE, case, time.time())
-            )
-            made[engine] = Reader(case.directory, case.settings, manifest, mysql, mysql.url("faults_user", TARGET))
+    with made_readers(mysql, clients, mysqld, ceph) as made:
         yield made
-    mysql.execute(f"DROP DATABASE {DATABASE}")
-    mysql.execute("DROP USER faults_user@'%'")
 
 
 @pytest.fixture
 def reader(readers: dict[str, Reader], engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    chosen = readers[engine]
-    monkeypatch.setenv("WBAGENT_STATE_DIRECTORY", str(chosen.state_directory))
-    chosen.datadir.mkdir()
-    os.chown(chosen.datadir, NOBODY, NOBODY)
-    yield chosen
-    chosen.clear()
+    with at_work(readers[engine], monkeypatch) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")
@@ -326,77 +205,3 @@ def test_killed(reader: Reader, way: str, stage: str) -> None:
     assert list(reader.store.entries(lease_prefix(reader.manifest.owner))) == []
     reader.read(way)
     reader.assert_new_state(way)
-
-
-# --- full disks ---
-
-
-@contextmanager
-def small_disk(path: Path, size: str) -> Iterator[None]:
-    """One in the place of this directory, for the user that the restores run as."""
-    with memory_disk(path, size, f"uid={NOBODY}", f"gid={NOBODY}", "mode=0750"):
-        yield
-
-
-GONE = "Lost connection|SSL connection error|has gone away"
-FULL = r"is full|No space left|errno: 28|as disk is full"
-
-
-@pytest.mark.parametrize(("way", "engine"), [("drill", "clone"), ("datadir", "clone"), ("datadir", "mysqldump")])
-def test_disk_that_fills_here(reader: Reader, way: str) -> None:
-    place = reader.datadir if way == "datadir" else reader.state_directory / "scratch"
-    with small_disk(place, "720m"):
-        with pytest.raises(WbagentError, match=FULL) as caught:
-            reader.read(way, Once(stage_of(reader.manifest.engine), lambda: fill_up(place), from_start=True))
-        assert caught.value.hint
-        assert [path.name for path in place.iterdir() if path.name != "filler"] == []
-    assert read_proof(reader.store, reader.manifest) is None
-    assert reader.leased() == frozenset()
-
-
-@pytest.fixture
-def small_server() -> Iterator[tuple[MysqlServer, Path]]:
-    """A server whose data directory is on a file system of its own, and that."""
-    with scratch("small") as directory, small_disk(directory / "disk", "900m"):
-        with MysqlServer() as template:
-            template.stop()
-            run(["cp", "-a", "--sparse=always", str(template.directory / "data"), str(directory / "disk/data")])
-            template.start()
-        (directory / "disk").chmod(0o755)
-        settings = {"datadir": str(directory / "disk/data")}
-        with MysqlServer(settings=settings, shared=directory / "disk") as server:
-            yield server, directory / "disk"
-
-
-@pytest.mark.parametrize("engine", ["mysqldump", "clone"])
-def test_disk_of_the_target_that_fills(reader: Reader, small_server: tuple[MysqlServer, Path]) -> None:
-    server, disk = small_server
-    server.create("unused", "admin", "password")
-    server.execute("GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
-    there = replace(reader, mysql=server, target=server.url("admin", TARGET))
-    over = threading.Event()
-
-    def make_room() -> None:
-        # As somebody does whom the server's log has told.
-        while not (over.wait(0.1) or re.search("Retry|full", server.log)):
-            pass
-        (disk / "filler").unlink(missing_ok=True)
-
-    # InnoDB refuses the rows or waits for room, and a server whose binary log has no room ends itself.
-    failure = None
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(make_room)
-        try:
-            there.read("into", Once("restoring", lambda: fill_up(disk), from_start=True))
-        except WbagentError as error:
-            failure = error
-        finally:
-            over.set()
-    if failure is None:
-        there.assert_new_state("into")
-        return
-    gone = re.search(GONE, failure.message)
-    assert gone or re.search(FULL, failure.message)
-    assert ("a full disk" if gone else "make room on the disk") in failure.hint
-    assert "it begins anew" in failure.hint
-    assert "half restored" in failure.message
