@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.host.check_case import check, verdicts
 from tests.testbed import docker_daemon
 from tests.testbed.bed import IMAGE, Bed, configure
@@ -114,11 +116,13 @@ def test_a_cause_fails_in_one_area_and_in_one_that_is_looked_at_alone(hosts: Bed
         assert failures(web, *together) == {("host", "port"), ("tls", "https")}
         assert failures(web, "proxy") == {("proxy", "public address")}
         assert ("server", "probes") in failures(web, "server")
-    web.run(["systemctl", "restart", UNIT])
+    # By itself, now that the port is free.
+    wait_for_unit(web, UNIT, lambda unit: unit["ActiveState"] == "active")
     assert failures(web, *together) == {("tls", "https")}
     assert failures(web, "proxy") == {("proxy", "public address")}
 
 
+@pytest.mark.alone
 def test_a_host_that_serves(hosts: Bed) -> None:
     web, db = hosts.web, hosts.db
     configure(web, hosts.web_settings())

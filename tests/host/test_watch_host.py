@@ -198,6 +198,7 @@ def test_a_file_system_that_hangs_holds_up_nobody(hosts: Bed) -> None:
     ]
 
 
+@pytest.mark.alone
 def test_kills_an_unsynchronised_clock_and_a_failed_socket(hosts: Bed) -> None:
     db = hosts.db
     broken = "/run/systemd/system/wandb-local-mysql.socket.d/broken.conf"

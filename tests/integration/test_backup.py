@@ -114,7 +114,11 @@ def test_backup_is_stored_with_its_commit_record_and_told(case: Case, ceph: Ceph
 def test_password_is_in_no_process_arguments_or_environment(slow: Case) -> None:
     shown: list[str] = []
     look = Once("dumping", lambda: shown.extend(processes_that_show(PASSWORD)))
-    with subprocess.Popen(["sh", "-c", "read line", PASSWORD], stdin=subprocess.PIPE) as careless:
+    command = ["sh", "-c", "echo; read line", PASSWORD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as careless:
+        # Popen returns a moment before the kernel shows what was executed.
+        assert careless.stdout
+        careless.stdout.readline()
         assert processes_that_show(PASSWORD), "the search finds what there is"
         careless.kill()
     slow.run(look)

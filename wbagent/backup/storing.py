@@ -113,8 +113,9 @@ class Storing:
         return self._writer
 
     def _end(self, writer: Writer) -> None:
-        writer.commit()
+        # Before the commit: what ends this run while the store answers may come after the object is there.
         self._pieces.append(Piece(file=self._name(), size=self._filled))
+        writer.commit()
         self._open.close()
         self._writer, self._filled = None, 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,6 +117,29 @@ def test_what_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="broke off"):
         break_off()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_ends_it_while_an_object_is_committed_leaves_nothing(tmp_path: Path) -> None:
+    """A time limit, say, while the store answers: the object is there, and the answer was not waited for."""
+
+    class Slow(DirectoryStore):
+        @contextmanager
+        def writer(self, key: str, *, largest: int) -> Iterator[Any]:
+            with super().writer(key, largest=largest) as writer:
+                commit = writer.commit
+
+                def commit_and_end() -> None:
+                    commit()
+                    if not key.endswith(FILE):
+                        raise TimeoutError
+
+                writer.commit = commit_and_end  # type: ignore[method-assign] # the time is up within it
+                yield writer
+
+    store = Slow(tmp_path)
+    with pytest.raises(TimeoutError):
+        store_stream(store, bytes(3 * SIZE), 400)
+    assert stored(store) == []
 
 
 @pytest.mark.parametrize("number", [0, 1])
