@@ -38,9 +38,13 @@ def test_both_hosts_are_up_without_a_failed_unit(hosts: Bed) -> None:
 def test_what_follows_an_ended_unit_does_not_outlive_the_setting_back(booted: Bed) -> None:
     """Each is started by the end of the one before it, as a drill is by its backup; the last one fails."""
     web = booted.web
-    chain = {"first": ("second", "sleep infinity"), "second": ("third", "sleep infinity"), "third": ("first", "false")}
+    chain = {
+        "first": ("OnSuccess=wbagent-second.service", "sleep infinity"),
+        "second": ("OnSuccess=wbagent-third.service", "sleep infinity"),
+        "third": ("", "false"),
+    }
     for name, (following, command) in chain.items():
-        text = f"[Unit]\nOnSuccess=wbagent-{following}.service\n[Service]\nExecStart={command}\n"
+        text = f"[Unit]\n{following}\n[Service]\nExecStart={command}\n"
         web.write(f"/run/systemd/system/wbagent-{name}.service", text)
     web.run(["systemctl", "daemon-reload"])
     web.run(["systemctl", "start", "wbagent-first.service"])
