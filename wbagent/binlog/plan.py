@@ -125,19 +125,34 @@ class History:
     since: int = 0
 
 
-def history_of(last: FileId, marks: Mapping[FileId, Mark]) -> History:
-    """The files that may be put together with `last`.
+class Histories:
+    """The histories of stored files; made once for all of them, since each is compared with the others of its server.
 
     RESET BINARY LOGS AND GTIDS, or a crash that costs the end of a log, lets a server give the same numbers to other
-    transactions. Invariant: of any two files of one server in the answer one begins with all that the other ended
-    with; of two that do not, the one that is farther from `last`, and what lies behind it, is left out.
+    transactions.
     """
-    servers: defaultdict[str, list[FileId]] = defaultdict(list)
-    for file in sorted(marks):
-        servers[file.uuid].append(file)
+
+    def __init__(self, marks: Mapping[FileId, Mark]) -> None:
+        servers: defaultdict[str, list[FileId]] = defaultdict(list)
+        for file in sorted(marks):
+            servers[file.uuid].append(file)
+        self._servers = [(own, frozenset(_breaks(own, marks))) for own in servers.values()]
+        unbroken = not any(breaks for _, breaks in self._servers)
+        self._only = History(frozenset(marks)) if unbroken else None
+
+    def of(self, last: FileId) -> History:
+        """The files that may be put together with `last`.
+
+        Invariant: of any two files of one server in the answer one begins with all that the other ended with; of two
+        that do not, the one that is farther from `last`, and what lies behind it, is left out.
+        """
+        return self._only or _cut(self._servers, last)
+
+
+def _cut(servers: Iterable[tuple[Sequence[FileId], frozenset[tuple[FileId, FileId]]]], last: FileId) -> History:
+    """The files of servers, each with its breaks, that are of one history with `last`."""
     kept, since = set[FileId](), 0
-    for own in servers.values():
-        breaks = frozenset(_breaks(own, marks))
+    for own, breaks in servers:
         before = max((one for one, other in breaks if one < last and (last, other) not in breaks), default=None)
         behind = min((other for one, other in breaks if other > last and (one, last) not in breaks), default=None)
         left = [file for file in own if (not before or file > before) and (not behind or file < behind)]

@@ -44,8 +44,8 @@ def expired_binlogs(files: Sequence[StoredFile], kept: Iterable[GtidSet | None])
     due = []
     for number, file in enumerate(ordered):
         # What is known of it may end before it does: the next one of its server says what was in it.
-        behind = [each.mark.previous for each in ordered[number + 1 :] if each.id.uuid == file.id.uuid]
-        held = behind[0] if behind and not file.mark.closed else GtidSet()
+        behind = next((each.mark.previous for each in ordered[number + 1 :] if each.id.uuid == file.id.uuid), GtidSet())
+        held = GtidSet() if file.mark.closed else behind
         if file.id not in newest and all(held <= position and _is_in(file, position) for position in positions):
             due.append(file)
     return tuple(due)

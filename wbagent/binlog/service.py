@@ -16,7 +16,7 @@ from wbagent.binlog.gtid import GtidSet
 from wbagent.binlog.lag import Coverage, Report
 from wbagent.binlog.layout import FileId
 from wbagent.binlog.packing import Packing
-from wbagent.binlog.plan import Plan, decide, history_of, leads, whole
+from wbagent.binlog.plan import Histories, Plan, decide, leads, whole
 from wbagent.binlog.reader import Reader, replica_id
 from wbagent.binlog.scan import Mark
 from wbagent.binlog.shipping import AnotherFileError, Shipper
@@ -218,7 +218,7 @@ class Service:
             return
         newest, marks = self._hooks.newest_backup(), self._stored or {}
         last = shipper.id or max(marks)
-        history = history_of(last, marks)
+        history = Histories(marks).of(last)
         of_it = newest.begun_at >= history.since
         stored = whole(mark for file, mark in marks.items() if file in history.files)
         if of_it and newest.exact is not None and leads(newest.exact, shipper.shipped, stored):

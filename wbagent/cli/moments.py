@@ -29,12 +29,10 @@ def own_report(owner: str) -> Report | None:
 
 def known(owner: str) -> Known:
     """What this host knows of the binary logs of `owner` that it stores; nothing where they are not its own."""
-    from wbagent.binlog.gtid import GtidSet  # noqa: PLC0415 - as above
-    from wbagent.restore.history import NOTHING_KNOWN, Known  # noqa: PLC0415
-    from wbagent.restore.until import microseconds_of  # noqa: PLC0415
+    from wbagent.restore.history import NOTHING_KNOWN, Known  # noqa: PLC0415 - as above
 
     report = own_report(owner)
-    return Known(microseconds_of(report.covered_at), GtidSet.parse(report.stored)) if report else NOTHING_KNOWN
+    return Known.of(report) if report else NOTHING_KNOWN
 
 
 def moments_or_why(store: Store, owner: str) -> tuple[Moments | None, str]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from wbagent.binlog.catalog import StoredFile
 from wbagent.binlog.gtid import GtidSet
+from wbagent.binlog.lag import Report
 from wbagent.binlog.layout import FileId
-from wbagent.binlog.plan import History, history_of, leads, whole
+from wbagent.binlog.plan import Histories, History, leads, whole
 from wbagent.binlog.scan import Done
 from wbagent.errors import RestoreError
-from wbagent.restore.until import Until, show
+from wbagent.restore.until import Until, microseconds_of, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class Known:
 
     until: int = 0
     stored: GtidSet = field(default_factory=GtidSet)
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """By what the unit that stores them noted last."""
+        return cls(microseconds_of(report.covered_at), GtidSet.parse(report.stored))
 
     def lost(self, files: Iterable[StoredFile]) -> GtidSet:
         """What it had stored and no stored file knows of any more: pieces at the end were removed behind its back."""
@@ -209,7 +215,7 @@ def choose_backup(
 
 def of_history(last: FileId, files: Sequence[StoredFile]) -> tuple[History, tuple[StoredFile, ...]]:
     """The history that a file is of, and those of the files that are of it."""
-    history = history_of(last, {file.id: file.mark for file in files})
+    history = Histories({file.id: file.mark for file in files}).of(last)
     return history, tuple(file for file in files if file.id in history.files)
 
 
@@ -220,8 +226,12 @@ def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_unt
     can tell.
     """
     stored = whole(file.mark for file in files)
-    histories = [(file, *of_history(file.id, files)) for file in files]
-    ends = [(file.mark, history, whole(each.mark for each in within)) for file, history, within in histories]
+    histories = Histories({file.id: file.mark for file in files})
+    ends = [(file.mark, histories.of(file.id)) for file in files]
+    within = {
+        history: whole(each.mark for each in files if each.id in history.files)
+        for history in {history for _, history in ends}
+    }
     newest = max((file.mark.last_at for file in files), default=0)
     found: list[Window] = []
     before: GtidSet | None = None
@@ -232,8 +242,8 @@ def windows(backups: Sequence[Candidate], files: Sequence[StoredFile], known_unt
         end = max(
             (
                 mark.last_at
-                for mark, history, within in ends
-                if backup.begun_at >= history.since and leads(position, mark.executed, within)
+                for mark, history in ends
+                if backup.begun_at >= history.since and leads(position, mark.executed, within[history])
             ),
             default=0,
         )

@@ -84,8 +84,7 @@ def binary_logs(settings: Settings, clock: Callable[[], float]) -> Callable[[Sub
             # Whether it answers is a check of its own.
             store = open_store(settings.backup, state_directory(), impatient=True)
             stored = read_whole(store, settings.backup.owner)
-            lost = Known(stored=GtidSet.parse(report.stored)).lost(stored.files)
-            return judge_kept(found, lost, stored.unreadable)
+            return judge_kept(found, Known.of(report).lost(stored.files), stored.unreadable)
         return found
 
     return look
