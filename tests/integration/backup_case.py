@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,9 @@ from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from wbagent.backup.catalog import Stored, read_catalog
 from wbagent.backup.job import Outcome, run_backup
+from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Progress
+from wbagent.backup.proof import Proof, manifest_digest
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import Store
 from wbagent.config import Settings, load
@@ -127,6 +130,23 @@ def child(name: str) -> psutil.Process:
     """The running program `name` that this process started."""
     return next(
         each for each in psutil.Process().children(recursive=True) if any(name in part for part in each.cmdline())
+    )
+
+
+def proof_of(record: Manifest, *, ok: bool) -> Proof:
+    """What a drill would have found of it; a bad one differs in the table runs."""
+    ended = datetime.now(UTC)
+    return Proof(
+        id=record.id,
+        owner=record.owner,
+        ok=ok,
+        reason="" if ok else "table runs differs",
+        manifest_sha256=manifest_digest(record),
+        host="db1",
+        server="9.7.4",
+        started_at=ended,
+        finished_at=ended,
+        duration_s=1.0,
     )
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.backup_case import Case, make_case
+from tests.integration.backup_case import Case, make_case, proof_of
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
 from tests.testbed.mysql_clients import ClientPrograms
 from wbagent.backup.layout import manifest_key
-from wbagent.backup.proof import Proof, manifest_digest, write_proof
+from wbagent.backup.proof import write_proof
 from wbagent.bucket.powers import clear
 from wbagent.checks.backup import checks
 from wbagent.checks.check import Finding, Subject
@@ -109,20 +108,7 @@ def test_a_second_host_with_the_same_owner_and_an_older_backup_found_bad(
     assert verdicts(findings(case.settings), "owner", "older") == ["pass", "pass"]
     others = between.model_copy(update={"host": "db2"})
     case.store.put(manifest_key(others.owner, others.id), others.to_bytes())
-    ended = datetime.now(UTC)
-    proof = Proof(
-        id=oldest.id,
-        owner=oldest.owner,
-        ok=False,
-        reason="table runs differs",
-        manifest_sha256=manifest_digest(oldest),
-        host="db1",
-        server="9.7.4",
-        started_at=ended,
-        finished_at=ended,
-        duration_s=1.0,
-    )
-    write_proof(case.store, proof)
+    write_proof(case.store, proof_of(oldest, ok=False))
     found = findings(case.settings)
     assert verdicts(found, "owner", "older") == ["fail", "warn"]
     assert f"db2, {newest.host}" in found["owner"][0].found

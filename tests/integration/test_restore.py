@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
 
 import pytest
 
-from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show
+from tests.integration.backup_case import Case, Once, child, ignore, make_case, processes_that_show, proof_of
 from tests.integration.two_tables import TABLES, make_two_tables, writer
 from tests.testbed.ceph import Ceph
 from tests.testbed.mysql import MysqlServer
@@ -20,8 +19,7 @@ from tests.testbed.proxy import Proxy
 from tests.testbed.sample import fill
 from tests.testbed.sample_fingerprint import fingerprint
 from wbagent.backup.layout import manifest_key, object_key
-from wbagent.backup.manifest import Manifest
-from wbagent.backup.proof import Proof, manifest_digest, write_proof
+from wbagent.backup.proof import write_proof
 from wbagent.config.dsn import S3URL, MysqlURL
 from wbagent.database.unfinished import mark, unmark
 from wbagent.errors import BackupError, DatabaseError, RestoreError
@@ -316,30 +314,14 @@ def test_the_newest_backup_is_taken_with_a_warning_when_its_drill_found_it_bad(
     older, newest = (case.run(clock=repeat(at).__next__).manifest for at in (now - 3600, now))
     into = ("--into", str(target), "--overwrite")
 
-    def drilled(record: Manifest, *, ok: bool) -> None:
-        ended = datetime.now(UTC)
-        found = Proof(
-            id=record.id,
-            owner=record.owner,
-            ok=ok,
-            reason="" if ok else "table runs differs",
-            manifest_sha256=manifest_digest(record),
-            host="db1",
-            server="9.7.4",
-            started_at=ended,
-            finished_at=ended,
-            duration_s=1.0,
-        )
-        write_proof(case.store, found)
-
-    drilled(newest, ok=False)
+    write_proof(case.store, proof_of(newest, ok=False))
     assert "none is proven: wbagent backup list" in case.command("restore", "latest", *into).stderr
-    drilled(older, ok=True)
+    write_proof(case.store, proof_of(older, ok=True))
     done = case.command("restore", "latest", *into)
     assert done.returncode == 0, done.stderr
     assert f"warning: {newest.id}, the newest backup, is BAD, as its drill found: table runs differs" in done.stderr
     assert f"try: the newest proven one: wbagent restore {older.id}" in done.stderr
     named = case.command("restore", newest.id, *into)
     assert (named.returncode, "BAD" in named.stderr) == (0, False), named.stderr
-    drilled(newest, ok=True)
+    write_proof(case.store, proof_of(newest, ok=True))
     assert "BAD" not in case.command("restore", "latest", *into).stderr

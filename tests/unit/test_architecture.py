@@ -30,7 +30,7 @@ FLOORS = (
     {"state", "config", "systemd", "moment"},
     {"state_directory", "durable", "age"},
     {"errors"},
-    {"absent", "held_signals", "events", "quantities", "addresses", "child", "chunk"},
+    {"absent", "held_signals", "in_thread", "events", "quantities", "addresses", "child", "chunk"},
 )
 
 

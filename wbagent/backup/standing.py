@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from wbagent.backup.catalog import Stored
+from wbagent.backup.catalog import Stored, newest_first
 from wbagent.backup.layout import begun_at
-from wbagent.backup.proof import read_proof
+from wbagent.backup.manifest import Manifest
+from wbagent.backup.proof import Proof, read_proof
 from wbagent.backup.retention import Backup, Standing
 from wbagent.bucket.store import Store
 
@@ -22,3 +23,12 @@ def weighed(store: Store, owner: str, stored: Stored) -> Backup | None:
     proof = read_proof(store, record)
     standing = Standing.COMMITTED if proof is None else Standing.PROVEN if proof.ok else Standing.DISPROVEN
     return Backup(stored.id, standing, record.finished_at)
+
+
+def newest_proven(store: Store, owner: str) -> tuple[Manifest, Proof] | None:
+    """The newest whole backup that its last drill has proven, or None; raises BucketError."""
+    for each in newest_first(store, owner):
+        proof = read_proof(store, each.manifest) if each.manifest and each.state == "complete" else None
+        if each.manifest and proof and proof.ok:
+            return each.manifest, proof
+    return None

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from wbagent.age import Identity
-from wbagent.backup.catalog import find_backup, newest_first
+from wbagent.backup.catalog import find_backup, newest_backup
 from wbagent.backup.files import restore_files
 from wbagent.backup.proof import read_proof
+from wbagent.backup.standing import newest_proven
 from wbagent.bucket.store import Store
 from wbagent.cli.moments import known
 from wbagent.cli.progress import progress_reporter
@@ -39,18 +40,19 @@ class Order:
 def warn_of_bad(order: Order) -> None:
     """Say that "latest" is a backup that its drill found bad, and which is the newest that was proven."""
     store, owner = order.store, order.settings.owner
-    records = (each.manifest for each in newest_first(store, owner) if each.state == "complete" and each.manifest)
-    newest = next(records, None)
+    newest = newest_backup(store, owner)
     try:
         proof = read_proof(store, newest) if newest else None
         if newest is None or proof is None or proof.ok:
             return
-        proven = next((each.id for each in records if (found := read_proof(store, each)) and found.ok), "")
+        proven = newest_proven(store, owner)
     except BucketError as error:
         click.echo(f"warning: whether the newest backup was proven cannot be read: {error.message}", err=True)
         return
     click.echo(f"warning: {newest.id}, the newest backup, is BAD, as its drill found: {proof.reason}", err=True)
-    better = f"the newest proven one: wbagent restore {proven}" if proven else "none is proven: wbagent backup list"
+    better = (
+        f"the newest proven one: wbagent restore {proven[0].id}" if proven else "none is proven: wbagent backup list"
+    )
     click.echo(f"  try: {better}", err=True)
 
 

@@ -19,6 +19,7 @@ from wbagent.backup.manifest import Manifest
 from wbagent.backup.progress import Reporter
 from wbagent.backup.proof import Proof, read_proof, write_proof
 from wbagent.backup.pruning import tidy_after_proof
+from wbagent.backup.standing import newest_proven
 from wbagent.backup.stop import ended_in_order
 from wbagent.bucket.open import open_store
 from wbagent.bucket.store import NotAllowedError, Store
@@ -107,10 +108,7 @@ def _choose(store: Store, owner: str, name: str) -> Stored | None:
 def _newest_proven(store: Store, owner: str) -> tuple[Manifest, Proof] | None:
     """The newest backup that is proven still; None where there is none, or the store cannot tell."""
     with suppress(BucketError):
-        for each in newest_first(store, owner):
-            proof = read_proof(store, each.manifest) if each.manifest and each.state == "complete" else None
-            if each.manifest and proof and proof.ok:
-                return each.manifest, proof
+        return newest_proven(store, owner)
     return None
 
 

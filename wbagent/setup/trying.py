@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from wbagent.database.connection import rows, session
 from wbagent.database.facts import ServerFacts, read_server, show_version
 from wbagent.database.target import check_version
 from wbagent.errors import DatabaseError, WbagentError
+from wbagent.in_thread import in_thread
 from wbagent.monitor import outside, store_probe
 from wbagent.monitor.outside import Outside, Stage
 from wbagent.monitor.store_probe import Asked, Trouble
@@ -67,21 +67,7 @@ def attempt_all(answers: Answers) -> Mapping[str, Future[Tried]]:
 
     Who is interrupted waits for no result, but at the end of the process for a store to be rid of the test's object.
     """
-    found: dict[str, Future[Tried]] = {}
-    for name, text in answers.items():
-        if text:
-            found[name] = Future()
-            # Daemons, since those of a pool are waited for at exit, however long a hanging MySQL holds them.
-            threading.Thread(target=_fulfil, args=(found[name], NAMED[name], text, answers), daemon=True).start()
-    return found
-
-
-def _fulfil(future: Future[Tried], question: Question, text: str, answers: Answers) -> None:
-    # As a pool does: whatever it is, it is raised where the result is asked for.
-    try:
-        future.set_result(attempt(question, text, answers))
-    except BaseException as error:
-        future.set_exception(error)
+    return {name: in_thread(attempt, NAMED[name], text, answers) for name, text in answers.items() if text}
 
 
 def judge_image(image: str, *, docker: bool) -> Tried:
